@@ -1,0 +1,1 @@
+"""The agent beside the reader: decides at once and offline, journals, syncs."""

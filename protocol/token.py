@@ -1,0 +1,15 @@
+"""The keyed pseudonym of a UID in a domain (SPEC §3)."""
+
+import hashlib
+import hmac
+
+from protocol.uid import CardUID
+
+KEY_BYTES = 32
+TOKEN_BYTES = 16
+
+
+def token(domain_key: bytes, uid: CardUID) -> bytes:
+    """16 bytes that only a holder of the domain's key can link to the UID."""
+    message = b"tapgate-token-v1\0" + bytes([len(uid.raw)]) + uid.raw
+    return hmac.digest(domain_key, message, hashlib.sha256)[:TOKEN_BYTES]
