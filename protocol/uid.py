@@ -96,10 +96,7 @@ def parse(text: str, notation: Notation) -> CardUID:
     that leaves one reading. Raises Refused with `not-a-number` or `wrong-length`.
     """
     digits = text.strip().translate(_SEPARATORS)
-    if notation.startswith("hex"):
-        raw = _hex_bytes(digits)
-    else:
-        raw = _decimal_bytes(digits)
+    raw = _hex_bytes(digits) if notation.startswith("hex") else _decimal_bytes(digits)
     return CardUID(raw[::-1] if notation.endswith("reversed") else raw)
 
 

@@ -1,0 +1,198 @@
+"""Seal and open signed messages (SPEC §4). The only user of `cryptography` in this package.
+
+An envelope is the MessagePack array [type, payload, key id, signature]. Ed25519 signs the DSSE
+pre-authentication encoding of type and payload, so nothing signed as one thing opens as another. What is
+verified and kept is the bytes received: nothing is re-encoded to be checked.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Protocol, Self, TypeVar, runtime_checkable
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from protocol.errors import Failure, Refused
+from protocol.messages import MAX_MESSAGE_BYTES, DomainKey, KeyStatement, Role, decode, encode
+
+ENVELOPE_OVERHEAD_BYTES = 256
+"""What type, key id, signature and framing add to a payload, rounded up."""
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The outer form; `payload` stays bytes until the signature has been checked."""
+
+    type: Annotated[str, msgspec.Meta(max_length=64)]
+    payload: bytes
+    key_id: Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
+    signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+
+
+@runtime_checkable
+class Typed(Protocol):
+    """A message class: it names its own type string and size limit."""
+
+    TYPE: str
+    MAX_BYTES: int
+
+
+M = TypeVar("M")
+
+
+def key_id(public: bytes) -> bytes:
+    """The first 8 bytes of SHA-256 over the raw public key."""
+    return hashlib.sha256(public).digest()[:8]
+
+
+class Signer:
+    """A private Ed25519 key that can seal messages."""
+
+    def __init__(self, private: bytes) -> None:
+        self._private = Ed25519PrivateKey.from_private_bytes(private)
+        self.public = self._private.public_key().public_bytes_raw()
+        self.key_id = key_id(self.public)
+
+    @classmethod
+    def generate(cls) -> Self:
+        return cls(Ed25519PrivateKey.generate().private_bytes_raw())
+
+    def private_bytes(self) -> bytes:
+        return self._private.private_bytes_raw()
+
+    def seal(self, message: object) -> bytes:
+        """The envelope of a message struct, as bytes to store and send."""
+        type_ = message.TYPE  # type: ignore[attr-defined]
+        payload = encode(message)
+        signature = self._private.sign(_pre_authentication_encoding(type_, payload))
+        return encode(Envelope(type_, payload, self.key_id, signature))
+
+
+class Keyring:
+    """Public keys by id, each with the roles it may sign for."""
+
+    def __init__(self, keys: Mapping[bytes, frozenset[Role]] | None = None) -> None:
+        self._roles = {key_id(public): roles for public, roles in (keys or {}).items()}
+        self._keys = {key_id(public): Ed25519PublicKey.from_public_bytes(public) for public in keys or {}}
+
+    @classmethod
+    def of(cls, public: bytes, *roles: Role) -> Self:
+        """A ring of one key: a device's, or the root."""
+        return cls({public: frozenset(roles)})
+
+    @classmethod
+    def stated(cls, statement: KeyStatement, signed_now_ms: int) -> Self:
+        """The signing keys of a statement that are in force at the newest signed time."""
+        return cls(
+            {
+                key.public: frozenset(key.roles)
+                for key in statement.keys
+                if set(key.roles) != {Role.SERVE}
+                and key.from_ms <= signed_now_ms
+                and (key.until_ms == 0 or signed_now_ms < key.until_ms)
+            }
+        )
+
+    def check(self, envelope: Envelope, role: Role | None) -> None:
+        """Raises Refused: unknown-key, wrong-role or bad-signature."""
+        public = self._keys.get(envelope.key_id)
+        if public is None:
+            raise Refused(Failure.UNKNOWN_KEY, f"{envelope.type} is signed by key {envelope.key_id.hex()}")
+        if role is not None and role not in self._roles[envelope.key_id]:
+            raise Refused(Failure.WRONG_ROLE, f"key {envelope.key_id.hex()} may not sign for {role}")
+        try:
+            public.verify(envelope.signature, _pre_authentication_encoding(envelope.type, envelope.payload))
+        except InvalidSignature:
+            raise Refused(Failure.BAD_SIGNATURE, f"{envelope.type} by key {envelope.key_id.hex()}") from None
+
+
+def unwrap(data: bytes) -> Envelope:
+    """The outer form of an envelope, nothing verified yet. Raises Refused (malformed, oversized)."""
+    if len(data) > MAX_MESSAGE_BYTES + ENVELOPE_OVERHEAD_BYTES:
+        raise Refused(Failure.OVERSIZED, f"an envelope of {len(data)} bytes")
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Failure.MALFORMED, f"envelope: {error}") from None
+
+
+def open_as(message: type[M], data: bytes, ring: Keyring, role: Role | None = None) -> M:
+    """The verified message of the type that is expected here, or Refused."""
+    envelope = unwrap(data)
+    expected = message.TYPE  # type: ignore[attr-defined]
+    if envelope.type != expected:
+        raise Refused(Failure.WRONG_TYPE, f"{envelope.type} where {expected} belongs")
+    ring.check(envelope, role)
+    return decode(message, envelope.payload)
+
+
+def digest(data: bytes) -> bytes:
+    """SHA-256; the digest of a published part is that of its payload bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def _pre_authentication_encoding(type_: str, payload: bytes) -> bytes:
+    """DSSE v1 PAE: lengths are decimal ASCII, so no two pairs encode alike."""
+    name = type_.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(name), name, len(payload), payload)
+
+
+_decoder = msgspec.msgpack.Decoder(Envelope)
+
+
+# --- sealing of domain keys to a device (HPKE, RFC 9180) ---------------------------------------------------
+
+_suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+
+
+def new_sealing_key() -> tuple[bytes, bytes]:
+    """A fresh X25519 pair: (private, public), 32 raw bytes each."""
+    private = X25519PrivateKey.generate()
+    return private.private_bytes_raw(), private.public_key().public_bytes_raw()
+
+
+def seal_domain_key(key: bytes, device: str, domain: str, number: int, sealing_public: bytes) -> DomainKey:
+    """A domain's key that only this device can open."""
+    public = X25519PublicKey.from_public_bytes(sealing_public)
+    return DomainKey(device, domain, number, _suite.encrypt(key, public, _info(device, domain, number)))
+
+
+def open_domain_key(message: DomainKey, sealing_private: bytes) -> bytes:
+    """The 32-byte key. Raises Refused `bad-signature` when it was sealed to somebody else or altered."""
+    private = X25519PrivateKey.from_private_bytes(sealing_private)
+    try:
+        return _suite.decrypt(message.sealed, private, _info(message.device, message.domain, message.number))
+    except (InvalidTag, ValueError):
+        raise Refused(Failure.BAD_SIGNATURE, f"key {message.number} of {message.domain} is not sealed to us") from None
+
+
+def domain_key_digest(number: int, key: bytes) -> bytes:
+    """What a manifest says of a domain key: HPKE output differs each time, this does not."""
+    return hashlib.sha256(b"tapgate-domain-key-v1\0" + number.to_bytes(8) + key).digest()
+
+
+def _info(device: str, domain: str, number: int) -> bytes:
+    return b"\0".join((DomainKey.TYPE.encode(), device.encode(), domain.encode(), str(number).encode()))
+
+
+# --- words to compare at enrolment --------------------------------------------------------------------------
+
+_CONSONANTS, _VOWELS = "bdfghjklmnprstvz", "aiou"
+
+
+def comparison_words(root_public: bytes, keys: Iterable[bytes], secret: bytes) -> str:
+    """Three pronounceable words (48 bits, proquint spelling) that both sides show before data flows."""
+    bound = hashlib.sha256(b"tapgate-words-v1\0" + root_public + b"".join(keys) + secret).digest()
+    words = []
+    for at in range(0, 6, 2):
+        bits = int.from_bytes(bound[at : at + 2])
+        words.append(
+            _CONSONANTS[bits >> 12]
+            + _VOWELS[bits >> 10 & 3]
+            + _CONSONANTS[bits >> 6 & 15]
+            + _VOWELS[bits >> 4 & 3]
+            + _CONSONANTS[bits & 15]
+        )
+    return "-".join(words)
