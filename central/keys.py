@@ -1,0 +1,141 @@
+"""Central's keys: files of mode 0600 in one directory outside the database, never in a backup of it."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from protocol.envelope import Keyring, Signer, open_as
+from protocol.errors import Failure, Refused
+from protocol.messages import Key, KeyStatement, Role
+from protocol.token import KEY_BYTES
+from protocol.uid import CardUID
+
+STATEMENT_FILE = "keys.statement"
+
+
+class Keys:
+    """Loaded once at start. The root's private key is needed by `state_keys` alone and belongs offline."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.root_public = bytes.fromhex((directory / "root.public").read_text().strip())
+        self.receipt = Signer(_read(directory / "receipt.key"))
+        self.publish = Signer(_read(directory / "publish.key"))
+        self.statement_envelope = (directory / STATEMENT_FILE).read_bytes()
+        self.statement = open_as(KeyStatement, self.statement_envelope, Keyring.of(self.root_public))
+        self._seal = AESGCM(_read(directory / "card-seal.key"))
+        self._index = _read(directory / "card-index.key")
+
+    @classmethod
+    def create(cls, directory: Path, certificate_digest: bytes | None, now_ms: int) -> Self:
+        """A new set, with a first key statement. `certificate_digest`: of the certificate that devices pin.
+
+        Raises FileExistsError when the directory already holds keys.
+        """
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root = Signer.generate()
+        _write(directory / "root.key", root.private_bytes())
+        (directory / "root.public").write_text(root.public.hex() + "\n")
+        for name in ("receipt.key", "publish.key"):
+            _write(directory / name, Signer.generate().private_bytes())
+        for name in ("card-seal.key", "card-index.key"):
+            _write(directory / name, secrets.token_bytes(32))
+        state_keys(directory, [certificate_digest] if certificate_digest else [], now_ms)
+        return cls(directory)
+
+    # --- raw UIDs at rest -------------------------------------------------------------------------------
+
+    def seal_uid(self, uid: CardUID, card: bytes) -> bytes:
+        """The UID as it is stored: nonce and AES-256-GCM, bound to the card's id."""
+        return self._sealed(uid.raw, b"uid", card)
+
+    def open_uid(self, sealed: bytes, card: bytes) -> CardUID:
+        """Raises Refused `bad-signature` when the stored bytes were altered or belong to another card."""
+        return CardUID(self._opened(sealed, b"uid", card))
+
+    def uid_index(self, uid: CardUID) -> bytes:
+        """A keyed hash to look a UID up by; equal for equal bytes and length only."""
+        return hmac.digest(self._index, bytes([len(uid.raw)]) + uid.raw, hashlib.sha256)
+
+    def seal_name(self, name: str, member: bytes) -> bytes:
+        return self._sealed(name.encode(), b"name", member)
+
+    def open_name(self, sealed: bytes, member: bytes) -> str:
+        return self._opened(sealed, b"name", member).decode()
+
+    def _sealed(self, plain: bytes, purpose: bytes, owner: bytes) -> bytes:
+        nonce = secrets.token_bytes(12)
+        return nonce + self._seal.encrypt(nonce, plain, purpose + b"\0" + owner)
+
+    def _opened(self, sealed: bytes, purpose: bytes, owner: bytes) -> bytes:
+        try:
+            return self._seal.decrypt(sealed[:12], sealed[12:], purpose + b"\0" + owner)
+        except (InvalidTag, ValueError):
+            raise Refused(
+                Failure.BAD_SIGNATURE, f"the sealed {purpose.decode()} of {owner.hex()} was altered"
+            ) from None
+
+    # --- domain keys ------------------------------------------------------------------------------------
+
+    def domain_key(self, domain: str, number: int) -> bytes:
+        """The key that tokens of a domain are made with, under its number."""
+        return _read(self.directory / f"domain-{domain}-{number}.key")
+
+    def new_domain_key(self, domain: str, number: int) -> bytes:
+        """Raises FileExistsError for a number that is taken: a domain key is never overwritten."""
+        key = secrets.token_bytes(KEY_BYTES)
+        _write(self.directory / f"domain-{domain}-{number}.key", key)
+        return key
+
+
+def state_keys(directory: Path, certificate_digests: list[bytes], now_ms: int) -> KeyStatement:
+    """Sign a new key statement with the root's private key, numbered above the last one."""
+    root = Signer(_read(directory / "root.key"))
+    path = directory / STATEMENT_FILE
+    previous = open_as(KeyStatement, path.read_bytes(), Keyring.of(root.public)).number if path.exists() else 0
+    keys = [
+        Key(Signer(_read(directory / "receipt.key")).public, (Role.RECEIPT,)),
+        Key(Signer(_read(directory / "publish.key")).public, (Role.PUBLISH,)),
+        *(Key(digest, (Role.SERVE,)) for digest in certificate_digests),
+    ]
+    statement = KeyStatement(max(previous + 1, now_ms), now_ms, tuple(keys))
+    _replace(path, root.seal(statement))
+    return statement
+
+
+def _read(path: Path) -> bytes:
+    return bytes.fromhex(path.read_text().strip())
+
+
+def _write(path: Path, secret: bytes) -> None:
+    """Hex, for a person to carry; 0600 from the first byte; synced, since losing it loses what it sealed."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_directory(path.parent)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Central's storage: one schema on SQLAlchemy Core, SQLite by default, PostgreSQL by URL."""

@@ -1,0 +1,92 @@
+"""One way to a database for everything above: a writing transaction, a reading transaction.
+
+SQLite: one writing connection for the file, in this process only (two writers can corrupt a WAL file in the
+versions that distributions ship); PostgreSQL: a pool, and the database arbitrates.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+
+class Database:
+    """Opened by `open_database`; closed by `close`."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer, self._reader = writer, reader
+        self.is_sqlite = writer.dialect.name == "sqlite"
+        # A single SQLite connection serves one transaction at a time; PostgreSQL locks by itself.
+        self._writing = asyncio.Lock() if self.is_sqlite else None
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is durable when the block ends, and rolled back when it raises."""
+        if self._writing is None:
+            async with self._writer.begin() as connection:
+                yield connection
+            return
+        async with self._writing, self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A consistent view; never waits for a writer."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def open_database(url: str) -> Database:
+    """`url`: `sqlite:///path` or `postgresql://user@host/name`; the driver is ours to choose."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        parsed = parsed.set(drivername="sqlite+aiosqlite")
+        writer = create_async_engine(parsed, poolclass=StaticPool)
+        event.listen(writer.sync_engine, "connect", _sqlite_writer)
+        event.listen(writer.sync_engine, "begin", _begin_immediate)
+        reader = create_async_engine(parsed, pool_size=4, max_overflow=4)
+        event.listen(reader.sync_engine, "connect", _sqlite_reader)
+        event.listen(reader.sync_engine, "begin", _begin)
+        return Database(writer, reader)
+    parsed = parsed.set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True)
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Database(engine, reader)
+
+
+def _sqlite_writer(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's own BEGIN, not the driver's late one
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _sqlite_reader(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("query_only=ON", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN")
