@@ -1,0 +1,1 @@
+"""Kills, power cuts, broken lines, full disks and flipped bits, on the real programs."""
