@@ -5,7 +5,8 @@ after a restart of the service its thread is dead. Here the service's event coun
 "empty" behind, and a card that lies there is read again, which shows a swap the service never noticed.
 
 What cannot be seen: a card that came and went before the service had powered it up, or while the tap before
-it was still being decided; and a swap that the reader itself hid by answering GET UID from memory.
+it was still being decided; a swap that the reader itself hid by answering GET UID from memory; and the same
+card taken away and put back before the service noticed, which counts as one presentation.
 """
 
 import threading
@@ -122,8 +123,8 @@ class _Watch:
                 raw = self._read_uid()
             except CardGone:
                 return
-            except TransferFailed as error:
-                self._failed(error, report)
+            except TransferFailed:
+                self._failed(report)
                 return
             if raw is None:
                 return
@@ -155,8 +156,7 @@ class _Watch:
             log.warning("status word in no profile", reader=self._name, profile=self._profile.name, sw1=sw1, sw2=sw2)
         return b""
 
-    def _failed(self, error: TransferFailed, report: StateReport) -> None:
+    def _failed(self, report: StateReport) -> None:
         """The next status tells whether the card left; while it stays "present", every look tries again."""
         if time.monotonic() - self._reached_s >= WEDGED_AFTER_S:
-            log.warning("reader hangs", reader=self._name, error=str(error))
             report.say(ReaderState.WEDGED, "the reader reports a card and does not answer")
