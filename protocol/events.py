@@ -1,7 +1,7 @@
 """What a device writes down and how it is taken into custody (SPEC §5.1 to §5.6): events, batches, receipts."""
 
 from enum import IntEnum, StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -9,15 +9,18 @@ from protocol.wire import (
     MAX_BATCH_BYTES,
     MAX_BATCH_EVENTS,
     MAX_EVENT_BYTES,
+    MAX_UPLOAD_BYTES,
     Count,
     Digest,
     Id8,
     Id16,
+    Identifier,
     Message,
     Millis,
     Name,
     Record,
     Text,
+    Through,
 )
 
 
@@ -58,15 +61,16 @@ class Kind(StrEnum):
 class Held(Record, gc=False, frozen=True):
     """The versions that a gate held at an event; 0 = none."""
 
-    manifest: int = 0
-    allowlist: int = 0
-    policy: int = 0
-    config: int = 0
+    manifest: Count = 0
+    allowlist: Count = 0
+    policy: Count = 0
+    config: Count = 0
 
 
 class Event(Record, gc=False, frozen=True):
     """The public part of an event: a fact that the chain covers. No personal data."""
 
+    MAX_BYTES: ClassVar[int] = MAX_EVENT_BYTES
     sequence: Count
     at_ms: Millis
     boot_id: Id8
@@ -90,6 +94,7 @@ class Event(Record, gc=False, frozen=True):
 class Personal(Record, gc=False, frozen=True):
     """The personal part of a tap; destroying it breaks no proof. The salt keeps its digest from being guessed."""
 
+    MAX_BYTES: ClassVar[int] = MAX_EVENT_BYTES
     salt: Id16
     subject: Annotated[bytes, Meta(max_length=16)] = b""
     token: Annotated[bytes, Meta(max_length=16)] = b""
@@ -98,22 +103,26 @@ class Personal(Record, gc=False, frozen=True):
     card: Count = 0
     """Which of the member's cards; 0 = unknown."""
     fingerprint: Annotated[bytes, Meta(max_length=16)] = b""
-    """First 16 bytes of SHA-256 over UID length, SAK and ATR under the token: tells a copied card's chip apart."""
-    charge: int = 0
+    """`token.fingerprint`: tells a copied card's chip apart."""
+    charge: Annotated[int, Meta(ge=-(2**53), le=2**53)] = 0
 
 
 class EpochStart(Message, frozen=True):
     """Event 0 of every epoch: the device's statement of the last epoch and head that it knows."""
 
     TYPE = "tapgate.epoch.v1"
-    device: Name
+    device: Identifier
     epoch: Id8
     previous_epoch: Annotated[bytes, Meta(max_length=8)]
-    previous_sequence: int
+    previous_sequence: Through
     """Last sequence known of that epoch; −1 when there is none."""
     previous_head: Annotated[bytes, Meta(max_length=32)]
     at_ms: Millis
     why: Text = ""
+
+    def __post_init__(self) -> None:
+        if len(self.previous_epoch) not in (0, 8) or len(self.previous_head) not in (0, 32):
+            raise ValueError("an epoch has 8 bytes and a head 32, or none")
 
 
 class PassageDetail(Record, frozen=True):
@@ -138,7 +147,7 @@ class StoreDetail(Record, frozen=True):
     why: Text = ""
     epoch: Annotated[bytes, Meta(max_length=8)] = b""
     first: Count = 0
-    through: int = -1
+    through: Through = -1
 
 
 class Batch(Message, frozen=True):
@@ -146,7 +155,7 @@ class Batch(Message, frozen=True):
 
     TYPE = "tapgate.batch.v1"
     MAX_BYTES = MAX_BATCH_BYTES
-    device: Name
+    device: Identifier
     epoch: Id8
     first: Count
     previous_head: Digest
@@ -161,6 +170,7 @@ class Batch(Message, frozen=True):
 class Upload(Record, frozen=True):
     """The body of POST /v1/batches: the signed batch and, beside it, the personal parts in the same order."""
 
+    MAX_BYTES: ClassVar[int] = MAX_UPLOAD_BYTES
     batch: bytes
     personal: Annotated[
         tuple[Annotated[bytes, Meta(max_length=MAX_EVENT_BYTES)], ...], Meta(max_length=MAX_BATCH_EVENTS)
@@ -186,7 +196,7 @@ class Receipt(Message, frozen=True):
     """Central's signed word that it holds these events. A resend gets the same bytes again."""
 
     TYPE = "tapgate.receipt.v1"
-    device: Name
+    device: Identifier
     epoch: Id8
     first: Count
     through: Count
@@ -201,7 +211,7 @@ class Resume(Message, frozen=True):
     """The answer to a gap: what central holds of an epoch, so where to send from."""
 
     TYPE = "tapgate.resume.v1"
-    device: Name
+    device: Identifier
     epoch: Id8
     next: Count
     head: Digest
@@ -212,14 +222,14 @@ class EpochHeld(Record, frozen=True):
     """An epoch and the last sequence of it that somebody holds (−1: none)."""
 
     epoch: Id8
-    through: int
+    through: Through
 
 
 class Inventory(Message, frozen=True):
     """What a device can still send; asked for when central's custody generation has changed."""
 
     TYPE = "tapgate.inventory.v1"
-    device: Name
+    device: Identifier
     epochs: Annotated[tuple[EpochHeld, ...], Meta(max_length=10_000)]
     nonce: Id16
 
@@ -228,7 +238,7 @@ class Holdings(Message, frozen=True):
     """What central holds of the epochs asked about: the device sends again what is missing."""
 
     TYPE = "tapgate.holdings.v1"
-    device: Name
+    device: Identifier
     generation: Count
     epochs: Annotated[tuple[EpochHeld, ...], Meta(max_length=10_000)]
     nonce: Id16
@@ -239,6 +249,6 @@ class Revoked(Message, frozen=True):
     """Final: destroy keys and lists, keep the journal."""
 
     TYPE = "tapgate.revoked.v1"
-    device: Name
+    device: Identifier
     at_ms: Millis
     reason: Text = ""

@@ -44,15 +44,18 @@ from protocol.wire import (
     MAX_EVENT_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_PERSONAL_BYTES,
+    MAX_UPLOAD_BYTES,
     Count,
     Digest,
     Id8,
     Id16,
+    Identifier,
     Message,
     Millis,
     Name,
     Record,
     Text,
+    Through,
     decode,
     encode,
 )
@@ -66,6 +69,7 @@ __all__ = [
     "MAX_EVENT_BYTES",
     "MAX_MESSAGE_BYTES",
     "MAX_PERSONAL_BYTES",
+    "MAX_UPLOAD_BYTES",
     "Ages",
     "Batch",
     "Clock",
@@ -89,6 +93,7 @@ __all__ = [
     "Holdings",
     "Id8",
     "Id16",
+    "Identifier",
     "Inventory",
     "JoinToken",
     "Key",
@@ -115,6 +120,7 @@ __all__ = [
     "Snapshot",
     "StoreDetail",
     "Text",
+    "Through",
     "Trouble",
     "Upload",
     "decode",
@@ -184,10 +190,10 @@ class Enrolled(Message, frozen=True):
     """The same answer for the same token and key. Data flows only after an operator compared the words."""
 
     TYPE = "tapgate.enrolled.v1"
-    device: Name
+    device: Identifier
     gate: Name
     venue: Name
-    domain: Name
+    domain: Identifier
     signing_public: Digest
     at_ms: Millis
 
@@ -196,8 +202,8 @@ class DomainKey(Message, frozen=True):
     """A domain's key, sealed (HPKE: X25519, HKDF-SHA256, ChaCha20-Poly1305; info = this type) to one device."""
 
     TYPE = "tapgate.domain-key.v1"
-    device: Name
-    domain: Name
+    device: Identifier
+    domain: Identifier
     number: Count
     sealed: Annotated[bytes, Meta(max_length=512)]
 
@@ -234,12 +240,12 @@ class Manifest(Message, frozen=True):
     """The one signed statement of what one device should hold."""
 
     TYPE = "tapgate.manifest.v1"
-    device: Name
+    device: Identifier
     number: Count
     at_ms: Millis
     expires_ms: Millis
     """Judged against the newest signed time: an old manifest cannot be served as news."""
-    domain: Name
+    domain: Identifier
     venue: Name
     gate: Name
     parts: Annotated[tuple[Part, ...], Meta(max_length=16)]
@@ -254,7 +260,7 @@ class Fresh(Message, frozen=True):
     """Nothing newer: this manifest is still the word, as of `at_ms`."""
 
     TYPE = "tapgate.fresh.v1"
-    device: Name
+    device: Identifier
     number: Count
     at_ms: Millis
     generation: Count
@@ -264,7 +270,7 @@ class Pending(Message, frozen=True):
     """Enrolled, not yet confirmed by an operator."""
 
     TYPE = "tapgate.pending.v1"
-    device: Name
+    device: Identifier
     at_ms: Millis
 
 
@@ -272,7 +278,7 @@ class Snapshot(Message, frozen=True):
     """Head of a whole allowlist; the chunks follow in order, each with the digest that stands here."""
 
     TYPE = "tapgate.snapshot.v1"
-    domain: Name
+    domain: Identifier
     version: Count
     key_number: Count
     count: Count
@@ -288,7 +294,7 @@ class Delta(Message, frozen=True):
     """What turns the list at `base` into the list at `version`; `count` and `sum` are of the result."""
 
     TYPE = "tapgate.delta.v1"
-    domain: Name
+    domain: Identifier
     base: Count
     version: Count
     key_number: Count
@@ -324,7 +330,7 @@ class Poll(Message, frozen=True):
     """A device asks for what is newer than it holds, and waits up to `wait_s` for it."""
 
     TYPE = "tapgate.poll.v1"
-    device: Name
+    device: Identifier
     nonce: Id16
     at_ms: Millis
     manifest: Count
@@ -342,7 +348,7 @@ class Fetch(Message, frozen=True):
     """A device asks for the snapshot of its domain, from a chunk on."""
 
     TYPE = "tapgate.fetch.v1"
-    device: Name
+    device: Identifier
     nonce: Id16
     at_ms: Millis
     version: Count

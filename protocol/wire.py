@@ -13,6 +13,8 @@ MAX_BATCH_EVENTS = 1_000
 MAX_BATCH_BYTES = 256 * 1024
 """The envelope of a batch; small enough for one retry on a weak mobile line."""
 MAX_PERSONAL_BYTES = 256 * 1024
+MAX_UPLOAD_BYTES = MAX_BATCH_BYTES + MAX_PERSONAL_BYTES + 4 * 1024
+"""The body of an upload: both, and the framing of 1,000 parts."""
 MAX_EVENT_BYTES = 4 * 1024
 MAX_DELTA_ROWS = 50_000
 """Above it a snapshot is cheaper for both sides than a delta."""
@@ -23,8 +25,14 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=500)]
-Millis = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
+"""A device's or a domain's name: it stands in hashed and sealed input between zero bytes, so it has none itself."""
+LAST_MS = 253_370_764_799_999
+"""The end of the year 9998: the local day after any time on the wire can still be told."""
+Millis = Annotated[int, Meta(ge=0, le=LAST_MS)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Through = Annotated[int, Meta(ge=-1, le=2**53)]
+"""A last sequence, or −1 for none."""
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Id16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Id8 = Annotated[bytes, Meta(min_length=8, max_length=8)]
