@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from protocol.errors import Failure, Refused
 from protocol.messages import MAX_MESSAGE_BYTES, DomainKey, KeyStatement, Role, decode, encode
+from protocol.token import KEY_BYTES
 
 ENVELOPE_OVERHEAD_BYTES = 256
 """What type, key id, signature and framing add to a payload, rounded up."""
@@ -73,9 +74,10 @@ class Signer:
 class Keyring:
     """Public keys by id, each with the roles it may sign for."""
 
-    def __init__(self, keys: Mapping[bytes, frozenset[Role]] | None = None) -> None:
+    def __init__(self, keys: Mapping[bytes, frozenset[Role]] | None = None, out_of_date: Iterable[bytes] = ()) -> None:
         self._roles = {key_id(public): roles for public, roles in (keys or {}).items()}
         self._keys = {key_id(public): Ed25519PublicKey.from_public_bytes(public) for public in keys or {}}
+        self._out_of_date = {key_id(public) for public in out_of_date} - self._keys.keys()
 
     @classmethod
     def of(cls, public: bytes, *roles: Role) -> Self:
@@ -84,20 +86,24 @@ class Keyring:
 
     @classmethod
     def stated(cls, statement: KeyStatement, signed_now_ms: int) -> Self:
-        """The signing keys of a statement that are in force at the newest signed time."""
-        return cls(
-            {
-                key.public: frozenset(key.roles)
-                for key in statement.keys
-                if set(key.roles) != {Role.SERVE}
-                and key.from_ms <= signed_now_ms
-                and (key.until_ms == 0 or signed_now_ms < key.until_ms)
-            }
-        )
+        """The signing keys of a statement at the newest signed time. A key that stands there more than once has
+        the roles of all its entries that are in force."""
+        keys: dict[bytes, frozenset[Role]] = {}
+        out_of_date = []
+        for key in statement.keys:
+            if Role.SERVE in key.roles:
+                continue
+            if key.from_ms <= signed_now_ms and (key.until_ms == 0 or signed_now_ms < key.until_ms):
+                keys[key.public] = keys.get(key.public, frozenset()) | frozenset(key.roles)
+            else:
+                out_of_date.append(key.public)
+        return cls(keys, out_of_date)
 
     def check(self, envelope: Envelope, role: Role | None) -> None:
-        """Raises Refused: unknown-key, wrong-role or bad-signature."""
+        """Raises Refused: unknown-key, key-out-of-date, wrong-role or bad-signature."""
         public = self._keys.get(envelope.key_id)
+        if public is None and envelope.key_id in self._out_of_date:
+            raise Refused(Failure.KEY_OUT_OF_DATE, f"{envelope.type} is signed by key {envelope.key_id.hex()}")
         if public is None:
             raise Refused(Failure.UNKNOWN_KEY, f"{envelope.type} is signed by key {envelope.key_id.hex()}")
         if role is not None and role not in self._roles[envelope.key_id]:
@@ -154,18 +160,25 @@ def new_sealing_key() -> tuple[bytes, bytes]:
 
 
 def seal_domain_key(key: bytes, device: str, domain: str, number: int, sealing_public: bytes) -> DomainKey:
-    """A domain's key that only this device can open."""
-    public = X25519PublicKey.from_public_bytes(sealing_public)
-    return DomainKey(device, domain, number, _suite.encrypt(key, public, _info(device, domain, number)))
+    """A domain's key that only this device can open. Raises Refused `malformed` for a point that seals nothing."""
+    try:
+        public = X25519PublicKey.from_public_bytes(sealing_public)
+        return DomainKey(device, domain, number, _suite.encrypt(key, public, _info(device, domain, number)))
+    except ValueError:  # a point of small order: anybody could open what is sealed to it
+        raise Refused(Failure.MALFORMED, f"the sealing key of {device} is no usable X25519 point") from None
 
 
 def open_domain_key(message: DomainKey, sealing_private: bytes) -> bytes:
-    """The 32-byte key. Raises Refused `bad-signature` when it was sealed to somebody else or altered."""
+    """The key. Raises Refused `bad-signature` when it was sealed to somebody else or altered, `wrong-length`
+    when it has not 32 bytes."""
     private = X25519PrivateKey.from_private_bytes(sealing_private)
     try:
-        return _suite.decrypt(message.sealed, private, _info(message.device, message.domain, message.number))
+        key = _suite.decrypt(message.sealed, private, _info(message.device, message.domain, message.number))
     except (InvalidTag, ValueError):
         raise Refused(Failure.BAD_SIGNATURE, f"key {message.number} of {message.domain} is not sealed to us") from None
+    if len(key) != KEY_BYTES:
+        raise Refused(Failure.WRONG_LENGTH, f"key {message.number} of {message.domain} has {len(key)} bytes")
+    return key
 
 
 def domain_key_digest(number: int, key: bytes) -> bytes:

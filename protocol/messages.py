@@ -147,6 +147,10 @@ class Key(Record, frozen=True):
     until_ms: Millis = 0
     """0 = no end. Judged against the newest signed time, never the wall clock."""
 
+    def __post_init__(self) -> None:
+        if Role.SERVE in self.roles and set(self.roles) != {Role.SERVE}:
+            raise ValueError("what serves is a certificate, so it signs nothing")
+
 
 class KeyStatement(Message, frozen=True):
     """Signed by the offline root: which keys speak for central. Its number only rises."""

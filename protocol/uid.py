@@ -55,7 +55,11 @@ class CardUID(msgspec.Struct, frozen=True, order=True):
 
     @classmethod
     def from_hex(cls, text: str) -> Self:
-        return cls(bytes.fromhex(text))
+        """The UID of plain full-width hex in air order. Raises Refused `not-a-number` or `wrong-length`."""
+        try:
+            return cls(bytes.fromhex(text))
+        except ValueError:
+            raise Refused(Failure.NOT_A_NUMBER, "not a hexadecimal UID") from None
 
     def in_notation(self, notation: Notation) -> str:
         """The full-width text: two digits a byte in hex, zero-filled decimal (10, 17 or 25 digits)."""
