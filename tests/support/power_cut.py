@@ -94,7 +94,7 @@ class _Disk:
             self._names[name] = -1 if content is None else self._add(bytearray(content))
         self._durable_names = dict(self._names)
         self._name_ops: list[tuple[int, Op, int]] = []
-        self.seen = {path: b"" for path in witnesses}
+        self.seen = dict.fromkeys(witnesses, b"")
 
     def _add(self, content: bytearray) -> int:
         number = len(self._files)

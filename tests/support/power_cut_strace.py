@@ -94,11 +94,11 @@ class _Parser:
             case "open" | "openat" | "creat":
                 return self._open(call, text, answer)
             case "write" | "writev" | "pwrite64" | "pwritev" | "pwritev2":
-                return self._write(call, text, int(answer.split()[0]))
+                return self._write(call, text, int(answer.split(maxsplit=1)[0]))
             case "lseek":
                 descriptor, path, _ = _descriptor(text)
                 if self._position.get((path, descriptor), 0) is not None:
-                    self._position[path, descriptor] = int(answer.split()[0])
+                    self._position[path, descriptor] = int(answer.split(maxsplit=1)[0])
                 return []
             case "ftruncate" | "fallocate" | "fsync" | "fdatasync" | "sync_file_range":
                 return self._by_descriptor(call, text)
