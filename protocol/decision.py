@@ -109,16 +109,15 @@ def _rules(policy: CompiledPolicy, entry: Entry, tap: Tap) -> Decision:
         return _denied(Reason.LIST_STALE.value)
     day = policy.day(at_ms)
     if dated:
-        rows, closed_rule = day.hour(mask, at_ms)
+        first, closed_rule = day.hour(mask, at_ms)
     else:  # without a clock no hours hold: an admitting rule goes by class alone, a refusing one is passed over
-        rows = tuple(row for row in day.rows_for(mask) if row.grants or row.spans is None)
+        first = next((row for row in day.rows_for(mask) if row.grants or row.spans is None), None)
         closed_rule = ""
-    if rows:
-        first = rows[0]
+    if first is not None:
         return Decision(Outcome.GRANTED if first.grants else Outcome.DENIED, first.reason, first.rule)
     if closed_rule:
         return Decision(Outcome.DENIED, Reason.OUTSIDE_HOURS.value, closed_rule)
-    if mask == ANYBODY and entry.classes and not any(_in_force(grant, at_ms) for grant in entry.classes):
+    if dated and entry.classes and not any(_in_force(grant, at_ms) for grant in entry.classes):
         return _denied(Reason.CLASS_LAPSED.value)
     return _denied(Reason.CLASS_NOT_ADMITTED.value)
 

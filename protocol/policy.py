@@ -6,7 +6,7 @@ A policy is a map on the wire, because people write it (in TOML). To add a kind 
 
 import datetime as dt
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,11 +14,18 @@ import msgspec
 from msgspec import Meta
 
 from protocol.errors import Failure, Refused
-from protocol.messages import Count, Name
 from protocol.reasons import Reason
+from protocol.wire import LAST_MS, Count, Name
 
-Span = Annotated[str, Meta(pattern=r"^\d\d:\d\d-\d\d:\d\d$")]
+MAX_CLASSES = 256
+"""A policy's classes become the bits of a number; more than any city has, few enough to stay quick."""
+MAX_SPANS = 16
+_SPAN = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
+Span = Annotated[str, Meta(pattern=rf"\A{_SPAN.pattern}\Z")]
 """`HH:MM-HH:MM`, end excluded; an end past `24:00` runs into the next day (`20:00-26:00`)."""
+Spans = Annotated[tuple[Span, ...], Meta(max_length=MAX_SPANS)]
+Classes = Annotated[tuple[Name, ...], Meta(max_length=MAX_CLASSES)]
+Dates = Annotated[tuple[dt.date, ...], Meta(max_length=10_000)]
 
 
 class _Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,29 +35,29 @@ class _Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Schedule(_Map, frozen=True):
     """Opening hours by weekday; a day that is not named is closed."""
 
-    mon: tuple[Span, ...] = ()
-    tue: tuple[Span, ...] = ()
-    wed: tuple[Span, ...] = ()
-    thu: tuple[Span, ...] = ()
-    fri: tuple[Span, ...] = ()
-    sat: tuple[Span, ...] = ()
-    sun: tuple[Span, ...] = ()
-    holiday: tuple[Span, ...] | None = None
+    mon: Spans = ()
+    tue: Spans = ()
+    wed: Spans = ()
+    thu: Spans = ()
+    fri: Spans = ()
+    sat: Spans = ()
+    sun: Spans = ()
+    holiday: Spans | None = None
     """Hours on public holidays; not given = as on that weekday."""
-    workday: tuple[Span, ...] | None = None
+    workday: Spans | None = None
     """Hours on make-up workdays; not given = as on a Monday."""
 
 
 class Calendar(_Map, frozen=True):
     """The days that are not what their weekday says."""
 
-    holidays: tuple[dt.date, ...] = ()
-    workdays: tuple[dt.date, ...] = ()
+    holidays: Dates = ()
+    workdays: Dates = ()
 
 
 class _Conditions(_Map, frozen=True):
     id: Name
-    classes: tuple[Name, ...] = ()
+    classes: Classes = ()
     """Any of these, valid at the tap; none named = anybody on the list."""
     schedule: Name | None = None
     """Only in these hours; not given = at any time."""
@@ -89,7 +96,7 @@ class Policy(_Map, frozen=True):
     """A second tap of the same member within it gets the same answer, marked as a repeat."""
     untrusted_clock: Literal["deny", "ignore-dates"] = "deny"
     """`ignore-dates`: admit by class and state alone while the clock cannot be trusted."""
-    restricted: tuple[Name, ...] = ()
+    restricted: Classes = ()
     """Classes that still enter while the list is past its `restrict` age."""
 
 
@@ -106,10 +113,10 @@ class Row(NamedTuple):
 class Hour(NamedTuple):
     """A stretch of a day in which nothing changes for one combination of classes."""
 
-    rows: tuple[Row, ...]
-    """The rules that speak of these classes and whose hours hold, in order."""
+    decides: Row | None
+    """The first rule that speaks of these classes and whose hours hold."""
     closed_rule: str
-    """The first rule that would admit them at another hour of the day, if any."""
+    """The first rule in force that day that would admit them in its hours, if any."""
 
 
 class Day:
@@ -136,19 +143,19 @@ class Day:
                 self._by_mask.clear()
             plan = self._by_mask[mask] = self._hours(mask)
         starts, hours = plan
-        return hours[bisect_right(starts, at_ms) - 1]
+        return hours[max(0, bisect_right(starts, at_ms) - 1)]
 
     def _hours(self, mask: int) -> tuple[list[int], list[Hour]]:
         rows = self.rows_for(mask)
         edges = {edge for row in rows if row.spans is not None for span in row.spans for edge in span}
         starts = sorted({self.start_ms} | {edge for edge in edges if self.start_ms < edge < self.end_ms})
-        return starts, [self._hour(rows, start) for start in starts]
-
-    @staticmethod
-    def _hour(rows: tuple[Row, ...], at_ms: int) -> Hour:
-        held = tuple(row for row in rows if row.spans is None or any(a <= at_ms < b for a, b in row.spans))
-        closed = next((row.rule for row in rows if row.grants and row not in held), "")
-        return Hour(held, closed)
+        first: list[Row | None] = [None] * len(starts)
+        for row in rows:
+            for a, b in ((self.start_ms, self.end_ms),) if row.spans is None else row.spans:
+                for at in range(bisect_left(starts, a), bisect_left(starts, b)):
+                    first[at] = first[at] or row
+        closed_rule = next((row.rule for row in rows if row.grants), "")
+        return starts, [Hour(row, closed_rule) for row in first]
 
 
 ANYBODY = 1
@@ -166,31 +173,33 @@ class CompiledPolicy:
         self._hours = {name: _hours(name, schedule) for name, schedule in policy.schedules.items()}
         self._holidays = frozenset(policy.calendar.holidays)
         self._workdays = frozenset(policy.calendar.workdays)
-        names = dict.fromkeys(name for rule in policy.rules for name in rule.classes)
-        self.bits: dict[str, int] = {name: 2 << index for index, name in enumerate(names)}
-        self.restricted_mask = sum(self.bits.setdefault(name, 2 << len(self.bits)) for name in set(policy.restricted))
         self._check()
+        names = dict.fromkeys((*(name for rule in policy.rules for name in rule.classes), *policy.restricted))
+        self.bits: dict[str, int] = {name: 2 << index for index, name in enumerate(names)}
+        self.restricted_mask = sum(self.bits[name] for name in set(policy.restricted))
         self._day = Day(0, 0, ())
 
     def day(self, at_ms: int) -> Day:
         """The plan of the local day that holds this instant."""
         day = self._day
         if not day.start_ms <= at_ms < day.end_ms:
-            day = self._day = self._plan(dt.datetime.fromtimestamp(at_ms / 1_000, self._zone).date())
+            within_s = min(max(0, at_ms), LAST_MS) // 1_000
+            day = self._day = self._plan(dt.datetime.fromtimestamp(within_s, self._zone).date())
         return day
 
     def _plan(self, date: dt.date) -> Day:
+        spans = {name: self._spans(name, date) for name in self.policy.schedules}
         rows = tuple(
-            self._row(rule, date)
+            self._row(rule, spans)
             for rule in self.policy.rules
             if (rule.valid_from is None or rule.valid_from <= date)
             and (rule.valid_until is None or date < rule.valid_until)
         )
         return Day(self._ms(date, 0), self._ms(date + _ONE_DAY, 0), rows)
 
-    def _row(self, rule: Rule, date: dt.date) -> Row:
+    def _row(self, rule: Rule, all_spans: dict[str, tuple[tuple[int, int], ...]]) -> Row:
         mask = sum(self.bits[name] for name in set(rule.classes)) or ANYBODY
-        spans = None if rule.schedule is None else self._spans(rule.schedule, date)
+        spans = None if rule.schedule is None else all_spans[rule.schedule]
         if isinstance(rule, Admit):
             return Row(mask, spans, True, Reason.OK.value, rule.id)
         return Row(mask, spans, False, rule.reason, rule.id)
@@ -212,12 +221,17 @@ class CompiledPolicy:
         return WEEKDAYS[day.weekday()]
 
     def _ms(self, date: dt.date, minute: int) -> int:
+        """A local time that occurs twice is its first; one that is skipped is told by the offset before the gap."""
         local = dt.datetime.combine(date, dt.time()) + dt.timedelta(minutes=minute)
         return int(local.replace(tzinfo=self._zone).timestamp() * 1_000)
 
     def _check(self) -> None:
-        seen = set()
+        seen: set[str] = set()
+        classes = set(self.policy.restricted)
         for rule in self.policy.rules:
+            classes.update(rule.classes)
+            if len(classes) > MAX_CLASSES:
+                raise Refused(Failure.NOT_SATISFIABLE, f"rule {rule.id!r}: more than {MAX_CLASSES} classes are named")
             if rule.id in seen:
                 raise Refused(Failure.NOT_SATISFIABLE, f"rule {rule.id!r} stands twice")
             seen.add(rule.id)
@@ -233,10 +247,14 @@ class CompiledPolicy:
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ONE_DAY = dt.timedelta(days=1)
 _DAY_MINUTES = 24 * 60
+_NO_ZONES = ("localtime", "posixrules", "Factory")
+"""Names that mean another thing on each machine."""
 
 
 def _zone(name: str) -> ZoneInfo:
     try:
+        if name in _NO_ZONES or name.startswith(("posix/", "right/")):
+            raise ValueError
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Refused(Failure.NOT_SATISFIABLE, f"there is no time zone {name!r}") from None
@@ -253,7 +271,7 @@ def _hours(name: str, schedule: Schedule) -> dict[str, tuple[tuple[int, int], ..
 def _day_hours(where: str, spans: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     result: list[tuple[int, int]] = []
     for span in spans:
-        match = re.fullmatch(r"(\d\d):(\d\d)-(\d\d):(\d\d)", span)
+        match = _SPAN.fullmatch(span)
         if match is None:
             raise Refused(Failure.NOT_SATISFIABLE, f"{where}: {span!r} is not HH:MM-HH:MM")
         h1, m1, h2, m2 = map(int, match.groups())
