@@ -5,8 +5,8 @@ versions that distributions ship); PostgreSQL: a pool, and the database arbitrat
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,17 +23,19 @@ class Database:
         self._writer, self._reader = writer, reader
         self.is_sqlite = writer.dialect.name == "sqlite"
         # A single SQLite connection serves one transaction at a time; PostgreSQL locks by itself.
-        self._writing = asyncio.Lock() if self.is_sqlite else None
+        self._writing = asyncio.Lock() if self.is_sqlite else nullcontext()
+        self.on_commit: Callable[[set[str]], None] | None = None
+        """Called with the topics that a transaction noted (`wakeups.note`), once it is durable."""
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that is durable when the block ends, and rolled back when it raises."""
-        if self._writing is None:
-            async with self._writer.begin() as connection:
-                yield connection
-            return
+        topics: set[str] = set()
         async with self._writing, self._writer.begin() as connection:
+            connection.info["topics"] = topics  # an SQLite connection outlives its transactions
             yield connection
+        if topics and self.on_commit is not None:
+            self.on_commit(topics)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
