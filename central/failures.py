@@ -1,0 +1,26 @@
+"""Which HTTP status an unsigned refusal carries (SPEC §10). None of them moves a device's queue."""
+
+from protocol.errors import Failure, Refused
+
+STATUSES = {
+    Failure.MALFORMED: 400,
+    Failure.WRONG_TYPE: 400,
+    Failure.OVERSIZED: 413,
+    Failure.UNKNOWN_KEY: 403,
+    Failure.WRONG_ROLE: 403,
+    Failure.BAD_SIGNATURE: 403,
+    Failure.OTHER_DOMAIN: 403,
+}
+
+
+class Declined(Refused):
+    """A refusal whose status its kind alone does not tell."""
+
+    def __init__(self, status: int, kind: Failure, detail: str) -> None:
+        super().__init__(kind, detail)
+        self.status = status
+
+
+def status_of(refused: Refused) -> int:
+    """400 where nothing better is known: the sender said something that cannot be used."""
+    return refused.status if isinstance(refused, Declined) else STATUSES.get(refused.kind, 400)

@@ -1,0 +1,368 @@
+"""Verify an upload and decide its custody (SPEC §6.2, §6.4). Pure: no I/O, no clock, no SQL.
+
+`read_upload` gives the outer form, `verify` a claim whose signature, chain and epoch statement hold, and
+`judge` what to keep and what to answer, given what is held. The answer is signed by the caller.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from protocol.envelope import Envelope, Keyring, digest, open_as, unwrap
+from protocol.errors import Failure, Refused
+from protocol.journal import genesis, heads, personal_digest
+from protocol.messages import (
+    MAX_PERSONAL_BYTES,
+    Batch,
+    Custody,
+    EpochStart,
+    Event,
+    Exempt,
+    Kind,
+    Personal,
+    Receipt,
+    Resume,
+    Upload,
+    decode,
+)
+
+
+class Evidence(NamedTuple):
+    """What contradicts, is missing or was not meant for us; (device, digest, kind) names it."""
+
+    kind: str
+    digest: bytes
+    detail: str
+    body: bytes
+
+
+class Evident(Refused):
+    """Refused without a signed answer, and kept: status 422."""
+
+    def __init__(self, kind: Failure, detail: str, evidence: Evidence) -> None:
+        super().__init__(kind, detail)
+        self.evidence = evidence
+
+
+class Sealed(NamedTuple):
+    """An upload in its outer form: nothing in it is verified yet."""
+
+    body: bytes
+    envelope_bytes: bytes
+    envelope: Envelope
+    batch: Batch
+    personal: tuple[bytes, ...]
+    digest: bytes
+
+
+class Claim(NamedTuple):
+    """An upload that its device signed, whose chain is whole and whose event 0 states its own epoch."""
+
+    sealed: Sealed
+    heads: list[bytes]
+    start: EpochStart | None
+    """Event 0's statement, when the batch brings it."""
+    start_envelope: bytes
+
+    @property
+    def batch(self) -> Batch:
+        return self.sealed.batch
+
+    @property
+    def last(self) -> int:
+        """The sequence of the batch's last event."""
+        return self.sealed.batch.first + len(self.sealed.batch.events) - 1
+
+
+class EpochState(NamedTuple):
+    """What is held of one epoch, and the predecessor that its statement names (SPEC §6.2)."""
+
+    epoch: bytes
+    through: int
+    head: bytes
+    previous_epoch: bytes = b""
+    previous_sequence: int = -1
+
+
+class Holding(NamedTuple):
+    """What is held that a claim can meet: its epoch, the one it names, those that name either."""
+
+    epochs: tuple[EpochState, ...] = ()
+    batches: tuple[Batch, ...] = ()
+    """Stored ones that touch the claim's sequences; needed only where the claim overlaps (`overlaps`)."""
+    revoked: bool = False
+
+    def of(self, device: str, epoch: bytes) -> EpochState:
+        """The epoch's state; nothing held is sequence −1 at the genesis head."""
+        found = next((state for state in self.epochs if state.epoch == epoch), None)
+        return found or EpochState(epoch, -1, genesis(device, epoch))
+
+
+EventRow = tuple[str, bytes, int, int, str, str, str, str, str, str, int, str, bytes | None]
+"""A row of the table `events`, in the order of its columns."""
+
+
+class Verdict(NamedTuple):
+    """What to store and what to answer."""
+
+    answer: Receipt | Resume | None
+    """None: the device is revoked, and told so."""
+    outcome: str
+    """How the batch is stored (accepted, untrusted, forked); empty: not as a batch."""
+    taken_first: int
+    rows: list[EventRow]
+    state: EpochState | None
+    """The epoch's new state; None when it did not move."""
+    evidence: list[Evidence]
+
+
+# --- from bytes to a claim -----------------------------------------------------------------------------------
+
+
+def read_upload(body: bytes) -> Sealed:
+    """Raises Refused: malformed, oversized, wrong-type."""
+    upload = decode(Upload, body)
+    envelope = unwrap(upload.batch)
+    if envelope.type != Batch.TYPE:
+        raise Refused(Failure.WRONG_TYPE, f"{envelope.type} where {Batch.TYPE} belongs")
+    batch = decode(Batch, envelope.payload)
+    if len(upload.personal) != len(batch.events):
+        raise Refused(Failure.MALFORMED, f"{len(upload.personal)} personal parts beside {len(batch.events)} events")
+    size = sum(map(len, upload.personal))
+    if size > MAX_PERSONAL_BYTES:
+        raise Refused(Failure.OVERSIZED, f"personal parts of {size} bytes, {MAX_PERSONAL_BYTES} allowed")
+    return Sealed(body, upload.batch, envelope, batch, upload.personal, digest(upload.batch))
+
+
+def verify(sealed: Sealed, ring: Keyring) -> Claim:
+    """`ring`: the key of the device that the batch names. Raises Refused for a forged envelope, Evident for
+    a chain that is not what was signed and for an event 0 that is not its epoch's statement."""
+    ring.check(sealed.envelope, None)
+    batch = sealed.batch
+    found = heads(batch.previous_head, batch.events)
+    if found[-1] != batch.head:
+        raise evident(sealed, Failure.BROKEN_CHAIN, "the events do not lead to the head that was signed")
+    if batch.first:
+        return Claim(sealed, found, None, b"")
+    if batch.previous_head != genesis(batch.device, batch.epoch):
+        raise evident(sealed, Failure.BROKEN_CHAIN, "event 0 does not stand on its epoch's genesis")
+    start, envelope = _statement(sealed, ring)
+    return Claim(sealed, found, start, envelope)
+
+
+def evident(sealed: Sealed, kind: Failure, detail: str) -> Evident:
+    """The error that keeps a batch as evidence under the name of its failure."""
+    text = f"epoch {sealed.batch.epoch.hex()}, first {sealed.batch.first}: {detail}"
+    return Evident(kind, text, Evidence(kind.value, sealed.digest, text, sealed.envelope_bytes))
+
+
+def _statement(sealed: Sealed, ring: Keyring) -> tuple[EpochStart, bytes]:
+    batch = sealed.batch
+    try:
+        event = decode(Event, batch.events[0])
+        start = open_as(EpochStart, event.detail, ring)
+    except Refused as refused:
+        raise evident(sealed, Failure.OTHER_EPOCH, f"event 0 is no epoch statement ({refused})") from None
+    if (event.kind, start.device, start.epoch) != (Kind.START, batch.device, batch.epoch):
+        raise evident(sealed, Failure.OTHER_EPOCH, f"event 0 states epoch {start.epoch.hex()} of {start.device}")
+    return start, event.detail
+
+
+# --- from a claim to a verdict --------------------------------------------------------------------------------
+
+
+def overlaps(claim: Claim, state: EpochState) -> bool:
+    """True when `judge` needs the stored batches that touch the claim."""
+    return claim.batch.first <= state.through
+
+
+def judge(claim: Claim, holding: Holding, now_ms: int) -> Verdict:
+    """The table of SPEC §6.4. `now_ms` stands in the answer."""
+    batch = claim.batch
+    state = holding.of(batch.device, batch.epoch)
+    if batch.first > state.through + 1 + batch.lost:
+        return _gap(claim, state, holding.revoked, now_ms)
+    stored = _stored_heads(holding.batches) if overlaps(claim, state) else {state.through: state.head}
+    contradicted = _contradiction(claim, stored)
+    if contradicted is not None:
+        return _fork(claim, contradicted, holding.revoked, now_ms)
+    held = {
+        sequence
+        for other in holding.batches
+        for sequence in range(max(other.first, batch.first), other.first + len(other.events))
+    }
+    rows, exceptions = _sort(claim, holding.revoked)
+    if held:
+        rows = [row for row in rows if row[2] not in held]
+    moved = claim.last > state.through
+    return Verdict(
+        None if holding.revoked else _receipt(claim, now_ms, exceptions=exceptions),
+        "untrusted" if holding.revoked else "accepted",
+        rows[0][2] if rows else claim.last + 1,
+        rows,
+        _advanced(claim, state) if moved else None,
+        [*_loss(claim, state), *_copies(claim, state, holding)],
+    )
+
+
+def _gap(claim: Claim, state: EpochState, revoked: bool, now_ms: int) -> Verdict:
+    sealed, batch = claim.sealed, claim.batch
+    detail = f"epoch {batch.epoch.hex()}: held through {state.through}, sent from {batch.first}"
+    body = sealed.body if revoked else sealed.envelope_bytes  # a revoked device will not send it again
+    resume = Resume(batch.device, batch.epoch, state.through + 1, state.head, now_ms)
+    evidence = Evidence("gap", sealed.digest, detail, body)
+    return Verdict(None if revoked else resume, "", 0, [], None, [evidence])
+
+
+def _fork(claim: Claim, sequence: int, revoked: bool, now_ms: int) -> Verdict:
+    """The personal parts are kept with the evidence: after the receipt the device may let go of them."""
+    sealed = claim.sealed
+    detail = f"epoch {claim.batch.epoch.hex()}: other bytes at sequence {sequence}"
+    answer = None if revoked else _receipt(claim, now_ms, fork=True)
+    evidence = Evidence("fork", sealed.digest, detail, sealed.body)
+    return Verdict(answer, "forked", claim.last + 1, [], None, [evidence])
+
+
+def _receipt(claim: Claim, now_ms: int, fork: bool = False, exceptions: Iterable[Exempt] = ()) -> Receipt:
+    batch = claim.batch
+    return Receipt(
+        batch.device, batch.epoch, batch.first, claim.last, batch.head, now_ms, fork=fork, exceptions=tuple(exceptions)
+    )
+
+
+def _stored_heads(batches: Iterable[Batch]) -> dict[int, bytes]:
+    """The head at each stored sequence, and the one that each stored run stands on."""
+    found = {}
+    for batch in batches:
+        found[batch.first - 1] = batch.previous_head
+        found.update(enumerate(heads(batch.previous_head, batch.events), batch.first))
+    return found
+
+
+def _contradiction(claim: Claim, stored: dict[int, bytes]) -> int | None:
+    """The lowest sequence at which claim and store have different heads."""
+    for sequence, head in enumerate((claim.batch.previous_head, *claim.heads), claim.batch.first - 1):
+        if stored.get(sequence, head) != head:
+            return sequence
+        if len(stored) == 1:  # the common case: a batch that goes on where the last one ended
+            return None
+    return None
+
+
+def _advanced(claim: Claim, state: EpochState) -> EpochState:
+    state = state._replace(through=claim.last, head=claim.batch.head)
+    if claim.start is None:
+        return state
+    return state._replace(
+        previous_epoch=claim.start.previous_epoch, previous_sequence=max(-1, claim.start.previous_sequence)
+    )
+
+
+def _loss(claim: Claim, state: EpochState) -> list[Evidence]:
+    first, through = state.through + 1, claim.batch.first - 1
+    if first > through:
+        return []
+    detail = f"epoch {claim.batch.epoch.hex()}: sequences {first} to {through} declared lost"
+    return [Evidence("loss", claim.sealed.digest, detail, b"")]
+
+
+def _copies(claim: Claim, state: EpochState, holding: Holding) -> list[Evidence]:
+    """Signs of a copied or restored disk: two successors of one epoch, or a successor that forgot something."""
+    found, epoch, start = [], claim.batch.epoch, claim.start
+    if start is not None and state.through < 0:
+        named = start.previous_epoch
+        twins = [s for s in holding.epochs if s.epoch != epoch and s.previous_epoch == named]
+        before = next((s for s in holding.epochs if named and s.epoch == named), None)
+        said = f"epoch {epoch.hex()} names {named.hex() or 'no epoch'}"
+        why = ""
+        if twins:
+            why = f"{said}, as epoch {twins[0].epoch.hex()} does"
+        elif before is not None and start.previous_sequence < before.through:
+            why = f"{said} through {start.previous_sequence}, held through {before.through}"
+        elif before is not None and start.previous_sequence == before.through and start.previous_head != before.head:
+            why = f"{said} with another head at {start.previous_sequence}"
+        if why:
+            found.append(Evidence("fork", digest(claim.start_envelope), why, claim.start_envelope))
+    for successor in holding.epochs:
+        if successor.previous_epoch == epoch and state.through <= successor.previous_sequence < claim.last:
+            why = (
+                f"epoch {epoch.hex()} goes on after {successor.previous_sequence}, where {successor.epoch.hex()} began"
+            )
+            found.append(Evidence("fork", claim.sealed.digest, why, b""))
+    return found
+
+
+# --- one event at a time --------------------------------------------------------------------------------------
+
+_decode_event = msgspec.msgpack.Decoder(Event).decode
+_decode_personal = msgspec.msgpack.Decoder(Personal).decode
+_KNOWN = frozenset(kind.value for kind in Kind)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def _sort(claim: Claim, revoked: bool) -> tuple[list[EventRow], list[Exempt]]:
+    """A row for each event, and what the receipt says of those that could not simply be accepted."""
+    device, epoch = claim.batch.device, claim.batch.epoch
+    good = "untrusted" if revoked else "accepted"
+    rows: list[EventRow] = []
+    exceptions: list[Exempt] = []
+    for sequence, (public, personal) in enumerate(
+        zip(claim.batch.events, claim.sealed.personal, strict=True), claim.batch.first
+    ):
+        kept = personal or None
+        try:
+            event = _decode_event(public)
+        except _UNREADABLE as error:
+            exceptions.append(Exempt(sequence, Custody.REFUSED, f"does not decode: {error}"[:500]))
+            rows.append((device, epoch, sequence, 0, "", "", "", "", "", "", 0, "refused", kept))
+            continue
+        at_ms, gate, kind = event.at_ms, event.gate, event.kind
+        direction, decision, reason, rule = event.direction, event.decision, event.reason, event.rule
+        outcome = good
+        fault = _fault(event, sequence, personal)
+        if fault:
+            exceptions.append(Exempt(sequence, Custody.REFUSED, fault))
+            outcome = "refused"
+            gate, kind, direction, decision, reason, rule = (
+                text.replace("\0", "") for text in (gate, kind, direction, decision, reason, rule)
+            )
+        elif kind not in _KNOWN:
+            exceptions.append(Exempt(sequence, Custody.HELD, f"kind {kind} is not known here"))
+            outcome = good if revoked else "held"
+        rows.append(
+            (
+                device,
+                epoch,
+                sequence,
+                at_ms,
+                gate,
+                kind,
+                direction,
+                decision,
+                reason,
+                rule,
+                event.repeat_of,
+                outcome,
+                kept,
+            )
+        )
+    return rows, exceptions
+
+
+def _fault(event: Event, sequence: int, personal: bytes) -> str:
+    """Why a decoded event must be refused; empty when it need not."""
+    if event.sequence != sequence:
+        return f"says sequence {event.sequence}"
+    if event.personal_digest != personal_digest(personal):
+        return "the personal part is not the one of its digest"
+    if personal:
+        try:
+            _decode_personal(personal)
+        except _UNREADABLE:  # never the error's own text: it may quote what is personal
+            return "the personal part does not decode"
+    if event.kind == "start" and sequence:
+        return "an epoch starts at sequence 0 only"
+    if "\0" in f"{event.gate}{event.kind}{event.direction}{event.decision}{event.reason}{event.rule}":
+        return "a text holds a zero character"  # which not every database can store
+    return ""
