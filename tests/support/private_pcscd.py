@@ -6,6 +6,7 @@ when the test process ends, however it ends, that socket closes and everything i
 lies in a directory both sides see, and libpcsclite is pointed at it by PCSCLITE_CSOCK_NAME.
 """
 
+import contextlib
 import os
 import shutil
 import socket
@@ -45,25 +46,28 @@ class PrivatePcscd:
             'exec "$3" -I "$4" "$1"'
         )
         arguments = [str(self.directory), str(DRIVERS), sys.executable, __file__]
-        as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        if os.geteuid() == 0:
+            ways = [["unshare"]]
+        else:
+            ways = [["unshare", "--user", "--map-root-user"], ["sudo", "-n", "unshare"]]
+        complaints = []
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self.directory / "control"))
             listener.listen(1)
             listener.settimeout(0.2)
-            inside = subprocess.Popen(
-                [*as_root, "unshare", "--mount", "--net", "sh", "-c", script, "inside", *arguments],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-            while inside.poll() is None:
-                try:
-                    return inside, listener.accept()[0]
-                except TimeoutError:
-                    continue
-        assert inside.stderr is not None
+            for way in ways:
+                inside = subprocess.Popen(
+                    [*way, "--mount", "--net", "sh", "-c", script, "inside", *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                )
+                while inside.poll() is None:
+                    with contextlib.suppress(TimeoutError):
+                        return inside, listener.accept()[0]
+                complaints.append(inside.communicate()[1].decode().strip())
         raise RuntimeError(
-            "the PC/SC tests need a namespace of their own: run them as root, where unshare is permitted, or allow "
-            f"'sudo -n'. It said: {inside.stderr.read().decode().strip()}"
+            "the PC/SC tests need a mount and a network namespace of their own: run them as root, where user "
+            f"namespaces are permitted, or with 'sudo -n' allowed. unshare said: {'; '.join(complaints)}"
         )
 
     def _ask(self, order: bytes) -> None:
