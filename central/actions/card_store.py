@@ -1,0 +1,180 @@
+"""What the database holds of cards and members, looked up and written a block at a time."""
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, groupby
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.actions.card_plan import HeldCard, HeldMember, Planned
+from central.keys import Keys
+from central.store.schema import cards, member_classes, members, subjects
+from protocol.allowlist import CardState
+
+IN_ONE_QUERY = 10_000
+"""Below the 32,766 parameters that SQLite takes and the 32,767 of PostgreSQL."""
+
+T = TypeVar("T")
+
+
+def new_id() -> bytes:
+    """16 bytes: milliseconds, then random. Rows that come together lie together, so millions insert quickly."""
+    return (time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(10)
+
+
+def slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Runs short enough for one query's parameters."""
+    return (items[at : at + IN_ONE_QUERY] for at in range(0, len(items), IN_ONE_QUERY))
+
+
+async def held_cards(connection: AsyncConnection, indexes: Sequence[bytes]) -> dict[bytes, HeldCard]:
+    """By the keyed index of the UID."""
+    found = {}
+    columns = (cards.c.uid_index, cards.c.id, members.c.reference, cards.c.state, cards.c.from_ms, cards.c.until_ms)
+    for some in slices(indexes):
+        query = select(*columns).join(members, members.c.id == cards.c.member).where(cards.c.uid_index.in_(some))
+        for index, card, reference, state, from_ms, until_ms in await connection.execute(query):
+            found[index] = HeldCard(card, reference, CardState(state), from_ms, until_ms)
+    return found
+
+
+async def held_members(
+    connection: AsyncConnection, keys: Keys, domain: str, references: Sequence[str]
+) -> dict[str, HeldMember]:
+    """By the city's reference. Raises Refused where a sealed name was altered."""
+    rows: list[Any] = []
+    for some in slices(references):
+        query = select(members.c.id, members.c.reference, members.c.name_sealed).where(members.c.reference.in_(some))
+        rows.extend(await connection.execute(query))
+    ids = [row.id for row in rows]
+    classes = await _classes(connection, ids)
+    last_card: dict[bytes, int] = {}
+    in_domain: set[bytes] = set()
+    for some_ids in slices(ids):
+        numbers = select(cards.c.member, func.max(cards.c.number)).where(cards.c.member.in_(some_ids))
+        last_card.update(row._tuple() for row in await connection.execute(numbers.group_by(cards.c.member)))
+        there = select(subjects.c.member).where(subjects.c.domain == domain, subjects.c.member.in_(some_ids))
+        in_domain.update((await connection.execute(there)).scalars())
+    return {
+        row.reference: HeldMember(
+            row.id,
+            keys.open_name(row.name_sealed, row.id) if row.name_sealed else "",
+            classes.get(row.id, frozenset()),
+            row.id in in_domain,
+            last_card.get(row.id, 0),
+        )
+        for row in rows
+    }
+
+
+async def _classes(connection: AsyncConnection, ids: Sequence[bytes]) -> dict[bytes, frozenset[str]]:
+    found: dict[bytes, set[str]] = {}
+    for some in slices(ids):
+        query = select(member_classes.c.member, member_classes.c.name).where(member_classes.c.member.in_(some))
+        for member, name in await connection.execute(query):
+            found.setdefault(member, set()).add(name)
+    return {member: frozenset(names) for member, names in found.items()}
+
+
+class Writer:
+    """Gathers what a block of planned rows changes, then writes it with one statement a table and kind."""
+
+    def __init__(self, keys: Keys, domain: str, now_ms: int, add_classes: bool) -> None:
+        self._keys, self._domain, self._now_ms, self._add_classes = keys, domain, now_ms, add_classes
+
+    async def write(
+        self,
+        connection: AsyncConnection,
+        planned: Iterable[Planned],
+        card_ids: Mapping[bytes, HeldCard],
+        held: Mapping[str, HeldMember],
+    ) -> list[bytes]:
+        """The ids of the members that changed. `card_ids` and `held`: what the plan was made from."""
+        todo = sorted((p for p in planned if p.changes), key=lambda p: p.row.member)
+        changed: list[bytes] = []
+        new: dict[Any, list[dict[str, Any]]] = {table: [] for table in (members, member_classes, subjects, cards)}
+        names: list[dict[str, Any]] = []
+        card_updates: list[dict[str, Any]] = []
+        lapsed: dict[bytes, frozenset[str]] = {}
+        for reference, group in groupby(todo, key=lambda p: p.row.member):
+            rows, known = list(group), held.get(reference)
+            member = known.id if known else new_id()
+            changed.append(member)
+            self._member(member, rows, known, new, names, lapsed)
+            number = count(known.last_card + 1 if known else 1)
+            for item in rows:
+                if "card" in item.changes:
+                    new[cards].append(self._card(member, next(number), item))
+                elif {"dates", "state"} & set(item.changes):
+                    card_updates.append(self._update(card_ids[self._keys.uid_index(item.row.uid)], item))
+        await self._drop_classes(connection, lapsed)
+        for table, inserted in new.items():
+            if inserted:
+                await connection.execute(insert(table), inserted)
+        if names:
+            statement = (
+                update(members).where(members.c.id == bindparam("member")).values(name_sealed=bindparam("sealed"))
+            )
+            await connection.execute(statement, names)
+        if card_updates:
+            values = {name: bindparam(f"new_{name}") for name in ("state", "from_ms", "until_ms")}
+            await connection.execute(update(cards).where(cards.c.id == bindparam("card")).values(values), card_updates)
+        return changed
+
+    def _member(
+        self,
+        member: bytes,
+        rows: list[Planned],
+        known: HeldMember | None,
+        new: dict[Any, list[dict[str, Any]]],
+        names: list[dict[str, Any]],
+        lapsed: dict[bytes, frozenset[str]],
+    ) -> None:
+        row = rows[0].row
+        changes = {change for item in rows for change in item.changes}
+        name = next((item.row.name for item in rows if item.row.name), "")
+        sealed = self._keys.seal_name(name, member) if name else None
+        if known is None:
+            person = {"id": member, "reference": row.member, "name_sealed": sealed, "created_ms": self._now_ms}
+            new[members].append(person)
+        elif "name" in changes:
+            names.append({"member": member, "sealed": sealed})
+        if "classes" in changes:
+            held = known.classes if known else frozenset()
+            for class_ in sorted(set(row.classes) - held):
+                new[member_classes].append({"member": member, "name": class_, "from_ms": 0, "until_ms": 0})
+            if not self._add_classes and held - set(row.classes):
+                lapsed[member] = held - set(row.classes)
+        if "domain" in changes:
+            new[subjects].append({"domain": self._domain, "member": member, "subject": secrets.token_bytes(16)})
+
+    def _card(self, member: bytes, number: int, item: Planned) -> dict[str, Any]:
+        row, card = item.row, new_id()
+        return {
+            "id": card,
+            "member": member,
+            "number": number,
+            "uid_index": self._keys.uid_index(row.uid),
+            "uid_sealed": self._keys.seal_uid(row.uid, card),
+            "state": int(row.state or CardState.ACTIVE),
+            "from_ms": row.from_ms,
+            "until_ms": row.until_ms,
+            "bound_ms": self._now_ms,
+            "why": "",
+        }
+
+    def _update(self, card: HeldCard, item: Planned) -> dict[str, Any]:
+        row = item.row
+        state = card.state if row.state is None else row.state
+        return {"card": card.id, "new_state": int(state), "new_from_ms": row.from_ms, "new_until_ms": row.until_ms}
+
+    async def _drop_classes(self, connection: AsyncConnection, lapsed: Mapping[bytes, frozenset[str]]) -> None:
+        pairs = sorted(((names, member) for member, names in lapsed.items()), key=lambda p: sorted(p[0]))
+        for names, group in groupby(pairs, key=itemgetter(0)):
+            for some in slices([member for _, member in group]):
+                gone = member_classes.c.member.in_(some) & member_classes.c.name.in_(names)
+                await connection.execute(delete(member_classes).where(gone))

@@ -1,0 +1,195 @@
+"""The log of what is in custody: one line an event, streamed. Reads columns, and forked batches' own bytes."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import Select
+
+from central.actions.action import Context, Params, Result, action
+from central.store.schema import batches, epochs, events
+from protocol.envelope import unwrap
+from protocol.errors import Refused
+from protocol.messages import Batch, Clock, Event, decode
+
+LINES_AT_ONCE = 500
+FOLLOW_S = 0.5
+"""How long a follower waits before it looks again."""
+
+
+class LogParams(Params, frozen=True):
+    """Filters; empty or 0 = any. Times are UTC ms, `until_ms` excluded. `limit`: the newest so many."""
+
+    gate: str = ""
+    device: str = ""
+    decision: str = ""
+    since_ms: int = 0
+    until_ms: int = 0
+    limit: int = 0
+    follow: bool = False
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One event. A stable interface: fields are only ever added."""
+
+    device: str
+    epoch: str
+    sequence: int
+    gate: str
+    time: str
+    kind: str
+    direction: str
+    decision: str
+    reason: str
+    rule: str
+    repeat_of: int
+    outcome: str
+
+
+class LogResult(Result, frozen=True):
+    """How many lines were handed out."""
+
+    lines: int
+
+
+COLUMNS = (
+    events.c.device,
+    events.c.epoch,
+    events.c.sequence,
+    events.c.at_ms,
+    events.c.gate,
+    events.c.kind,
+    events.c.direction,
+    events.c.decision,
+    events.c.reason,
+    events.c.rule,
+    events.c.repeat_of,
+    events.c.outcome,
+)
+_ORDER = (events.c.at_ms, events.c.device, events.c.epoch, events.c.sequence)
+
+
+def iso(at_ms: int) -> str:
+    """UTC with milliseconds and `Z`."""
+    at = dt.datetime.fromtimestamp(at_ms // 1_000, dt.UTC).replace(microsecond=at_ms % 1_000 * 1_000)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@action("log", LogParams, writes=False)
+async def log(context: Context, params: LogParams) -> LogResult:
+    """Events by time, oldest first, then those of forked batches; with `follow`, those that come, until stopped."""
+    lines = 0
+    seen: dict[tuple[str, bytes], int] = {}
+    async with context.database.read() as connection:
+        if params.follow:
+            seen = await _heads(connection, params.device)
+        async for chunk in _matching(connection, params):
+            lines += len(chunk)
+            await context.emit(chunk)
+        forked = await _forked(connection, params, params.limit - lines if params.limit else 0)
+        if forked and not (params.limit and lines >= params.limit):
+            lines += len(forked)
+            await context.emit(forked)
+    while params.follow:
+        await asyncio.sleep(FOLLOW_S)
+        lines += await _follow(context, params, seen)
+    return LogResult(lines=lines)
+
+
+async def _matching(connection: AsyncConnection, params: LogParams) -> AsyncIterator[list[LogLine]]:
+    query = _filtered(select(*COLUMNS), params)
+    if params.limit:
+        newest = query.order_by(*(column.desc() for column in _ORDER)).limit(params.limit).subquery()
+        query = select(newest).order_by(*(newest.c[column.name] for column in _ORDER))
+    else:
+        query = query.order_by(*_ORDER)
+    rows = await connection.stream(query.execution_options(yield_per=LINES_AT_ONCE))
+    async for partition in rows.partitions(LINES_AT_ONCE):
+        yield [_line(row) for row in partition]
+
+
+def _filtered(query: Select[Any], params: LogParams) -> Select[Any]:
+    for column, wanted in ((events.c.gate, params.gate), (events.c.device, params.device)):
+        if wanted:
+            query = query.where(column == wanted)
+    if params.decision:
+        query = query.where(events.c.decision == params.decision)
+    if params.since_ms:
+        query = query.where(events.c.at_ms >= params.since_ms)
+    if params.until_ms:
+        query = query.where(events.c.at_ms < params.until_ms)
+    return query
+
+
+def _line(row: Sequence[Any]) -> LogLine:
+    device, epoch, sequence, at_ms, *rest = row
+    return LogLine(device, epoch.hex(), sequence, rest[0], iso(at_ms), *rest[1:])
+
+
+async def _heads(connection: AsyncConnection, device: str) -> dict[tuple[str, bytes], int]:
+    query = select(epochs.c.device, epochs.c.epoch, epochs.c.through)
+    if device:
+        query = query.where(epochs.c.device == device)
+    return {(name, epoch): through for name, epoch, through in await connection.execute(query)}
+
+
+async def _follow(context: Context, params: LogParams, seen: dict[tuple[str, bytes], int]) -> int:
+    lines = 0
+    async with context.database.read() as connection:
+        grown = {
+            key: through
+            for key, through in (await _heads(connection, params.device)).items()
+            if through > seen.get(key, -1)
+        }
+        for (device, epoch), through in grown.items():
+            after = seen.get((device, epoch), -1)
+            of_epoch = and_(events.c.device == device, events.c.epoch == epoch)
+            between = and_(events.c.sequence > after, events.c.sequence <= through)
+            query = _filtered(select(*COLUMNS).where(of_epoch, between), params).order_by(events.c.sequence)
+            rows = await connection.stream(query.execution_options(yield_per=LINES_AT_ONCE))
+            async for partition in rows.partitions(LINES_AT_ONCE):
+                lines += len(partition)
+                await context.emit([_line(row) for row in partition])
+            seen[device, epoch] = through
+    return lines
+
+
+async def _forked(connection: AsyncConnection, params: LogParams, limit: int) -> list[LogLine]:
+    query = select(batches.c.device, batches.c.envelope).where(batches.c.outcome == "forked")
+    if params.device:
+        query = query.where(batches.c.device == params.device)
+    lines: list[LogLine] = []
+    for device, envelope in await connection.execute(query.order_by(batches.c.received_ms)):
+        lines.extend(line for line in _forked_lines(device, envelope) if _wanted(line, params))
+        if 0 < limit <= len(lines):
+            return lines[:limit]
+    return lines
+
+
+def _forked_lines(device: str, envelope: bytes) -> list[LogLine]:
+    lines = []
+    try:
+        batch = decode(Batch, unwrap(envelope).payload)
+    except Refused:
+        return []  # `verify` says so
+    for sequence, public in enumerate(batch.events, batch.first):
+        try:
+            e = decode(Event, public)
+        except Refused:
+            e = Event(sequence, 0, bytes(8), 0, Clock.TRUSTED, "", "unreadable")
+        facts = (e.kind, e.direction, e.decision, e.reason, e.rule, e.repeat_of)
+        lines.append(LogLine(device, batch.epoch.hex(), sequence, e.gate, iso(e.at_ms), *facts, "forked"))
+    return lines
+
+
+def _wanted(line: LogLine, params: LogParams) -> bool:
+    return (
+        params.gate in ("", line.gate)
+        and params.decision in ("", line.decision)
+        and (not params.since_ms or line.time >= iso(params.since_ms))
+        and (not params.until_ms or line.time < iso(params.until_ms))
+    )

@@ -1,0 +1,246 @@
+"""Domains, venues, gates and policies: adding, listing, putting in force."""
+
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from sqlalchemy import Table, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import Select
+
+from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.publish import refresh_domain
+from central.wakeups import note, policy_topic
+from central.store.schema import devices, domains, gates, policies, subjects, venues
+from protocol.errors import Refused
+from protocol.messages import Poll, decode, encode
+from protocol.policy import CompiledPolicy, Policy
+
+Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Letters, digits, dot, underscore, hyphen: it stands in file names and on the wire."""
+HOUR_MS = 3_600_000
+
+
+class DomainParams(Params, frozen=True):
+    """A domain to add."""
+
+    id: Id
+    title: str = ""
+
+
+class VenueParams(Params, frozen=True):
+    """A venue to add."""
+
+    id: Id
+    domain: Id
+    title_zh: str = ""
+    title_en: str = ""
+    time_zone: str = "Asia/Taipei"
+
+
+class GateParams(Params, frozen=True):
+    """A gate to add. The three ages: how old the last signed word may be before it warns, restricts, closes."""
+
+    id: Id
+    venue: Id
+    policy: Id
+    kind: Literal["door", "turnstile", "kiosk", "counter"] = "door"
+    direction: Literal["in", "out"] = "in"
+    title_zh: str = ""
+    title_en: str = ""
+    warn_ms: int = 24 * HOUR_MS
+    restrict_ms: int = 7 * 24 * HOUR_MS
+    close_ms: int = 30 * 24 * HOUR_MS
+
+
+class PolicyParams(Params, frozen=True):
+    """A policy's body: a map as in the policy file, without `version`."""
+
+    id: Id
+    body: dict[str, object]
+
+
+class NamedParams(Params, frozen=True):
+    """Which one; empty = all."""
+
+    id: str = ""
+
+
+class Added(Result, frozen=True):
+    """What was added."""
+
+    id: str
+
+
+class Listed(Result, frozen=True):
+    """Rows, each a map of columns."""
+
+    rows: list[dict[str, object]]
+
+
+class PolicyPut(Result, frozen=True):
+    """The version now in force, and the gates that go by it."""
+
+    id: str
+    version: int
+    gates: list[str]
+
+
+class PolicyShown(Result, frozen=True):
+    """The version in force, as a map like the file it came from."""
+
+    id: str
+    version: int
+    at_ms: int
+    body: dict[str, object]
+
+
+@action("domain.add", DomainParams, writes=True)
+async def domain_add(context: Context, params: DomainParams) -> Added:
+    """A new domain with a key of its own and an empty list."""
+    async with context.database.write() as connection:
+        await _must_be_new(connection, domains, params.id, "domain")
+        number = 1
+        while True:  # a key file that outlived its database (a restore) keeps its number
+            try:
+                context.keys.new_domain_key(params.id, number)
+                break
+            except FileExistsError:
+                number += 1
+        await connection.execute(insert(domains).values(id=params.id, title=params.title, key_number=number))
+        await refresh_domain(connection, context.keys, params.id, context.now_ms)
+    return Added(id=params.id)
+
+
+@action("venue.add", VenueParams, writes=True)
+async def venue_add(context: Context, params: VenueParams) -> Added:
+    """A venue of a domain."""
+    try:
+        ZoneInfo(params.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ActionFailed(f"there is no time zone {params.time_zone!r}; one is Asia/Taipei") from None
+    async with context.database.write() as connection:
+        await _must_be_new(connection, venues, params.id, "venue")
+        await _must_exist(connection, domains, params.domain, "domain")
+        await connection.execute(insert(venues).values(msgspec.to_builtins(params)))
+    return Added(id=params.id)
+
+
+@action("gate.add", GateParams, writes=True)
+async def gate_add(context: Context, params: GateParams) -> Added:
+    """A gate of a venue, under a policy that is already put."""
+    if not 0 < params.warn_ms <= params.restrict_ms <= params.close_ms:
+        raise ActionFailed("the ages do not rise: warn, then restrict, then close")
+    async with context.database.write() as connection:
+        await _must_be_new(connection, gates, params.id, "gate")
+        await _must_exist(connection, venues, params.venue, "venue")
+        await _must_exist(connection, policies, params.policy, "policy")
+        values = msgspec.to_builtins(params) | {"config_version": context.now_ms}
+        await connection.execute(insert(gates).values(values))
+    return Added(id=params.id)
+
+
+@action("domain.list", NamedParams, writes=False)
+async def domain_list(context: Context, _params: NamedParams) -> Listed:
+    """Every domain with its number of members."""
+    members = select(func.count()).where(subjects.c.domain == domains.c.id).scalar_subquery().label("members")
+    query = select(domains.c.id, domains.c.title, domains.c.key_number, members).order_by(domains.c.id)
+    return await _listed(context, query)
+
+
+@action("venue.list", NamedParams, writes=False)
+async def venue_list(context: Context, _params: NamedParams) -> Listed:
+    """Every venue."""
+    return await _listed(context, select(venues).order_by(venues.c.id))
+
+
+@action("gate.list", NamedParams, writes=False)
+async def gate_list(context: Context, _params: NamedParams) -> Listed:
+    """Every gate with its devices."""
+    of_gate = (devices.c.gate == gates.c.id) & (devices.c.state != "revoked")
+    number = select(func.count()).where(of_gate).scalar_subquery().label("devices")
+    return await _listed(context, select(gates, number).order_by(gates.c.id))
+
+
+@action("policy.put", PolicyParams, writes=True)
+async def policy_put(context: Context, params: PolicyParams) -> PolicyPut:
+    """Put a policy in force at every gate that goes by it. Refused where a gate's agent cannot evaluate it."""
+    if "version" in params.body:
+        raise ActionFailed("version: the server numbers policies, leave it out")
+    async with context.database.write() as connection:
+        newest = select(func.max(policies.c.version)).where(policies.c.id == params.id)
+        version = max(((await connection.execute(newest)).scalar() or 0) + 1, context.now_ms)
+        policy = checked_policy(params.body, version)
+        await _all_can_evaluate(connection, params.id, policy)
+        body = encode(policy)
+        values = {"id": params.id, "version": version, "at_ms": context.now_ms, "body": body}
+        await connection.execute(insert(policies).values(values))
+        query = select(gates.c.id).where(gates.c.policy == params.id).order_by(gates.c.id)
+        concerned = list((await connection.execute(query)).scalars())
+        await note(connection, [policy_topic(params.id)])
+    return PolicyPut(id=params.id, version=version, gates=concerned)
+
+
+async def _all_can_evaluate(connection: AsyncConnection, id_: str, policy: Policy) -> None:
+    """Never publish what a gate could not evaluate (agents report the kinds of rule that they know)."""
+    kinds = {rule.__struct_config__.tag for rule in policy.rules}
+    query = select(gates.c.id, devices.c.report).join(devices, devices.c.gate == gates.c.id)
+    query = query.where(gates.c.policy == id_, devices.c.state == "active", devices.c.report.is_not(None))
+    unable = {}
+    for gate, report in await connection.execute(query):
+        missing = kinds - set(decode(Poll, report).understands)
+        if missing:
+            unable[gate] = missing
+    if unable:
+        missing = set().union(*unable.values())
+        raise ActionFailed(
+            f"policy: {', '.join(sorted(unable))} cannot evaluate rules of kind {', '.join(map(str, sorted(missing)))}:"
+            " update these gates' agents first"
+        )
+
+
+def checked_policy(body: dict[str, object], version: int) -> Policy:
+    """Raises ActionFailed with the path of what is wrong."""
+    try:
+        policy = msgspec.convert({**body, "version": version}, Policy)
+        CompiledPolicy(policy)
+    except msgspec.ValidationError as error:
+        raise ActionFailed(f"policy: {error}") from None
+    except Refused as refused:
+        raise ActionFailed(f"policy: {refused.detail}") from None
+    return policy
+
+
+@action("policy.show", NamedParams, writes=False)
+async def policy_show(context: Context, params: NamedParams) -> PolicyShown:
+    """The version in force."""
+    query = select(policies).where(policies.c.id == params.id).order_by(policies.c.version.desc()).limit(1)
+    async with context.database.read() as connection:
+        row = (await connection.execute(query)).first()
+    if row is None:
+        raise ActionFailed(f"there is no policy {params.id!r}: put one first")
+    body = msgspec.msgpack.decode(row.body)
+    body.pop("version", None)
+    return PolicyShown(id=row.id, version=row.version, at_ms=row.at_ms, body=body)
+
+
+async def _listed(context: Context, query: Select[Any]) -> Listed:
+    async with context.database.read() as connection:
+        rows = (await connection.execute(query)).mappings()
+        return Listed(rows=[dict(row) for row in rows])
+
+
+async def _must_be_new(connection: AsyncConnection, table: Table, id_: str, what: str) -> None:
+    if await _exists(connection, table, id_):
+        raise ActionFailed(f"{what} {id_!r} exists already")
+
+
+async def _must_exist(connection: AsyncConnection, table: Table, id_: str, what: str) -> None:
+    if not await _exists(connection, table, id_):
+        raise ActionFailed(
+            f"there is no {what} {id_!r}: add it first (`{what} {'put' if what == 'policy' else 'add'}`)"
+        )
+
+
+async def _exists(connection: AsyncConnection, table: Table, id_: str) -> bool:
+    return (await connection.execute(select(table.c.id).where(table.c.id == id_))).first() is not None

@@ -1,0 +1,248 @@
+"""Restore of a backup: verified before it is believed, loaded beside what is there, then put in its place.
+
+A restored server has forgotten what happened since the backup. So the custody generation rises, which asks
+every device to send again, and every version rises above all that was ever published, so that nothing in
+the field takes the restored lists for old ones.
+"""
+
+import asyncio
+import datetime as dt
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.actions.action import ActionFailed, Progress, no_progress
+from central.actions.backup import BackupParams, Restored, backup, revision_of
+from central.actions.backup_file import BackupReader, Block, sync_directory
+from central.actions.action import Context
+from central.config import Config
+from central.custody import generation_of
+from central.keys import Keys
+from central.publish import refresh_domain
+from central.store.database import Database, open_database
+from central.store.migrate import migrate
+from central.store.schema import cards, domains, gates, lists, meta, metadata, policies
+from protocol.errors import Refused
+from protocol.messages import encode
+from protocol.policy import Policy
+
+GENERATION_FILE = "generation"
+"""In the data directory: the highest custody generation ever used here, in case the database is lost with it."""
+
+
+async def restore(
+    config: Config, keys: Keys, path: Path, now_ms: int, *, replace: bool, progress: Progress = no_progress
+) -> Restored:
+    """The caller holds the lock of the data directory: no server writes meanwhile.
+
+    Raises ActionFailed: a damaged backup, one of another schema or other keys, a database that is not empty
+    (without `replace`). Nothing is changed then.
+    """
+    reader = BackupReader(path)
+    _check_keys_exist(keys, reader)
+    url = make_url(config.database)
+    if url.get_backend_name() == "sqlite":
+        return await _restore_file(config, keys, reader, Path(str(url.database)), now_ms, replace, progress)
+    return await _restore_server(config, keys, reader, now_ms, replace, progress)
+
+
+async def _restore_file(
+    config: Config, keys: Keys, reader: BackupReader, target: Path, now_ms: int, replace: bool, progress: Progress
+) -> Restored:
+    if target.exists() and not replace:
+        raise ActionFailed(f"{target} exists: state --replace to move it aside and restore in its place")
+    before = await _generation_in(config.database) if target.exists() else 0
+    fresh = target.with_name(target.name + ".restoring")
+    for leftover in _files(fresh):
+        leftover.unlink()
+    await _migrated(f"sqlite:///{fresh}")
+    async with open_database(f"sqlite:///{fresh}") as database:
+        async with database.write() as connection:
+            restored = await _load(connection, config, keys, reader, now_ms, before, progress)
+    aside = ""
+    if target.exists():
+        stamp = dt.datetime.fromtimestamp(now_ms / 1_000, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+        aside = f"{target.name}.before-restore-{stamp}"
+        for file in _files(target):
+            file.rename(file.with_name(file.name.replace(target.name, aside, 1)))
+        aside = str(target.with_name(aside))
+    for file in _files(fresh):
+        file.rename(file.with_name(file.name.replace(fresh.name, target.name, 1)))
+    sync_directory(target.parent)
+    return msgspec.structs.replace(restored, moved_aside=aside)
+
+
+def _files(path: Path) -> list[Path]:
+    """A SQLite database with what belongs to it; the main file last."""
+    named = [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "")]
+    return [file for file in named if file.exists()]
+
+
+async def _restore_server(
+    config: Config, keys: Keys, reader: BackupReader, now_ms: int, replace: bool, progress: Progress
+) -> Restored:
+    await _migrated(config.database)
+    async with open_database(config.database) as database:
+        async with database.read() as connection:
+            before = await generation_of(connection)
+            full = [table.name for table in metadata.sorted_tables if await _count(connection, table)]
+        full = [name for name in full if name != meta.name]
+        if full and not replace:
+            raise ActionFailed(f"the database has rows ({', '.join(full)}): state --replace to back it up and replace it")
+        aside = await _set_aside(config, database, keys, now_ms) if full else ""
+        async with database.write() as connection:
+            for table in reversed(metadata.sorted_tables):
+                await connection.execute(delete(table))
+            restored = await _load(connection, config, keys, reader, now_ms, before, progress)
+    return msgspec.structs.replace(restored, moved_aside=aside)
+
+
+async def _set_aside(config: Config, database: Database, keys: Keys, now_ms: int) -> str:
+    stamp = dt.datetime.fromtimestamp(now_ms / 1_000, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    path = config.data_dir / f"before-restore-{stamp}.backup"
+    await backup(Context(config, database, keys, now_ms), BackupParams(path=str(path)))
+    return str(path)
+
+
+async def _count(connection: AsyncConnection, table: Any) -> int:
+    return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
+
+
+async def _migrated(url: str) -> None:
+    """Alembic runs an event loop of its own, so it gets a thread of its own."""
+    await asyncio.to_thread(migrate, url)
+
+
+async def _generation_in(url: str) -> int:
+    """Of the database that is replaced; a damaged one cannot say."""
+    try:
+        async with open_database(url) as database, database.read() as connection:
+            return await generation_of(connection)
+    except SQLAlchemyError:
+        return 0
+
+
+# --- loading ------------------------------------------------------------------------------------------------
+
+
+async def _load(
+    connection: AsyncConnection,
+    config: Config,
+    keys: Keys,
+    reader: BackupReader,
+    now_ms: int,
+    generation_before: int,
+    progress: Progress,
+) -> Restored:
+    revision = await revision_of(connection)
+    if reader.header.revision != revision:
+        raise ActionFailed(
+            f"{reader.path.name} has schema {reader.header.revision}, this program {revision}: restore it with the"
+            " version that made it, then upgrade"
+        )
+    rows = 0
+    for block in reader.blocks():
+        await connection.execute(insert(_table(block, reader)), [dict(zip(block.columns, row, strict=True)) for row in block.rows])
+        rows += len(block.rows)
+        await progress("restore", reader.offset, reader.size)
+    await _check_seal(connection, keys)
+    generation = max(reader.header.generation, generation_before, remembered_generation(config.data_dir)) + 1
+    remember_generation(config.data_dir, generation)
+    await _set_generation(connection, generation)
+    await _raise_versions(connection, keys, now_ms, progress)
+    return Restored(rows=rows, generation=generation, made_ms=reader.header.at_ms, moved_aside="")
+
+
+def _table(block: Block, reader: BackupReader) -> Any:
+    table = metadata.tables.get(block.table)
+    if table is None or {column.name for column in table.columns} != set(block.columns):
+        raise ActionFailed(f"{reader.path.name}: table {block.table!r} is not as this version knows it")
+    return table
+
+
+async def _set_generation(connection: AsyncConnection, generation: int) -> None:
+    await connection.execute(delete(meta).where(meta.c.key == "generation"))
+    await connection.execute(insert(meta).values(key="generation", value=str(generation)))
+
+
+async def _raise_versions(connection: AsyncConnection, keys: Keys, now_ms: int, progress: Progress) -> None:
+    """Lists, policies and configurations get numbers above any that were published since the backup."""
+    for row in (await connection.execute(select(lists.c.domain, lists.c.version))).all():
+        version = max(row.version + 1, now_ms)
+        await connection.execute(
+            update(lists).where(lists.c.domain == row.domain).values(version=version, base=version)
+        )
+    for gate in (await connection.execute(select(gates.c.id, gates.c.config_version))).all():
+        version = max(gate.config_version + 1, now_ms)
+        await connection.execute(update(gates).where(gates.c.id == gate.id).values(config_version=version))
+    await _raise_policies(connection, now_ms)
+    for domain in (await connection.execute(select(domains.c.id))).scalars().all():
+        await progress(f"compiling the list of {domain}", 0, 0)
+        await refresh_domain(connection, keys, domain, now_ms)
+
+
+async def _raise_policies(connection: AsyncConnection, now_ms: int) -> None:
+    newest = select(policies.c.id, func.max(policies.c.version).label("version")).group_by(policies.c.id)
+    for id_, held in (await connection.execute(newest)).all():
+        query = select(policies.c.body).where(policies.c.id == id_, policies.c.version == held)
+        body = msgspec.msgpack.decode((await connection.execute(query)).scalar_one(), type=Policy)
+        version = max(held + 1, now_ms)
+        raised = encode(msgspec.structs.replace(body, version=version))
+        values = {"id": id_, "version": version, "at_ms": now_ms, "body": raised}
+        await connection.execute(insert(policies).values(values))
+
+
+# --- keys and memory -----------------------------------------------------------------------------------------
+
+
+def _check_keys_exist(keys: Keys, reader: BackupReader) -> None:
+    """Before anything is touched: the domains' keys are here."""
+    for block in reader.blocks():
+        if block.table != domains.name:
+            continue
+        for row in block.rows:
+            domain = dict(zip(block.columns, row, strict=True))
+            try:
+                keys.domain_key(domain["id"], domain["key_number"])
+            except OSError:
+                raise ActionFailed(
+                    f"key {domain['key_number']} of domain {domain['id']} is not in {keys.directory}: bring the key"
+                    " files that belong to this backup"
+                ) from None
+
+
+async def _check_seal(connection: AsyncConnection, keys: Keys) -> None:
+    row = (await connection.execute(select(cards.c.id, cards.c.uid_sealed).limit(1))).first()
+    if row is None:
+        return
+    try:
+        keys.open_uid(row.uid_sealed, row.id)
+    except Refused:
+        raise ActionFailed(f"the cards of this backup were sealed with another key than the one in {keys.directory}") from None
+
+
+def remembered_generation(data_dir: Path) -> int:
+    """The highest custody generation used here, or 0."""
+    try:
+        return int((data_dir / GENERATION_FILE).read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def remember_generation(data_dir: Path, generation: int) -> None:
+    """On disk before the number is used."""
+    path = data_dir / GENERATION_FILE
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("w") as file:
+        file.write(f"{generation}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_directory(data_dir)
