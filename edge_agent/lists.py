@@ -1,0 +1,222 @@
+"""The allowlist on disk: one SQLite file a snapshot, deltas applied to it, lookups beside both.
+
+The live file is named by a fact in the agent's database, so that a new snapshot replaces the old one by one
+transaction there. Each file carries its own version, count and sum, written with the rows they speak of.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from edge_agent.files import checked, sync_directory, sync_file, unchecked
+from protocol.allowlist import Entry, accept_applied, changed_total, total
+from protocol.errors import Failure, Refused
+from protocol.messages import MAX_CHUNK_BYTES, Delta, Row, Snapshot, encode
+
+_rows = msgspec.msgpack.Decoder(list[Row])
+_entry = msgspec.msgpack.Decoder(Entry)
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True):
+    """What a list file is. `deltas`: how many were applied since the snapshot."""
+
+    domain: str
+    version: int
+    key_number: int
+    count: int
+    sum: bytes
+    deltas: int = 0
+
+
+class ListDamaged(Exception):
+    """The list file is not what was written; it is set aside and fetched again."""
+
+
+class ListFile:
+    """The live list: one writing connection for deltas, one reading connection for taps."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ListDamaged."""
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._writer.execute("PRAGMA synchronous = FULL")
+            self._writer.execute("PRAGMA journal_size_limit = 33554432")
+            self._reader = sqlite3.connect(
+                f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
+            self._reader.execute("PRAGMA cache_size = -8192")
+            self.header = _read_header(self._writer)
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            raise ListDamaged(f"{path}: {error}") from error
+
+    def lookup(self, token: bytes) -> Entry | None:
+        """The entry of a token. Never waits for a delta. Raises ListDamaged."""
+        try:
+            with self._lock:
+                row = self._reader.execute("SELECT entry FROM entries WHERE token = ?", (token,)).fetchone()
+            return None if row is None else _entry.decode(row[0])
+        except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
+            raise ListDamaged(f"{self.path}: {error}") from error
+
+    def apply(self, delta: Delta) -> None:
+        """All of an accepted delta or nothing of it. Raises Refused when the result is not what was meant."""
+        connection, header = self._writer, self.header
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            removed = self._take_out(delta)
+            connection.executemany("INSERT INTO entries VALUES (?, ?)", delta.put)
+            count = header.count - len(removed) + len(delta.put)
+            sum_ = changed_total(int.from_bytes(header.sum), removed, delta.put)
+            accept_applied(delta, count, sum_)
+            header = Header(header.domain, delta.version, header.key_number, count, delta.sum, header.deltas + 1)
+            _write_header(connection, header)
+            connection.execute("COMMIT")
+        except (sqlite3.DatabaseError, Refused) as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.IntegrityError):
+                raise Refused(Failure.MALFORMED, f"delta {delta.version} puts a token twice") from None
+            raise
+        self.header = header
+
+    def _take_out(self, delta: Delta) -> list[tuple[bytes, bytes]]:
+        removed = []
+        for token in (*delta.drop, *(token for token, _ in delta.put)):
+            row = self._writer.execute("DELETE FROM entries WHERE token = ? RETURNING entry", (token,)).fetchone()
+            if row is not None:
+                removed.append((token, row[0]))
+        return removed
+
+    def close(self) -> None:
+        with self._lock:
+            self._reader.close()
+            self._writer.close()
+
+
+class SnapshotWriter:
+    """A list growing beside the live one. Unfinished files are worth nothing and removed at the next start."""
+
+    def __init__(self, directory: Path, head: Snapshot, head_digest: bytes) -> None:
+        self.head, self.head_digest = head, head_digest
+        self.path = directory / f"list-{head.version}-{os.urandom(4).hex()}.db"
+        self._next = 0
+        self._count = 0
+        self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -16384"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute("CREATE TABLE header (id INTEGER PRIMARY KEY, record BLOB NOT NULL)")
+        self._connection.execute("CREATE TABLE entries (token BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID")
+        self._connection.execute("BEGIN")
+
+    @property
+    def next_chunk(self) -> int:
+        """Where to go on from after a broken download."""
+        return self._next
+
+    def add(self, chunk: bytes) -> None:
+        """The next chunk as it was received and checked against its digest."""
+        if len(chunk) > MAX_CHUNK_BYTES:
+            raise Refused(Failure.OVERSIZED, f"chunk {self._next} has {len(chunk)} bytes")
+        try:
+            rows = _rows.decode(chunk)
+            self._connection.executemany("INSERT INTO entries VALUES (?, ?)", rows)
+        except (msgspec.MsgspecError, sqlite3.IntegrityError) as error:
+            raise Refused(Failure.MALFORMED, f"snapshot {self.head.version}, chunk {self._next}: {error}") from None
+        self._count += len(rows)
+        self._next += 1
+
+    def finish(self) -> ListFile:
+        """Checked, synced and open, not yet live. Raises Refused `wrong-count`.
+
+        The sum is central's signed word here (each chunk matched its digest); `verify` counts it again.
+        """
+        head = self.head
+        accept_applied(head, self._count, int.from_bytes(head.sum))
+        _write_header(self._connection, Header(head.domain, head.version, head.key_number, self._count, head.sum))
+        self._connection.execute("COMMIT")
+        self._connection.close()
+        with sqlite3.connect(self.path) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+        sync_file(self.path)
+        sync_directory(self.path.parent)
+        return ListFile(self.path)
+
+    def abandon(self) -> None:
+        self._connection.close()
+        remove(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is not None:
+            self.abandon()
+
+
+def lookup_once(path: Path, token_under: Callable[[int], bytes]) -> tuple[Header, Entry | None]:
+    """Header and one entry, reading only, for another process. `token_under` makes the token for a key number."""
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            header = _read_header(connection)
+            token = token_under(header.key_number)
+            row = connection.execute("SELECT entry FROM entries WHERE token = ?", (token,)).fetchone()
+            return header, None if row is None else _entry.decode(row[0])
+        finally:
+            connection.close()
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
+        raise ListDamaged(f"{path}: {error}") from error
+
+
+def verify(path: Path) -> list[str]:
+    """What is wrong with a list file, row by row; empty when it is what was published. Reads only."""
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            found = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            header = _read_header(connection)
+            rows: Iterable[tuple[bytes, bytes]] = connection.execute("SELECT token, entry FROM entries")
+            sum_ = total(rows)
+            count = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
+        finally:
+            connection.close()
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        return [f"{path.name}: {error}"]
+    if count != header.count:
+        found.append(f"{path.name}: {count} rows where {header.count} belong")
+    if sum_ != int.from_bytes(header.sum):
+        found.append(f"{path.name}: a row is not what was published")
+    return found
+
+
+def remove(path: Path) -> None:
+    """A list file and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def remove_others(directory: Path, live: Path | None) -> None:
+    """Whatever lists an earlier run left behind."""
+    for path in directory.glob("list-*.db"):
+        if path != live:
+            remove(path)
+
+
+def _read_header(connection: sqlite3.Connection) -> Header:
+    row = connection.execute("SELECT record FROM header WHERE id = 1").fetchone()
+    record = None if row is None else unchecked(b"list", row[0])
+    if record is None:
+        raise ValueError("the header is not what was stored")
+    return msgspec.msgpack.decode(record, type=Header)
+
+
+def _write_header(connection: sqlite3.Connection, header: Header) -> None:
+    connection.execute("INSERT OR REPLACE INTO header VALUES (1, ?)", (checked(b"list", encode(header)),))

@@ -1,0 +1,247 @@
+"""What waits to be delivered, and what central signed for it: batches out, receipts in, pruning behind them.
+
+An event is delivered when its receipt has been verified and stored, not before (SPEC §6.5).
+"""
+
+import sqlite3
+from typing import NamedTuple
+
+from edge_agent.files import checked, unchecked
+from edge_agent.store import Store, StoreDamaged, Transaction, event_id
+from protocol.errors import Failure, Refused
+from protocol.journal import extend, heads
+from protocol.messages import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_EVENTS,
+    Batch,
+    EpochHeld,
+    Holdings,
+    Receipt,
+    Resume,
+)
+
+FRAME_BYTES = 512
+"""What a batch needs besides its events, rounded up."""
+KEEP_MS = 30 * 24 * 3_600_000
+PRUNE_ROWS = 2_000
+"""Deleted in one transaction: a tap never waits longer than this takes."""
+
+
+class Run(NamedTuple):
+    """Consecutive events of one epoch that are next to be delivered."""
+
+    epoch_number: int
+    epoch: bytes
+    first: int
+    previous_head: bytes
+    publics: list[bytes]
+    personals: list[bytes]
+    lost: int
+
+    def batch(self, device: str) -> Batch:
+        """Signed by the caller. A damaged row shows at central as a broken chain, before that in `verify`."""
+        chain = heads(self.previous_head, self.publics)
+        return Batch(device, self.epoch, self.first, self.previous_head, tuple(self.publics), chain[-1], self.lost)
+
+
+def delivered(store: Store, number: int) -> int:
+    """The last receipted sequence of an epoch, −1 for none. Raises StoreDamaged."""
+    with store.reading() as connection:
+        row = connection.execute("SELECT epoch, delivered FROM epochs WHERE number = ?", (number,)).fetchone()
+    return -1 if row is None else _delivered(*row)
+
+
+def next_run(store: Store, most: int = MAX_BATCH_EVENTS) -> Run | None:
+    """The oldest undelivered events, epoch by epoch: as many as fit, up to a gap. None: all is delivered."""
+    return next_run_after(store, None, everything=False, most=most)
+
+
+def next_run_after(
+    store: Store, after: tuple[int, int] | None, everything: bool, most: int = MAX_BATCH_EVENTS
+) -> Run | None:
+    """The run behind (epoch number, sequence); `everything` counts delivered events too."""
+    with store.reading() as connection:
+        for number, epoch, stored in connection.execute("SELECT number, epoch, delivered FROM epochs ORDER BY number"):
+            through = -1 if everything else _delivered(epoch, stored)
+            if after is not None and number <= after[0]:
+                if number < after[0]:
+                    continue
+                through = max(through, after[1])
+            rows = connection.execute(
+                "SELECT id, public, personal, previous FROM events WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
+                (event_id(number, 0) + through, event_id(number + 1, 0), most),
+            ).fetchall()
+            if rows:
+                return _run(number, epoch, through, rows)
+    return None
+
+
+def _run(number: int, epoch: bytes, through: int, rows: list[tuple[int, bytes, bytes | None, bytes]]) -> Run:
+    first = rows[0][0] - event_id(number, 0)
+    publics: list[bytes] = []
+    personals: list[bytes] = []
+    room = MAX_BATCH_BYTES - FRAME_BYTES
+    for offset, (id_, public, personal, _) in enumerate(rows):
+        room -= len(public) + 5
+        if publics and (room < 0 or id_ != rows[0][0] + offset):
+            break
+        publics.append(public)
+        personals.append(personal or b"")
+    return Run(number, epoch, first, rows[0][3], publics, personals, first - through - 1)
+
+
+def backlog(store: Store) -> int:
+    """How many events wait for a receipt."""
+    total = 0
+    with store.reading() as connection:
+        for number, epoch, stored in connection.execute("SELECT number, epoch, delivered FROM epochs").fetchall():
+            low, high = event_id(number, 0) + _delivered(epoch, stored), event_id(number + 1, 0)
+            total += connection.execute("SELECT count(*) FROM events WHERE id > ? AND id < ?", (low, high)).fetchone()[
+                0
+            ]
+    return total
+
+
+# --- what central signed ------------------------------------------------------------------------------------
+
+
+def accept_receipt(store: Store, device: str, receipt: Receipt, envelope: bytes, now_ms: int) -> None:
+    """Store a verified receipt and count its events as delivered, in one transaction.
+
+    Raises Refused when it is not for this journal: other-device, other-epoch, broken-chain.
+    """
+    if receipt.device != device:
+        raise Refused(Failure.OTHER_DEVICE, f"receipt for {receipt.device}")
+    number = _number_of(store, receipt.epoch)
+
+    def work(transaction: Transaction) -> None:
+        connection = transaction.connection
+        if not receipt.fork and _head_at(connection, number, receipt.through) != receipt.head:
+            raise Refused(Failure.BROKEN_CHAIN, f"the receipt's head at {receipt.through} is not this journal's")
+        connection.execute(
+            "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)",
+            (number, receipt.first, receipt.through, now_ms, envelope),
+        )
+        for exempt in receipt.exceptions:
+            connection.execute(
+                "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?)",
+                (event_id(number, exempt.sequence), exempt.custody.value, exempt.reason),
+            )
+        if receipt.through > _read_delivered(connection, number):
+            _set_delivered(connection, number, receipt.epoch, receipt.through)
+
+    store.commit(work)
+
+
+def accept_resume(store: Store, device: str, resume: Resume) -> None:
+    """Go to where central stands, even back below what was receipted."""
+    if resume.device != device:
+        raise Refused(Failure.OTHER_DEVICE, f"resume for {resume.device}")
+    number = _number_of(store, resume.epoch)
+    store.commit(lambda transaction: _set_delivered(transaction.connection, number, resume.epoch, resume.next - 1))
+
+
+def inventory(store: Store) -> tuple[EpochHeld, ...]:
+    """What this journal can still send."""
+    with store.reading() as connection:
+        epochs = connection.execute("SELECT number, epoch FROM epochs ORDER BY number").fetchall()
+        lasts = [(epoch, store.last_row(number)) for number, epoch in epochs]
+    return tuple(EpochHeld(epoch, last[0]) for epoch, last in lasts if last is not None)
+
+
+def accept_holdings(store: Store, device: str, holdings: Holdings) -> int:
+    """A restored central says what it holds: the rest is to be sent again. Returns how many epochs went back."""
+    if holdings.device != device:
+        raise Refused(Failure.OTHER_DEVICE, f"holdings for {holdings.device}")
+
+    def work(transaction: Transaction) -> int:
+        connection, back = transaction.connection, 0
+        for held in holdings.epochs:
+            number = _number_of(store, held.epoch)
+            if held.through < _read_delivered(connection, number):
+                _set_delivered(connection, number, held.epoch, held.through)
+                back += 1
+        transaction.set_fact("generation", holdings.generation.to_bytes(8))
+        return back
+
+    return store.commit(work)
+
+
+# --- pruning ------------------------------------------------------------------------------------------------
+
+
+def prune(store: Store, now_ms: int, keep_ms: int = KEEP_MS, most_bytes: int | None = None) -> int:
+    """Delete up to PRUNE_ROWS delivered events whose receipt is older than `keep_ms`, or the oldest delivered
+    ones while the journal is above `most_bytes`. Undelivered events are never deleted. Returns how many went."""
+    crowded = most_bytes is not None and _used_bytes(store) > most_bytes
+    cutoff_ms = now_ms + 1 if crowded else now_ms - keep_ms
+
+    def work(transaction: Transaction) -> int:
+        connection = transaction.connection
+        connection.execute("DELETE FROM history WHERE at_ms < ?", (now_ms - KEEP_MS,))
+        row = connection.execute(
+            "SELECT epoch, first, through FROM receipts WHERE stored_ms < ? ORDER BY epoch, first LIMIT 1", (cutoff_ms,)
+        ).fetchone()
+        if row is None:
+            return 0
+        number, _, through = row
+        through = min(through, _read_delivered(connection, number))
+        last = connection.execute("SELECT max(id) FROM events").fetchone()[0] or 0  # the next epoch names it
+        gone = connection.execute(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id BETWEEN ? AND ? AND id < ? LIMIT ?)",
+            (event_id(number, 0), event_id(number, 0) + through, last, PRUNE_ROWS),
+        ).rowcount
+        if gone < PRUNE_ROWS:
+            connection.execute("DELETE FROM receipts WHERE (epoch, first, through) = (?, ?, ?)", row)
+        return max(gone, 1)
+
+    with store.reading() as connection:
+        oldest = connection.execute("SELECT min(stored_ms) FROM receipts").fetchone()[0]
+    if oldest is None or oldest >= cutoff_ms:
+        return 0  # an idle agent writes nothing
+    return store.commit(work)
+
+
+def _used_bytes(store: Store) -> int:
+    with store.reading() as connection:
+        pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+        return int((pages - free) * connection.execute("PRAGMA page_size").fetchone()[0])
+
+
+# --- small reads --------------------------------------------------------------------------------------------
+
+
+def _number_of(store: Store, epoch: bytes) -> int:
+    with store.reading() as connection:
+        row = connection.execute("SELECT number FROM epochs WHERE epoch = ?", (epoch,)).fetchone()
+    if row is None:
+        raise Refused(Failure.OTHER_EPOCH, f"epoch {epoch.hex()} is not in this journal")
+    return int(row[0])
+
+
+def _head_at(connection: sqlite3.Connection, number: int, sequence: int) -> bytes | None:
+    """The head after an event, from the event itself or from the one behind it."""
+    rows = connection.execute(
+        "SELECT id, public, previous FROM events WHERE id IN (?, ?) ORDER BY id",
+        (event_id(number, sequence), event_id(number, sequence + 1)),
+    ).fetchall()
+    if not rows:
+        return None
+    id_, public, previous = rows[0]
+    return extend(previous, public) if id_ == event_id(number, sequence) else previous
+
+
+def _read_delivered(connection: sqlite3.Connection, number: int) -> int:
+    return _delivered(*connection.execute("SELECT epoch, delivered FROM epochs WHERE number = ?", (number,)).fetchone())
+
+
+def _set_delivered(connection: sqlite3.Connection, number: int, epoch: bytes, through: int) -> None:
+    stored = checked(epoch, through.to_bytes(8, signed=True))
+    connection.execute("UPDATE epochs SET delivered = ? WHERE number = ?", (stored, number))
+
+
+def _delivered(epoch: bytes, stored: bytes) -> int:
+    value = unchecked(epoch, stored)
+    if value is None:
+        raise StoreDamaged(f"the delivered mark of epoch {epoch.hex()} is not what was stored")
+    return int.from_bytes(value, signed=True)

@@ -1,0 +1,99 @@
+"""What came from central, verified and put in order, before anything is touched. Pure."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from protocol.envelope import Keyring, digest, open_as, unwrap
+from protocol.errors import Failure, Refused
+from protocol.messages import (
+    Delta,
+    DomainKey,
+    Enrolled,
+    Fresh,
+    GateConfig,
+    Holdings,
+    KeyStatement,
+    Manifest,
+    Pending,
+    Receipt,
+    Resume,
+    Revoked,
+    Role,
+    decode,
+)
+from protocol.policy import RULE_KINDS, Policy
+
+ROLES: dict[Any, Role] = {
+    Receipt: Role.RECEIPT,
+    Resume: Role.RECEIPT,
+    Holdings: Role.RECEIPT,
+    Enrolled: Role.PUBLISH,
+    Pending: Role.PUBLISH,
+    Revoked: Role.PUBLISH,
+    Manifest: Role.PUBLISH,
+    Fresh: Role.PUBLISH,
+    DomainKey: Role.PUBLISH,
+    Policy: Role.PUBLISH,
+    GateConfig: Role.PUBLISH,
+    Delta: Role.PUBLISH,
+}
+"""Which role signs which message (SPEC §4.3)."""
+
+_BY_TYPE = {message.TYPE: message for message in ROLES}
+UNDERSTANDS = (*sorted((*_BY_TYPE, KeyStatement.TYPE)), *(f"rule:{kind}" for kind in RULE_KINDS))
+"""What this agent can take up; central refuses to publish more."""
+
+_list_of_envelopes = msgspec.msgpack.Decoder(tuple[bytes, ...])
+
+
+class Opened(NamedTuple):
+    """A verified message, the bytes that prove it, and the digest of its payload."""
+
+    message: Any
+    envelope: bytes
+    payload_digest: bytes
+
+
+def split(body: bytes) -> tuple[bytes, ...]:
+    """The envelopes of an answer. Raises Refused `malformed`."""
+    try:
+        return _list_of_envelopes.decode(body)
+    except msgspec.MsgspecError as error:
+        raise Refused(Failure.MALFORMED, f"answer: {error}") from None
+
+
+def open_one(envelope: bytes, ring: Keyring) -> Opened:
+    """Any message that central may send, verified under the role that its type asks for."""
+    outer = unwrap(envelope)
+    message = _BY_TYPE.get(outer.type)
+    if message is None:
+        raise Refused(Failure.WRONG_TYPE, f"{outer.type} is not for a device")
+    ring.check(outer, ROLES[message])
+    return Opened(decode(message, outer.payload), envelope, digest(outer.payload))
+
+
+def newest_keys(envelopes: Sequence[bytes], root: Keyring) -> Opened | None:
+    """The key statement of an answer, verified by the root. It comes first: the rest is signed by its keys."""
+    for envelope in envelopes:
+        if unwrap(envelope).type == KeyStatement.TYPE:
+            return Opened(open_as(KeyStatement, envelope, root), envelope, b"")
+    return None
+
+
+def open_all(envelopes: Sequence[bytes], ring: Keyring) -> tuple[list[Opened], list[Refused]]:
+    """Every other message of an answer. One that is refused takes nothing else with it."""
+    opened, refused = [], []
+    for envelope in envelopes:
+        try:
+            if unwrap(envelope).type != KeyStatement.TYPE:
+                opened.append(open_one(envelope, ring))
+        except Refused as error:
+            refused.append(error)
+    return opened, refused
+
+
+def first_of(opened: Sequence[Opened], kind: Any) -> Opened | None:
+    """The first message of a kind."""
+    return next((item for item in opened if isinstance(item.message, kind)), None)
