@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from central.device_keys import DeviceKeys, DeviceState, require_confirmed, state_of
+from central.generation import generation_of
 from central.ingest import (
     Claim,
     EpochState,
@@ -30,7 +31,7 @@ from central.ingest import (
 )
 from central.keys import Keys
 from central.store.database import Database
-from central.store.schema import batches, epochs, events, meta
+from central.store.schema import batches, epochs, events
 from central.store.schema import evidence as evidence_table
 from protocol.envelope import unwrap
 from protocol.errors import Failure, Refused
@@ -118,12 +119,6 @@ class Custodian:
 
     def _revoked(self, device: DeviceState) -> bytes:
         return self._keys.publish.seal(device.answer())
-
-
-async def generation_of(connection: AsyncConnection) -> int:
-    """The custody generation: another value tells every device that central was restored."""
-    value = (await connection.execute(select(meta.c.value).where(meta.c.key == "generation"))).scalar()
-    return int(value) if value is not None else 1
 
 
 async def keep_evidence(connection: AsyncConnection, device: str, found: list[Evidence], now_ms: int) -> None:

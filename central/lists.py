@@ -1,0 +1,171 @@
+"""Compile allowlists out of members, classes and cards (SPEC §5.11, §7.3): only rows that change get a version.
+
+A list is a pure function of those tables and the domain's key. Work goes in blocks of members, so three
+million cards need no more memory than a few thousand; what is computed leaves the event loop.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.keys import Keys
+from central.list_rows import ListRows, WantedTokens, listed
+from central.store.schema import cards, domains, member_classes, subjects
+from central.wakeups import domain_topic, note
+from protocol.allowlist import CardState, Entry, Grant
+from protocol.messages import encode
+from protocol.token import token
+
+BLOCK_MEMBERS = 4_000
+FEW_MEMBERS = 100
+MAX_CLASSES = 16
+MAX_ENTRY_BYTES = 1_024
+
+log = structlog.get_logger()
+
+CardRow = tuple[bytes, bytes, bytes, int, bytes, int, int, int]
+"""card id, member, subject, number, sealed UID, state, from_ms, until_ms."""
+
+
+async def refresh_members(
+    connection: AsyncConnection, keys: Keys, members: Sequence[bytes], now_ms: int, left: Collection[str] = ()
+) -> set[str]:
+    """Compile these members' cards again in every domain that they are in, and drop them from those in `left`.
+
+    Few members are looked for in all other domains as well, so only a bulk has to say what was left.
+    Returns the domains whose list is newer; their waiters wake when the transaction is durable.
+    """
+    every = {row.id: row.key_number for row in await connection.execute(select(domains.c.id, domains.c.key_number))}
+    looked = set(every) if len(members) <= FEW_MEMBERS else set(left)
+    lists: dict[str, ListRows] = {}
+
+    async def rows_of(domain: str) -> ListRows:
+        if domain not in lists:
+            lists[domain] = await ListRows.open(connection, domain, every[domain], now_ms)
+        return lists[domain]
+
+    for at in range(0, len(members), BLOCK_MEMBERS):
+        block = members[at : at + BLOCK_MEMBERS]
+        classes = await _classes(connection, block)
+        within = await _cards_by_domain(connection, block)
+        for domain in sorted(looked | within.keys()):
+            key = keys.domain_key(domain, every[domain])
+            wanted = await asyncio.to_thread(_compile, keys, key, within.get(domain, []), classes)
+            if wanted:
+                await (await rows_of(domain)).put(connection, wanted)
+            if domain in looked:
+                gone = await listed(connection, domain, await _tokens_of(connection, keys, key, block) - wanted.keys())
+                if gone:
+                    await (await rows_of(domain)).drop(connection, gone)
+    return {domain for domain, rows in sorted(lists.items()) if await _close(connection, rows)}
+
+
+async def refresh_domain(connection: AsyncConnection, keys: Keys, domain: str, now_ms: int, anew: bool = False) -> bool:
+    """Compile a whole list again: after an import, and after the domain's key was rotated.
+
+    `anew`: publish it as newer even if nothing changed, for after a restore, when gates may hold a list that this
+    database never knew; no delta leads to it. Returns whether the list is newer.
+    """
+    number = (await connection.execute(select(domains.c.key_number).where(domains.c.id == domain))).scalar_one()
+    rows = await ListRows.open(connection, domain, number, now_ms)
+    if anew:
+        rows.renew()
+    key, wanted_rows = keys.domain_key(domain, number), 0
+    async for block in _blocks(connection, keys, key, domain):
+        await rows.put(connection, block)
+        wanted_rows += len(block)
+    if wanted_rows != rows.count:  # some row is no longer wanted: find which by a second pass
+        async with WantedTokens(connection) as wanted:
+            async for block in _blocks(connection, keys, key, domain):
+                await wanted.add(block)
+            async for gone in wanted.missing(domain):
+                await rows.drop(connection, gone)
+    return await _close(connection, rows)
+
+
+async def _close(connection: AsyncConnection, rows: ListRows) -> bool:
+    if not await rows.close(connection):
+        return False
+    await note(connection, (domain_topic(rows.domain),))
+    return True
+
+
+async def _blocks(
+    connection: AsyncConnection, keys: Keys, key: bytes, domain: str
+) -> AsyncIterator[dict[bytes, bytes]]:
+    """The whole list that a domain should have, block by block."""
+    last = b""
+    while True:
+        query = select(subjects.c.member).where(subjects.c.domain == domain, subjects.c.member > last)
+        block = (await connection.execute(query.order_by(subjects.c.member).limit(BLOCK_MEMBERS))).scalars().all()
+        if not block:
+            return
+        last = block[-1]
+        classes = await _classes(connection, block)
+        within = await _cards_by_domain(connection, block, domain)
+        yield await asyncio.to_thread(_compile, keys, key, within.get(domain, []), classes)
+
+
+async def _classes(connection: AsyncConnection, members: Sequence[bytes]) -> dict[bytes, tuple[Grant, ...]]:
+    c = member_classes.c
+    query = select(c.member, c.name, c.from_ms, c.until_ms).where(c.member.in_(members))
+    found: dict[bytes, tuple[Grant, ...]] = {}
+    for member, *grant in await connection.execute(query.order_by(c.member, c.name, c.from_ms)):
+        found[member] = (*found.get(member, ()), Grant(*grant))
+    return found
+
+
+async def _cards_by_domain(
+    connection: AsyncConnection, members: Sequence[bytes], domain: str | None = None
+) -> dict[str, list[CardRow]]:
+    query = select(
+        subjects.c.domain,
+        cards.c.id,
+        cards.c.member,
+        subjects.c.subject,
+        cards.c.number,
+        cards.c.uid_sealed,
+        cards.c.state,
+        cards.c.from_ms,
+        cards.c.until_ms,
+    ).where(cards.c.member == subjects.c.member, cards.c.member.in_(members))
+    if domain is not None:
+        query = query.where(subjects.c.domain == domain)
+    found: dict[str, list[CardRow]] = {}
+    for within, *card in await connection.execute(query):
+        found.setdefault(within, []).append(tuple(card))
+    return found
+
+
+async def _tokens_of(connection: AsyncConnection, keys: Keys, key: bytes, members: Sequence[bytes]) -> set[bytes]:
+    """The tokens that these members' cards have under a key, whether they are listed or not."""
+    query = select(cards.c.id, cards.c.uid_sealed).where(cards.c.member.in_(members))
+    return {token(key, keys.open_uid(sealed, card)) for card, sealed in await connection.execute(query)}
+
+
+def _compile(
+    keys: Keys, key: bytes, rows: Sequence[CardRow], classes: dict[bytes, tuple[Grant, ...]]
+) -> dict[bytes, bytes]:
+    """Token and entry of each card. Blocked, lost and replaced cards stay, so that the gate can say why."""
+    return {
+        token(key, keys.open_uid(sealed, card)): _entry(
+            Entry(subject, number, CardState(state), classes.get(member, ()), from_ms, until_ms)
+        )
+        for card, member, subject, number, sealed, state, from_ms, until_ms in rows
+    }
+
+
+def _entry(entry: Entry) -> bytes:
+    """Inside the limits of SPEC §1.3; a class that does not fit is left out, which never admits anybody."""
+    kept = entry.classes[:MAX_CLASSES]
+    while True:
+        data = encode(Entry(entry.subject, entry.card, entry.state, kept, entry.from_ms, entry.until_ms))
+        if len(data) <= MAX_ENTRY_BYTES:
+            break
+        kept = kept[:-1]
+    if len(kept) < len(entry.classes):
+        log.warning("classes-left-out", subject=entry.subject.hex(), classes=len(entry.classes), kept=len(kept))
+    return data

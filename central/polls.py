@@ -1,0 +1,173 @@
+"""Answer polls (SPEC §7.7): at once when there is something newer, else when there is, or after the time asked for.
+
+Devices that wake together are looked after together: one read, and one write for all manifests that became due.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.custody import retrying
+from central.deltas import Deltas
+from central.device_keys import DeviceState, state_of
+from central.keys import Keys
+from central.publish import Offer, issue, offers
+from central.store.database import Database
+from central.store.schema import devices, gates, venues
+from central.wakeups import Wakeups, device_topic, domain_topic, gate_topic, policy_topic
+from protocol.envelope import seal_domain_key
+from protocol.messages import Fresh, PartName, Pending, Poll
+
+TOGETHER = 250
+"""Devices looked after in one transaction."""
+LOOK_AGAIN_S = 30.0
+"""Waiters look again after this time even if nobody woke them."""
+
+
+class Look(NamedTuple):
+    """What one look found: envelopes when there is news, and the manifest that is the word otherwise."""
+
+    news: list[bytes]
+    number: int
+    generation: int
+
+
+class Polls:
+    """The held connections of this process."""
+
+    def __init__(self, database: Database, keys: Keys, wakeups: Wakeups, now_ms: Callable[[], int]) -> None:
+        self._database, self._keys, self._wakeups, self._now_ms = database, keys, wakeups, now_ms
+        self._deltas = Deltas(keys)
+        self._asked: list[tuple[Poll, asyncio.Future[Look | None]]] = []
+        self._looking: asyncio.Task[None] | None = None
+        self.manifests_issued = 0
+
+    async def answer(self, poll: Poll) -> list[bytes]:
+        """The envelopes to answer with. The poll's signature has been checked; raises Refused for no such device."""
+        deadline_s = time.monotonic() + poll.wait_s
+        while True:
+            state, topics = await self._about(poll.device)
+            if state.revoked:
+                return [self._keys.publish.seal(state.answer())]
+            with self._wakeups.listen(topics) as bell:
+                look = await self._look(poll) if state.state == "active" else None
+                if look is not None and look.news:
+                    return look.news
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0 or self._wakeups.closing:
+                    return [self._nothing_newer(poll.device, look)]
+                try:
+                    async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
+                        await bell.wait()
+                except TimeoutError:
+                    pass
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+    def _nothing_newer(self, device: str, look: Look | None) -> bytes:
+        now_ms = self._now_ms()
+        if look is None:
+            return self._keys.publish.seal(Pending(device, now_ms))
+        return self._keys.publish.seal(Fresh(device, look.number, now_ms, look.generation))
+
+    async def _about(self, device: str) -> tuple[DeviceState, list[str]]:
+        """A device's state and what can bring it news."""
+        query = (
+            select(gates.c.id, gates.c.policy, venues.c.domain)
+            .join(devices, devices.c.gate == gates.c.id)
+            .join(venues, venues.c.id == gates.c.venue)
+            .where(devices.c.id == device)
+        )
+        async with self._database.read() as connection:
+            state = await state_of(connection, device)
+            place = (await connection.execute(query)).one()
+        topics = [device_topic(device), gate_topic(place.id), policy_topic(place.policy), domain_topic(place.domain)]
+        return state, topics
+
+    # --- looking, for many devices at once ----------------------------------------------------------------------
+
+    async def _look(self, poll: Poll) -> Look | None:
+        """None for a device that is not active (any more)."""
+        future: asyncio.Future[Look | None] = asyncio.get_running_loop().create_future()
+        self._asked.append((poll, future))
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_for_all())
+        return await future
+
+    async def _look_for_all(self) -> None:
+        while self._asked:
+            await asyncio.sleep(0)  # those that woke in the same moment join in
+            taken, self._asked = self._asked[:TOGETHER], self._asked[TOGETHER:]
+            polls: dict[str, Poll | None] = {poll.device: poll for poll, _ in taken}
+            try:
+                found = await self._look_together(polls)
+            except Exception as error:
+                for _, future in taken:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for poll, future in taken:
+                if not future.done():
+                    future.set_result(found.get(poll.device))
+
+    async def _look_together(self, polls: Mapping[str, Poll | None]) -> dict[str, Look]:
+        asked, now_ms = dict(polls), self._now_ms()
+        async with self._database.read() as connection:
+            found = await offers(connection, self._keys, asked, now_ms)
+            if not any(offer.due for offer in found.values()):
+                return await self._looks(connection, found, asked)
+        async for attempt in retrying():
+            with attempt:
+                async with self._database.write() as connection:
+                    found = await offers(connection, self._keys, asked, now_ms)
+                    due = [offer for offer in found.values() if offer.due]
+                    found |= await issue(connection, self._keys, due, asked, now_ms)
+                    looks = await self._looks(connection, found, asked)
+        self.manifests_issued += len(due)
+        return looks
+
+    async def _looks(
+        self, connection: AsyncConnection, found: Mapping[str, Offer], polls: Mapping[str, Poll | None]
+    ) -> dict[str, Look]:
+        return {
+            device: await self._one(connection, offer, poll)
+            for device, offer in found.items()
+            if (poll := polls[device]) is not None
+        }
+
+    async def _one(self, connection: AsyncConnection, offer: Offer, poll: Poll) -> Look:
+        """Everything that a device lacks, the key statement first: it says by whom the rest is signed."""
+        assert offer.stored is not None
+        news = await self._parts(connection, offer, poll)
+        if news or poll.manifest != offer.stored.number:
+            news.insert(0, offer.envelope)
+        if self._keys.statement.number > poll.keys_number:
+            news.insert(0, self._keys.statement_envelope)
+        return Look(news, offer.stored.number, offer.stored.generation)
+
+    async def _parts(self, connection: AsyncConnection, offer: Offer, poll: Poll) -> list[bytes]:
+        held = {part.name: part for part in poll.parts}
+        troubled = {(trouble.part, trouble.version) for trouble in poll.troubles}
+        seal, found = self._keys.publish.seal, []
+        for name in (PartName.DOMAIN_KEY, PartName.POLICY, PartName.CONFIG, PartName.ALLOWLIST):
+            part = offer.part(name)
+            if part is None or held.get(name) == part or (name, part.version) in troubled:
+                continue
+            if name is PartName.DOMAIN_KEY:
+                domain, number = offer.content.domain, offer.key_number
+                found.append(seal(seal_domain_key(offer.key, offer.device, domain, number, offer.sealing_public)))
+            elif name is PartName.POLICY and offer.policy is not None:
+                found.append(seal(offer.policy.policy))
+            elif name is PartName.CONFIG:
+                found.append(seal(offer.config))
+            elif name in held:
+                delta = await self._deltas.envelope(connection, offer, held[name].version)
+                if delta is not None:
+                    found.append(delta)
+        return found
