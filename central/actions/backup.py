@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.backup_file import BLOCK_BYTES, BackupWriter, Compression, Header
-from central.custody import generation_of
+from central.generation import generation_of
 from central.store.schema import metadata
 
 ROWS_AT_ONCE = 500

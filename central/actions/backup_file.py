@@ -1,8 +1,8 @@
 """The backup file: engine-independent, whole or refused, and never with a key in it.
 
-    "tapgate-backup-1\\n", then frames (4 bytes big-endian, then so many bytes, compressed or not):
-    a header (map), for each table blocks of [table, [columns], [rows]], an end {"rows": {table: count}}
-    and after the last frame the SHA-256 of everything before it.
+"tapgate-backup-1\\n", then frames (4 bytes big-endian, then so many bytes, compressed or not):
+a header (map), for each table blocks of [table, [columns], [rows]], an end {"rows": {table: count}}
+and after the last frame the SHA-256 of everything before it.
 """
 
 import hashlib

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.publish import refresh_domain
-from central.wakeups import note, policy_topic
+from central.lists import refresh_domain
 from central.store.schema import devices, domains, gates, policies, subjects, venues
+from central.wakeups import note, policy_topic
 from protocol.errors import Refused
 from protocol.messages import Poll, decode, encode
 from protocol.policy import CompiledPolicy, Policy
@@ -183,7 +183,7 @@ async def policy_put(context: Context, params: PolicyParams) -> PolicyPut:
 
 async def _all_can_evaluate(connection: AsyncConnection, id_: str, policy: Policy) -> None:
     """Never publish what a gate could not evaluate (agents report the kinds of rule that they know)."""
-    kinds = {rule.__struct_config__.tag for rule in policy.rules}
+    kinds = {f"rule:{rule.__struct_config__.tag}" for rule in policy.rules}
     query = select(gates.c.id, devices.c.report).join(devices, devices.c.gate == gates.c.id)
     query = query.where(gates.c.policy == id_, devices.c.state == "active", devices.c.report.is_not(None))
     unable = {}

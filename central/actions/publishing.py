@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import Context
-from central.publish import refresh_domain, refresh_members
+from central.lists import refresh_domain, refresh_members
 from central.store.schema import domains, meta
 
 OWED = "lists-owed"

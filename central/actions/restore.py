@@ -8,7 +8,6 @@ the field takes the restored lists for old ones.
 import asyncio
 import datetime as dt
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.actions.action import ActionFailed, Progress, no_progress
+from central.actions.action import ActionFailed, Context, Progress, no_progress
 from central.actions.backup import BackupParams, Restored, backup, revision_of
 from central.actions.backup_file import BackupReader, Block, sync_directory
-from central.actions.action import Context
 from central.config import Config
-from central.custody import generation_of
+from central.generation import generation_of, next_generation
 from central.keys import Keys
-from central.publish import refresh_domain
+from central.lists import refresh_domain
 from central.store.database import Database, open_database
 from central.store.migrate import migrate
-from central.store.schema import cards, domains, gates, lists, meta, metadata, policies
+from central.store.schema import cards, domains, gates, meta, metadata, policies
 from protocol.errors import Refused
 from protocol.messages import encode
 from protocol.policy import Policy
@@ -63,9 +61,8 @@ async def _restore_file(
     for leftover in _files(fresh):
         leftover.unlink()
     await _migrated(f"sqlite:///{fresh}")
-    async with open_database(f"sqlite:///{fresh}") as database:
-        async with database.write() as connection:
-            restored = await _load(connection, config, keys, reader, now_ms, before, progress)
+    async with open_database(f"sqlite:///{fresh}") as database, database.write() as connection:
+        restored = await _load(connection, config, keys, reader, now_ms, before, progress)
     aside = ""
     if target.exists():
         stamp = dt.datetime.fromtimestamp(now_ms / 1_000, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -95,7 +92,9 @@ async def _restore_server(
             full = [table.name for table in metadata.sorted_tables if await _count(connection, table)]
         full = [name for name in full if name != meta.name]
         if full and not replace:
-            raise ActionFailed(f"the database has rows ({', '.join(full)}): state --replace to back it up and replace it")
+            raise ActionFailed(
+                f"the database has rows ({', '.join(full)}): state --replace to back it up and replace it"
+            )
         aside = await _set_aside(config, database, keys, now_ms) if full else ""
         async with database.write() as connection:
             for table in reversed(metadata.sorted_tables):
@@ -149,13 +148,15 @@ async def _load(
         )
     rows = 0
     for block in reader.blocks():
-        await connection.execute(insert(_table(block, reader)), [dict(zip(block.columns, row, strict=True)) for row in block.rows])
+        await connection.execute(
+            insert(_table(block, reader)), [dict(zip(block.columns, row, strict=True)) for row in block.rows]
+        )
         rows += len(block.rows)
         await progress("restore", reader.offset, reader.size)
     await _check_seal(connection, keys)
-    generation = max(reader.header.generation, generation_before, remembered_generation(config.data_dir)) + 1
+    highest = max(generation_before, remembered_generation(config.data_dir))
+    generation = await next_generation(connection, max(now_ms, highest + 1))
     remember_generation(config.data_dir, generation)
-    await _set_generation(connection, generation)
     await _raise_versions(connection, keys, now_ms, progress)
     return Restored(rows=rows, generation=generation, made_ms=reader.header.at_ms, moved_aside="")
 
@@ -167,25 +168,15 @@ def _table(block: Block, reader: BackupReader) -> Any:
     return table
 
 
-async def _set_generation(connection: AsyncConnection, generation: int) -> None:
-    await connection.execute(delete(meta).where(meta.c.key == "generation"))
-    await connection.execute(insert(meta).values(key="generation", value=str(generation)))
-
-
 async def _raise_versions(connection: AsyncConnection, keys: Keys, now_ms: int, progress: Progress) -> None:
     """Lists, policies and configurations get numbers above any that were published since the backup."""
-    for row in (await connection.execute(select(lists.c.domain, lists.c.version))).all():
-        version = max(row.version + 1, now_ms)
-        await connection.execute(
-            update(lists).where(lists.c.domain == row.domain).values(version=version, base=version)
-        )
     for gate in (await connection.execute(select(gates.c.id, gates.c.config_version))).all():
         version = max(gate.config_version + 1, now_ms)
         await connection.execute(update(gates).where(gates.c.id == gate.id).values(config_version=version))
     await _raise_policies(connection, now_ms)
     for domain in (await connection.execute(select(domains.c.id))).scalars().all():
         await progress(f"compiling the list of {domain}", 0, 0)
-        await refresh_domain(connection, keys, domain, now_ms)
+        await refresh_domain(connection, keys, domain, now_ms, anew=True)
 
 
 async def _raise_policies(connection: AsyncConnection, now_ms: int) -> None:
@@ -225,7 +216,9 @@ async def _check_seal(connection: AsyncConnection, keys: Keys) -> None:
     try:
         keys.open_uid(row.uid_sealed, row.id)
     except Refused:
-        raise ActionFailed(f"the cards of this backup were sealed with another key than the one in {keys.directory}") from None
+        raise ActionFailed(
+            f"the cards of this backup were sealed with another key than the one in {keys.directory}"
+        ) from None
 
 
 def remembered_generation(data_dir: Path) -> int:
