@@ -1,0 +1,1 @@
+"""Alembic's environment and one file a schema change; run by `central.store.migrate`."""
