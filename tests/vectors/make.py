@@ -1,0 +1,33 @@
+"""Writes the vector files: `python -m tests.vectors.make`. Running it again gives the same bytes."""
+
+import json
+from pathlib import Path
+
+from tests.vectors import cards, deciding, journal, publishing, scenario, signing
+
+HERE = Path(__file__).parent
+
+
+def contents() -> dict[str, str]:
+    """The text of every vector file, by file name."""
+    scenario.ALL.clear()
+    for part in (cards, journal, signing, publishing, deciding):
+        part.build()
+    return {
+        f"{name}.json": json.dumps(vector, ensure_ascii=False, indent=1) + "\n"
+        for name, vector in sorted(scenario.ALL.items())
+    }
+
+
+def main() -> None:
+    made = contents()
+    for path in HERE.glob("*.json"):
+        if path.name not in made:
+            path.unlink()
+    for name, text in made.items():
+        (HERE / name).write_text(text, encoding="utf-8")
+    print(f"{len(made)} vectors")
+
+
+if __name__ == "__main__":
+    main()
