@@ -27,7 +27,7 @@ class ActionFailed(Exception):
 Progress = Callable[[str, int, int], Awaitable[None]]
 """`(what, done, total)`; total 0 = not known."""
 
-Emit = Callable[[Sequence[msgspec.Struct]], Awaitable[None]]
+Emit = Callable[[Sequence[Any]], Awaitable[None]]
 """Hands out items one by one as they arise (rows of an import, lines of the log), so none is held in memory."""
 
 
@@ -35,7 +35,7 @@ async def no_progress(_what: str, _done: int, _total: int) -> None:
     """For callers that show none."""
 
 
-async def no_items(_items: Sequence[msgspec.Struct]) -> None:
+async def no_items(_items: Sequence[Any]) -> None:
     """For callers that want the result alone."""
 
 

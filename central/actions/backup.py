@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.backup_file import BLOCK_BYTES, BackupWriter, Compression, Header
 from central.generation import generation_of
+from central.store.migrate import revision_of
 from central.store.schema import metadata
 
 ROWS_AT_ONCE = 500
@@ -40,7 +41,7 @@ async def backup(context: Context, params: BackupParams) -> BackupMade:
     async with context.database.read() as connection:
         generation = await generation_of(connection)
         revision = await revision_of(connection)
-        writer = BackupWriter(path, Header(revision, generation, context.now_ms, params.compression))
+        writer = BackupWriter(path, Header(revision or "", generation, context.now_ms, params.compression))
         try:
             rows = await _write_tables(context, connection, writer)
             size = writer.finish()
@@ -48,11 +49,6 @@ async def backup(context: Context, params: BackupParams) -> BackupMade:
             writer.abandon()
             raise
     return BackupMade(path=str(path), bytes=size, rows=rows, generation=generation)
-
-
-async def revision_of(connection: AsyncConnection) -> str:
-    """The schema revision that a database is at."""
-    return str((await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one())
 
 
 async def _write_tables(context: Context, connection: AsyncConnection, writer: BackupWriter) -> int:

@@ -5,7 +5,6 @@ every device to send again, and every version rises above all that was ever publ
 the field takes the restored lists for old ones.
 """
 
-import asyncio
 import datetime as dt
 import os
 from pathlib import Path
@@ -18,14 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Progress, no_progress
-from central.actions.backup import BackupParams, Restored, backup, revision_of
+from central.actions.backup import BackupParams, Restored, backup
 from central.actions.backup_file import BackupReader, Block, sync_directory
 from central.config import Config
 from central.generation import generation_of, next_generation
 from central.keys import Keys
 from central.lists import refresh_domain
 from central.store.database import Database, open_database
-from central.store.migrate import migrate
+from central.store.migrate import head, migrate_async
 from central.store.schema import cards, domains, gates, meta, metadata, policies
 from protocol.errors import Refused
 from protocol.messages import encode
@@ -60,7 +59,7 @@ async def _restore_file(
     fresh = target.with_name(target.name + ".restoring")
     for leftover in _files(fresh):
         leftover.unlink()
-    await _migrated(f"sqlite:///{fresh}")
+    await migrate_async(f"sqlite:///{fresh}")
     async with open_database(f"sqlite:///{fresh}") as database, database.write() as connection:
         restored = await _load(connection, config, keys, reader, now_ms, before, progress)
     aside = ""
@@ -85,7 +84,7 @@ def _files(path: Path) -> list[Path]:
 async def _restore_server(
     config: Config, keys: Keys, reader: BackupReader, now_ms: int, replace: bool, progress: Progress
 ) -> Restored:
-    await _migrated(config.database)
+    await migrate_async(config.database)
     async with open_database(config.database) as database:
         async with database.read() as connection:
             before = await generation_of(connection)
@@ -114,11 +113,6 @@ async def _count(connection: AsyncConnection, table: Any) -> int:
     return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
 
 
-async def _migrated(url: str) -> None:
-    """Alembic runs an event loop of its own, so it gets a thread of its own."""
-    await asyncio.to_thread(migrate, url)
-
-
 async def _generation_in(url: str) -> int:
     """Of the database that is replaced; a damaged one cannot say."""
     try:
@@ -140,10 +134,9 @@ async def _load(
     generation_before: int,
     progress: Progress,
 ) -> Restored:
-    revision = await revision_of(connection)
-    if reader.header.revision != revision:
+    if reader.header.revision != head():
         raise ActionFailed(
-            f"{reader.path.name} has schema {reader.header.revision}, this program {revision}: restore it with the"
+            f"{reader.path.name} has schema {reader.header.revision}, this version {head()}: restore it with the"
             " version that made it, then upgrade"
         )
     rows = 0
