@@ -6,6 +6,7 @@ import fcntl
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 LOCK = "agent.lock"
 HOUSEKEEPING_S = 60
 SCRUB_S = 24 * 3_600
+PRUNE_PAUSE_S = 0.02
 SWITCH_S = 0.0005
 """How long a thread may keep the interpreter: a snapshot being applied must not hold up a tap."""
 
@@ -80,7 +82,11 @@ class Agent:
         self.delivery = Delivery(self.store, self.identity.device, signer, uplink, self.moments, self.uptake.ring)
         self.subscription = Subscription(self.uptake, signer, uplink, self.moments, self.config.poll_wait_s)
         self.subscription.on_restored = self.delivery.reconcile
-        self.store.on_append = lambda: loop.call_soon_threadsafe(self.delivery.wake.set)
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(self.delivery.wake.set)
+
+        self.store.on_append = wake
         server = await status.serve(self.config.data_dir, self.status)
         wait_s = self.config.retry_max_s
         tasks = [
@@ -202,8 +208,12 @@ class Agent:
                     spent = False
                     await asyncio.to_thread(self._record, StoreDetail("reserve-restored"))
                 with contextlib.suppress(JournalUnwritable):
-                    while await asyncio.to_thread(outbox.prune, self.store, self.moments.now().wall_ms, keep_ms, most):
-                        await asyncio.sleep(0.05)
+                    await asyncio.to_thread(self._prune, keep_ms, most)
+
+    def _prune(self, keep_ms: int, most_bytes: int) -> None:
+        """In small transactions, so that a tap in between never waits for more than one of them."""
+        while outbox.prune(self.store, self.moments.now().wall_ms, keep_ms, most_bytes):
+            time.sleep(PRUNE_PAUSE_S)
 
     async def _scrub(self) -> None:
         """Reads everything once a day and at start: a flipped bit is noticed before it is needed."""

@@ -8,7 +8,7 @@ from edge_agent import identity as identity_file
 from edge_agent import lists
 from edge_agent.files import unchecked
 from edge_agent.identity import IdentityDamaged
-from edge_agent.store import DATABASE, event_id, read_mark
+from edge_agent.store import DATABASE, Mark, event_id, read_mark
 from edge_agent.sync import newest_keys, open_one
 from protocol.envelope import Keyring
 from protocol.errors import Refused
@@ -25,12 +25,13 @@ def verify(directory: Path) -> list[str]:
     path = directory / DATABASE
     if not path.exists():
         return [f"{path}: there is no journal"]
+    mark = read_mark(directory)  # before the database is looked at: taps go on meanwhile
     device, root = (identity.device, Keyring.of(identity.root_public)) if identity else ("", None)
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         try:
             connection.execute("BEGIN")  # one view of everything, while taps go on
-            return [*_database(connection, device, root), *_mark(directory, connection), *_list(directory, connection)]
+            return [*_database(connection, device, root), *_mark(mark, connection), *_list(directory, connection)]
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
@@ -105,8 +106,7 @@ def _signed(connection: sqlite3.Connection, root: Keyring) -> Iterator[str]:
             yield f"receipt {number}/{first}: {error}"
 
 
-def _mark(directory: Path, connection: sqlite3.Connection) -> Iterator[str]:
-    mark = read_mark(directory)
+def _mark(mark: Mark | None, connection: sqlite3.Connection) -> Iterator[str]:
     if mark is None:
         return
     row = connection.execute("SELECT number FROM epochs WHERE epoch = ?", (mark.epoch,)).fetchone()

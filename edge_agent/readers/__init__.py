@@ -29,7 +29,7 @@ class CardRead(msgspec.Struct, frozen=True):
         return f"<CardRead on {self.reader}: {len(self.raw)} bytes>"
 
 
-OnRead = Callable[[CardRead], None]
+OnRead = Callable[[CardRead], object]
 """Called in the reader's thread; returns when the tap is decided, durable and signalled."""
 
 OnState = Callable[[str, ReaderState, str], None]
