@@ -15,6 +15,7 @@ from central.custody import retrying
 from central.deltas import Deltas
 from central.device_keys import DeviceState, state_of
 from central.keys import Keys
+from central.metrics import Metrics
 from central.publish import Offer, issue, offers
 from central.store.database import Database
 from central.store.schema import devices, gates, venues
@@ -39,12 +40,14 @@ class Look(NamedTuple):
 class Polls:
     """The held connections of this process."""
 
-    def __init__(self, database: Database, keys: Keys, wakeups: Wakeups, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, keys: Keys, wakeups: Wakeups, now_ms: Callable[[], int], metrics: Metrics
+    ) -> None:
         self._database, self._keys, self._wakeups, self._now_ms = database, keys, wakeups, now_ms
+        self._metrics = metrics
         self._deltas = Deltas(keys)
         self._asked: list[tuple[Poll, asyncio.Future[Look | None]]] = []
         self._looking: asyncio.Task[None] | None = None
-        self.manifests_issued = 0
 
     async def answer(self, poll: Poll) -> list[bytes]:
         """The envelopes to answer with. The poll's signature has been checked; raises Refused for no such device."""
@@ -129,7 +132,7 @@ class Polls:
                     due = [offer for offer in found.values() if offer.due]
                     found |= await issue(connection, self._keys, due, asked, now_ms)
                     looks = await self._looks(connection, found, asked)
-        self.manifests_issued += len(due)
+        self._metrics.manifests.inc(len(due))
         return looks
 
     async def _looks(

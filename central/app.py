@@ -1,0 +1,166 @@
+"""The running server: built out of settings, started, and stopped without leaving anybody hanging."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from central import device_api, tls
+from central.config import LOOPBACK, Config, ConfigError
+from central.device_api import MAX_BODY_BYTES, SERVICES, Services
+from central.keys import Keys
+from central.snapshots import Snapshots
+from central.store.database import open_database
+from central.store.migrate import migrate_async
+from protocol.messages import Role
+
+LOCK_FILE, SOCKET_FILE = "central.lock", "admin.sock"
+SHUTDOWN_S = 10.0
+
+AddRoutes = Callable[[web.Application], None]
+
+log = structlog.get_logger()
+
+
+class Locked(Exception):
+    """Another process serves this data directory: send commands to its socket instead."""
+
+
+def build_app(services: Services, add_routes: AddRoutes = device_api.add_routes) -> web.Application:
+    """An application over running services; `add_routes` says for whom."""
+    app = web.Application(middlewares=[device_api.refusals], client_max_size=MAX_BODY_BYTES)
+    app[SERVICES] = services
+    add_routes(app)
+    app.on_shutdown.append(_stop_waiting)
+    return app
+
+
+async def _stop_waiting(app: web.Application) -> None:
+    app[SERVICES].wakeups.close()
+
+
+async def serve(config: Config, admin_routes: AddRoutes | None = None) -> None:
+    """Until SIGINT or SIGTERM. `admin_routes` adds what is served on the local socket alone.
+
+    Raises ConfigError, Locked, SchemaNewer, OSError for an address that is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(config, admin_routes) as address:
+        log.info("serving", address=address)
+        await stop.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def running(config: Config, admin_routes: AddRoutes | None = None) -> AsyncIterator[str]:
+    """A server while the block runs; gives the address that it listens on."""
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        if config.is_sqlite:
+            stack.enter_context(only_writer(config))
+        context = tls_context(config)
+        keys = load_keys(config)
+        await migrate_async(config.database)
+        services = await stack.enter_async_context(_services(config, keys))
+        app = build_app(services)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, config.host, config.port, ssl_context=context).start()
+        if admin_routes is not None:
+            await stack.enter_async_context(_admin_site(config, services, admin_routes))
+        host, port = runner.addresses[0][:2]
+        yield f"{'https' if context else 'http'}://{host}:{port}"
+
+
+@asynccontextmanager
+async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
+    async with open_database(config.database) as database:
+        services = Services(database, keys, Snapshots(database, keys, config.data_dir / "snapshots"))
+        tasks = [asyncio.create_task(services.reports.run())]
+        if not database.is_sqlite:
+            tasks.append(asyncio.create_task(services.wakeups.follow(config.database)))
+        try:
+            yield services
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await services.polls.close()
+            with suppress(Exception):
+                await services.reports.write()
+
+
+@asynccontextmanager
+async def _admin_site(config: Config, services: Services, admin_routes: AddRoutes) -> AsyncIterator[None]:
+    """Commands of the same user on this machine; whoever can open the socket is an operator."""
+    path = config.data_dir / SOCKET_FILE
+    path.unlink(missing_ok=True)
+    runner = web.AppRunner(build_app(services, admin_routes), access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    before = os.umask(0o177)  # 0600 from the first moment
+    try:
+        await web.UnixSite(runner, path).start()
+    finally:
+        os.umask(before)
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_writer(config: Config) -> Iterator[None]:
+    """Holds the data directory's lock: two processes that write one SQLite file can damage it. Raises Locked."""
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (config.data_dir / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Locked(f"another process serves {config.data_dir}") from None
+        yield
+
+
+def load_keys(config: Config) -> Keys:
+    """Raises ConfigError when there are none, or when devices would not trust this server's certificate."""
+    if not (config.keys_dir / "root.public").exists():
+        raise ConfigError(f"{config.keys_dir} holds no keys: run `tapgate-central init` first")
+    keys = Keys(config.keys_dir)
+    if config.tls != "none" and config.pinned:
+        served = tls.certificate_digest(_certificate(config)[0])
+        if served not in {key.public for key in keys.statement.keys if Role.SERVE in key.roles}:
+            raise ConfigError(
+                "the key statement does not name this server's certificate, so no device would trust it: "
+                "state the keys anew"
+            )
+    return keys
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """None: plain HTTP, which is for loopback only. Raises ConfigError."""
+    if config.tls == "none":
+        if config.host not in LOOPBACK:
+            raise ConfigError(f"plain HTTP is served on loopback only, not on {config.host}")
+        return None
+    certificate, private_key = _certificate(config)
+    try:
+        return tls.server_context(certificate, private_key)
+    except OSError as error:
+        raise ConfigError(f"{certificate}, {private_key}: {error.strerror or error}") from None
+
+
+def _certificate(config: Config) -> tuple[Path, Path]:
+    if config.certificate is not None and config.private_key is not None:
+        return config.certificate, config.private_key
+    return config.keys_dir / tls.CERTIFICATE_FILE, config.keys_dir / tls.PRIVATE_KEY_FILE
