@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.keys import Keys
 from central.publish import Offer
 from central.store.schema import list_entries
+from protocol.chunks import chunks
 from protocol.messages import MAX_DELTA_ROWS, MAX_MESSAGE_BYTES, Delta, PartName, encode
 
 REMEMBERED = 16
@@ -43,6 +44,6 @@ class Deltas:
         if max(len(put), len(drop)) > MAX_DELTA_ROWS or size > MAX_MESSAGE_BYTES - 4_096:
             return None
         delta = Delta(
-            offer.content.domain, base, version, offer.key_number, put, drop, offer.list_count, offer.list_sum
+            offer.content.domain, base, version, offer.key_number, chunks(put), drop, offer.list_count, offer.list_sum
         )
         return self._keys.publish.seal(delta) if len(encode(delta)) <= MAX_MESSAGE_BYTES else None

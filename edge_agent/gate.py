@@ -72,6 +72,7 @@ class Gate:
             except (JournalUnwritable, StoreDamaged) as error:
                 signal = self._unwritten(tap.direction, error)
             self._signal(signal)
+            self.store.settle()
             return signal
 
     def _recognise(self, holding: Holding, read: CardRead) -> Known:
@@ -167,6 +168,7 @@ class Gate:
 
         try:
             self.store.commit(work)
+            self.store.settle()
         except (JournalUnwritable, StoreDamaged) as error:
             log.error("event-not-written", kind=kind, error=str(error))
             if isinstance(error, StoreDamaged):

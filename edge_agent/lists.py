@@ -1,13 +1,16 @@
-"""The allowlist on disk: one SQLite file a snapshot, deltas applied to it, lookups beside both.
+"""The allowlist on disk: one SQLite file a snapshot, deltas laid over it, lookups through both.
 
-The live file is named by a fact in the agent's database, so that a new snapshot replaces the old one by one
-transaction there. Each file carries its own version, count and sum, written with the rows they speak of.
+A delta never touches the snapshot's rows: 30,000 changes scattered over three million rows would rewrite the
+whole file, hold up the taps' own syncs and wear out the card. They stand in a small table that a lookup asks
+first, until the next snapshot takes them in. The live file is named by a fact in the agent's database, so that
+a new snapshot replaces the old one by one transaction there. Each file carries its own version, count and sum,
+written with the rows they speak of.
 """
 
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,10 +18,23 @@ import msgspec
 
 from edge_agent.files import checked, sync_directory, sync_file, unchecked
 from protocol.allowlist import Entry, accept_applied, changed_total, total
+from protocol.chunks import rows_of
 from protocol.errors import Failure, Refused
-from protocol.messages import MAX_CHUNK_BYTES, Delta, Row, Snapshot, encode
+from protocol.messages import Delta, Snapshot, encode
 
-_rows = msgspec.msgpack.Decoder(list[Row])
+LOOKUP = "SELECT entry FROM changes WHERE token = ?1 UNION ALL SELECT entry FROM entries WHERE token = ?1 LIMIT 1"
+"""The change laid over a row hides it; an entry of NULL is a card that was taken off the list."""
+
+ROWS = (
+    "SELECT token, entry FROM entries WHERE token NOT IN (SELECT token FROM changes)"
+    " UNION ALL SELECT token, entry FROM changes WHERE entry IS NOT NULL"
+)
+
+Changes = Sequence[tuple[bytes, bytes | None]]
+
+BLOCK_ROWS = 500
+"""Worked on at a time: a tap beside it never waits long for the interpreter."""
+
 _entry = msgspec.msgpack.Decoder(Entry)
 
 
@@ -60,8 +76,8 @@ class ListFile:
         """The entry of a token. Never waits for a delta. Raises ListDamaged."""
         try:
             with self._lock:
-                row = self._reader.execute("SELECT entry FROM entries WHERE token = ?", (token,)).fetchone()
-            return None if row is None else _entry.decode(row[0])
+                row = self._reader.execute(LOOKUP, (token,)).fetchone()
+            return None if row is None or row[0] is None else _entry.decode(row[0])
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
             raise ListDamaged(f"{self.path}: {error}") from error
 
@@ -70,29 +86,31 @@ class ListFile:
         connection, header = self._writer, self.header
         try:
             connection.execute("BEGIN IMMEDIATE")
-            removed = self._take_out(delta)
-            connection.executemany("INSERT INTO entries VALUES (?, ?)", delta.put)
-            count = header.count - len(removed) + len(delta.put)
-            sum_ = changed_total(int.from_bytes(header.sum), removed, delta.put)
+            count, sum_ = header.count, int.from_bytes(header.sum)
+            dropped: Changes = [(token, None) for token in delta.drop]
+            for put in (*map(rows_of, delta.put), dropped):
+                for at in range(0, len(put), BLOCK_ROWS):
+                    count, sum_ = self._lay_over(put[at : at + BLOCK_ROWS], count, sum_)
             accept_applied(delta, count, sum_)
             header = Header(header.domain, delta.version, header.key_number, count, delta.sum, header.deltas + 1)
             _write_header(connection, header)
             connection.execute("COMMIT")
-        except (sqlite3.DatabaseError, Refused) as error:
+        except (sqlite3.DatabaseError, Refused):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.IntegrityError):
-                raise Refused(Failure.MALFORMED, f"delta {delta.version} puts a token twice") from None
             raise
         self.header = header
 
-    def _take_out(self, delta: Delta) -> list[tuple[bytes, bytes]]:
+    def _lay_over(self, put: Changes, count: int, sum_: int) -> tuple[int, int]:
+        """A few changed rows; count and sum as they are with them."""
         removed = []
-        for token in (*delta.drop, *(token for token, _ in delta.put)):
-            row = self._writer.execute("DELETE FROM entries WHERE token = ? RETURNING entry", (token,)).fetchone()
-            if row is not None:
+        for token, _ in put:
+            row = self._writer.execute(LOOKUP, (token,)).fetchone()
+            if row is not None and row[0] is not None:
                 removed.append((token, row[0]))
-        return removed
+        added = [(token, entry) for token, entry in put if entry is not None]
+        self._writer.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?)", put)
+        return count - len(removed) + len(added), changed_total(sum_, removed, added)
 
     def close(self) -> None:
         with self._lock:
@@ -109,11 +127,14 @@ class SnapshotWriter:
         self._next = 0
         self._count = 0
         self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -16384"):
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -1024"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute("CREATE TABLE header (id INTEGER PRIMARY KEY, record BLOB NOT NULL)")
         self._connection.execute("CREATE TABLE entries (token BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID")
+        self._connection.execute("CREATE TABLE changes (token BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID")
         self._connection.execute("BEGIN")
+        # Synced piece by piece: one great sync at the end would hold up the taps' own.
+        self._file = os.open(self.path, os.O_RDWR)
 
     @property
     def next_chunk(self) -> int:
@@ -122,13 +143,12 @@ class SnapshotWriter:
 
     def add(self, chunk: bytes) -> None:
         """The next chunk as it was received and checked against its digest."""
-        if len(chunk) > MAX_CHUNK_BYTES:
-            raise Refused(Failure.OVERSIZED, f"chunk {self._next} has {len(chunk)} bytes")
         try:
-            rows = _rows.decode(chunk)
+            rows = rows_of(chunk)
             self._connection.executemany("INSERT INTO entries VALUES (?, ?)", rows)
-        except (msgspec.MsgspecError, sqlite3.IntegrityError) as error:
+        except sqlite3.IntegrityError as error:
             raise Refused(Failure.MALFORMED, f"snapshot {self.head.version}, chunk {self._next}: {error}") from None
+        os.fdatasync(self._file)
         self._count += len(rows)
         self._next += 1
 
@@ -141,7 +161,7 @@ class SnapshotWriter:
         accept_applied(head, self._count, int.from_bytes(head.sum))
         _write_header(self._connection, Header(head.domain, head.version, head.key_number, self._count, head.sum))
         self._connection.execute("COMMIT")
-        self._connection.close()
+        self._close()
         with sqlite3.connect(self.path) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.close()
@@ -150,8 +170,15 @@ class SnapshotWriter:
         return ListFile(self.path)
 
     def abandon(self) -> None:
-        self._connection.close()
+        """Nothing of it is kept."""
+        self._close()
         remove(self.path)
+
+    def _close(self) -> None:
+        self._connection.close()  # first: closing any other descriptor of the file would drop SQLite's locks
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     def __enter__(self) -> Self:
         return self
@@ -168,8 +195,8 @@ def lookup_once(path: Path, token_under: Callable[[int], bytes]) -> tuple[Header
         try:
             header = _read_header(connection)
             token = token_under(header.key_number)
-            row = connection.execute("SELECT entry FROM entries WHERE token = ?", (token,)).fetchone()
-            return header, None if row is None else _entry.decode(row[0])
+            row = connection.execute(LOOKUP, (token,)).fetchone()
+            return header, None if row is None or row[0] is None else _entry.decode(row[0])
         finally:
             connection.close()
     except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
@@ -183,9 +210,9 @@ def verify(path: Path) -> list[str]:
         try:
             found = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
             header = _read_header(connection)
-            rows: Iterable[tuple[bytes, bytes]] = connection.execute("SELECT token, entry FROM entries")
+            rows: Iterable[tuple[bytes, bytes]] = connection.execute(ROWS)
             sum_ = total(rows)
-            count = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
+            count = connection.execute(f"SELECT count(*) FROM ({ROWS})").fetchone()[0]
         finally:
             connection.close()
     except (sqlite3.DatabaseError, ValueError, TypeError) as error:

@@ -121,6 +121,7 @@ class Store:
         self.lost_tail: Mark | None = None
         self.on_append: Callable[[], None] = lambda: None
         self._mark_file = -1
+        self._unmarked = False
         self._open()
 
     # --- opening and closing ----------------------------------------------------------------------------
@@ -205,6 +206,7 @@ class Store:
             transaction.append(encode(event), b"")
 
         self.commit(work)
+        self.settle()
 
     def last_row(self, number: int) -> tuple[int, bytes] | None:
         """(last sequence, head after it) of an epoch of this journal."""
@@ -248,10 +250,15 @@ class Store:
             raise
         appended = transaction.sequence != self.next_sequence or transaction.epoch != self.epoch
         self.epoch, self.next_sequence, self.head = transaction.epoch, transaction.sequence, transaction.head
-        if appended:
+        self._unmarked = self._unmarked or appended
+        return result
+
+    def settle(self) -> None:
+        """What may come after the citizen has an answer: the mark, and waking the delivery."""
+        if self._unmarked:
+            self._unmarked = False
             self.write_mark()
             self.on_append()
-        return result
 
     def _roll_back(self) -> None:
         with contextlib.suppress(sqlite3.DatabaseError):

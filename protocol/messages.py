@@ -302,7 +302,8 @@ class Delta(Message, frozen=True):
     base: Count
     version: Count
     key_number: Count
-    put: Annotated[tuple[Row, ...], Meta(max_length=MAX_DELTA_ROWS)]
+    put: Annotated[tuple[Annotated[bytes, Meta(max_length=MAX_CHUNK_BYTES)], ...], Meta(max_length=MAX_DELTA_ROWS)]
+    """Chunks as in a snapshot (`allowlist.rows`), in any order: each is decoded when its rows are needed."""
     drop: Annotated[tuple[Id16, ...], Meta(max_length=MAX_DELTA_ROWS)]
     count: Count
     sum: Digest

@@ -18,7 +18,8 @@ MAX_UPLOAD_BYTES = MAX_BATCH_BYTES + MAX_PERSONAL_BYTES + 4 * 1024
 MAX_EVENT_BYTES = 4 * 1024
 MAX_DELTA_ROWS = 50_000
 """Above it a snapshot is cheaper for both sides than a delta."""
-MAX_CHUNK_ROWS = 16_384
+MAX_CHUNK_ROWS = 4_096
+"""Decoding one holds up a tap beside it for about a millisecond."""
 MAX_CHUNK_BYTES = 4 * 1024 * 1024
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """Any one message that is not a batch."""

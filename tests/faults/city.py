@@ -12,6 +12,7 @@ from edge_agent.outbox import Run
 from edge_agent.readers import CardRead
 from edge_agent.uptake import Uptake
 from protocol.allowlist import CardState, Entry, Grant, list_digest, total
+from protocol.chunks import chunks
 from protocol.envelope import Keyring, Signer, digest, domain_key_digest, new_sealing_key, seal_domain_key
 from protocol.events import Batch, Receipt
 from protocol.messages import Ages, Delta, GateConfig, Key, KeyStatement, Manifest, Part, PartName, Role, Snapshot
@@ -88,7 +89,7 @@ def publication(version: int, sealing_public: bytes, base: int = 0) -> tuple[byt
     if base:
         before = rows(base)
         put = tuple((key, entry) for key, entry in listed.items() if before.get(key) != entry)
-        delta = Delta(DOMAIN, base, version, 1, put, (), CARDS, sum_.to_bytes(32))
+        delta = Delta(DOMAIN, base, version, 1, chunks(put), (), CARDS, sum_.to_bytes(32))
         envelopes.append(PUBLISH.seal(delta))
     return tuple(envelopes)
 

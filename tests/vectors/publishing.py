@@ -60,7 +60,7 @@ DELTA: dict[str, Any] = {
     "base": LIST,
     "version": NEXT,
     "key_number": KEY_NUMBER,
-    "put": [{"token": ROWS[4][0].hex(), "entry": ROWS[4][1].hex()}],
+    "put": [ref.pack([[*ROWS[4]]]).hex()],
     "drop": [ROWS[0][0].hex()],
     "count": 4,
     "sum": AFTER.hex(),

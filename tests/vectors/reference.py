@@ -92,8 +92,7 @@ FIELDS = {
     "manifest": "device number at_ms expires_ms domain venue gate parts:part* ages:ages generation keys_number",
     "fresh": "device number at_ms generation",
     "snapshot": "domain version key_number count sum:h chunks:h*",
-    "row": "token:h entry:h",
-    "delta": "domain base version key_number put:row* drop:h* count sum:h",
+    "delta": "domain base version key_number put:h* drop:h* count sum:h",
     "trouble": "part version why",
     "poll": "device nonce:h at_ms manifest keys_number parts:part* troubles:trouble* backlog wait_s version"
     " understands",
