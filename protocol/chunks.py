@@ -9,7 +9,8 @@ from msgspec import Meta
 from protocol.errors import Failure, Refused
 from protocol.messages import MAX_CHUNK_BYTES, MAX_CHUNK_ROWS, Row, encode
 
-_decoder = msgspec.msgpack.Decoder(Annotated[list[Row], Meta(max_length=MAX_CHUNK_ROWS)])
+Rows = Annotated[list[Row], Meta(max_length=MAX_CHUNK_ROWS)]
+_decoder: msgspec.msgpack.Decoder[list[tuple[bytes, bytes]]] = msgspec.msgpack.Decoder(Rows)
 
 
 def chunks(rows: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
