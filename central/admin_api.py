@@ -11,6 +11,7 @@ Each line of the answer is a map of one key: `progress` [what, done, total], `it
 import contextlib
 import tempfile
 import time
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,9 @@ from aiohttp import web
 from central.actions.action import Action, ActionFailed, Context
 from central.actions.registry import ACTIONS
 from central.config import Config
-from central.keys import Keys
-from central.store.database import Database
+from central.device_api import SERVICES, Services
 from protocol.errors import Refused
 
-SOCKET_FILE = "admin.sock"
 MAX_PARAMS_BYTES = 2 * 1024 * 1024
 """A policy of the largest size, written as JSON."""
 PROGRESS_EVERY_S = 0.1
@@ -34,14 +33,14 @@ PROGRESS_EVERY_S = 0.1
 log = structlog.get_logger()
 
 
-class AdminApi:
-    """Runs actions on the server's own database and keys."""
+def add_routes(app: web.Application, config: Config) -> None:
+    """To an application that holds the services of a running server."""
+    app.router.add_post("/actions/{name}", _AdminApi(config, app[SERVICES]).handle)
 
-    def __init__(self, config: Config, database: Database, keys: Keys) -> None:
-        self._config, self._database, self._keys = config, database, keys
 
-    def routes(self) -> list[web.RouteDef]:
-        return [web.post("/actions/{name}", self.handle)]
+class _AdminApi:
+    def __init__(self, config: Config, services: Services) -> None:
+        self._config, self._services = config, services
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Status 404 for an action that there is not, 400 for parameters that cannot be read, else 200 and lines."""
@@ -76,7 +75,7 @@ class AdminApi:
             await line(items=items)
 
         now_ms = time.time_ns() // 1_000_000
-        context = Context(self._config, self._database, self._keys, now_ms, progress, emit, file)
+        context = Context(self._config, self._services.database, self._services.keys, now_ms, progress, emit, file)
         try:
             await line(result=await action.run(context, params))
             log.info("action", name=action.name)
@@ -87,7 +86,10 @@ class AdminApi:
             log.warning("action-abandoned", name=action.name)
             raise
         except Exception as error:
-            log.exception("action-broken", name=action.name)
+            # never the error's text: a database error quotes the row that it was about
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            error_type = type(error).__name__
+            log.error("action-broken", name=action.name, error=error_type, where=f"{where.filename}:{where.lineno}")
             await line(failure=f"{action.name} broke off ({type(error).__name__}): see the server's log")
 
 

@@ -5,10 +5,8 @@ that write go to its socket. Commands that only read, and any on PostgreSQL, run
 """
 
 import asyncio
-import contextlib
-import fcntl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +16,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from central.actions.action import Action, ActionFailed, Context, Emit, Params, Progress, no_items, no_progress
-from central.admin_api import SOCKET_FILE
+from central.app import LOCK_FILE, SOCKET_FILE, Locked, only_writer
 from central.config import Config
 from central.keys import Keys
 from central.store.database import open_database
 from central.store.migrate import is_current
 
-LOCK_FILE = "central.lock"
 SEND_BYTES = 1 << 18
 RETRY_S = 0.1
 STARTING_S = 5.0
 """How long a server that holds the lock may take until it answers on its socket."""
-
-
-class Locked(ActionFailed):
-    """Another process, most likely the server, writes to this data directory."""
-
-
-@contextlib.contextmanager
-def hold_lock(data_dir: Path) -> Iterator[None]:
-    """Be the one process that writes here. Raises Locked. The lock ends with the process, however it ends."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data_dir / LOCK_FILE).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Locked(f"a server runs on {data_dir}: stop it first") from None
-        yield
 
 
 async def run(
@@ -60,7 +41,7 @@ async def run(
     if not config.is_sqlite or not action.writes:
         return await _run_here(config, action, params, file, progress, emit)
     try:
-        with hold_lock(config.data_dir):
+        with only_writer(config):
             return await _run_here(config, action, params, file, progress, emit)
     except Locked:
         return await _run_there(config, action, params, file, progress, emit)
@@ -74,22 +55,25 @@ async def _run_here(
         async with open_database(config.database) as database:
             async with database.read() as connection:
                 if not await is_current(connection):
-                    raise ActionFailed(
-                        f"{_name_of(config)} has another schema than this version: run `init` to upgrade"
-                    )
+                    raise ActionFailed(f"{name_of(config)} has another schema than this version: run `init` to upgrade")
             context = Context(config, database, Keys(config.keys_dir), now_ms(), progress, emit, file)
             return dict(msgspec.to_builtins(await action.run(context, params)))
     except (SQLAlchemyError, OSError) as error:
-        raise ActionFailed(f"{_name_of(config)}: {_one_line(error)}") from error
+        raise ActionFailed(f"{name_of(config)}: {_one_line(error)}") from error
 
 
 def require_initialised(config: Config) -> None:
     """Raises ActionFailed where `init` was not run."""
-    if not (config.keys_dir / "root.public").exists():
-        raise ActionFailed(f"no keys in {config.keys_dir}: run `tapgate-central init` first, or state --config")
+    require_keys(config)
     database = make_url(config.database).database
     if config.is_sqlite and not Path(str(database)).exists():
         raise ActionFailed(f"no database at {database}: run `tapgate-central init` or `restore` first")
+
+
+def require_keys(config: Config) -> None:
+    """Raises ActionFailed where there are none."""
+    if not (config.keys_dir / "root.public").exists():
+        raise ActionFailed(f"no keys in {config.keys_dir}: run `tapgate-central init` first, or state --config")
 
 
 def now_ms() -> int:
@@ -97,7 +81,8 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _name_of(config: Config) -> str:
+def name_of(config: Config) -> str:
+    """The database, without its password."""
     return make_url(config.database).render_as_string(hide_password=True)
 
 

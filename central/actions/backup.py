@@ -56,7 +56,7 @@ async def _write_tables(context: Context, connection: AsyncConnection, writer: B
     counts = [(await connection.execute(select(func.count()).select_from(table))).scalar_one() for table in tables]
     done, total = 0, sum(counts)
     for table in tables:
-        columns = [column.name for column in table.columns]
+        columns = [str(column.name) for column in table.columns]
         query = select(table).order_by(*table.primary_key.columns)
         result = await connection.stream(query.execution_options(yield_per=ROWS_AT_ONCE))
         block: list[list[Any]] = []
@@ -66,11 +66,11 @@ async def _write_tables(context: Context, connection: AsyncConnection, writer: B
             size += sum(len(value) if isinstance(value, bytes | str) else 8 for value in row)
             if size >= BLOCK_BYTES:
                 done += len(block)
-                writer.rows(table.name, columns, block)
+                writer.rows(str(table.name), columns, block)
                 block, size = [], 0
                 await context.progress("backup", done, total)
         done += len(block)
-        writer.rows(table.name, columns, block)
+        writer.rows(str(table.name), columns, block)
     await context.progress("backup", done, total)
     return done
 

@@ -7,7 +7,7 @@ import io
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from central.actions.action import ActionFailed
 
@@ -41,7 +41,7 @@ class CardFile:
         self.path = path
         self.size = path.stat().st_size
         self.encoding = _stated(encoding) if encoding else _detect(path)
-        with self._open() as text:
+        with path.open("rb") as raw, self._decoded(raw) as text:
             header = text.readline()
         self.delimiter = delimiter or max(DELIMITERS, key=header.count)
         self._columns = _columns(next(csv.reader([header], delimiter=self.delimiter), []))
@@ -53,7 +53,7 @@ class CardFile:
     def rows(self) -> Iterator[FileRow]:
         """Every row after the header; empty ones are passed over. `offset` follows in bytes, for a progress bar."""
         width, places = len(self._columns), [self._places(name) for name in (*REQUIRED, *OPTIONAL)]
-        with self._open() as text:
+        with self.path.open("rb") as raw, self._decoded(raw) as text:
             reader = csv.reader(text, delimiter=self.delimiter)
             number = 1
             try:
@@ -62,12 +62,13 @@ class CardFile:
                     if not any(cells):
                         continue
                     if number % 1_000 == 0:
-                        self.offset = text.buffer.tell()
+                        self.offset = raw.tell()
                     problem = "" if len(cells) == width else f"{len(cells)} cells where the header has {width}"
                     if problem:
                         cells = (cells + [""] * width)[:width]  # noqa: PLW2901
-                    cells.append("")
-                    yield FileRow(number, *(cells[place].strip() for place in places), problem)
+                    cells.append("")  # what place -1 of a column that is not there finds
+                    uid, member, class_, since, until, name, state = (cells[place].strip() for place in places)
+                    yield FileRow(number, uid, member, class_, since, until, name, state, problem)
             except csv.Error as error:
                 raise ActionFailed(
                     f"{self.path.name}, row {number + 1}: {error} (a quotation mark left open?)"
@@ -93,9 +94,9 @@ class CardFile:
     def encoding_name(self) -> str:
         return "CP950" if self.encoding == "cp950" else "UTF-8"
 
-    def _open(self) -> io.TextIOWrapper:
+    def _decoded(self, raw: BinaryIO) -> io.TextIOWrapper:
         # Bytes that cannot be decoded come through as lone surrogates, so that the row that has them is named.
-        return io.TextIOWrapper(self.path.open("rb"), self.encoding, errors="surrogateescape", newline="")
+        return io.TextIOWrapper(raw, self.encoding, errors="surrogateescape", newline="")
 
     def _places(self, name: str) -> int:
         return self._columns.index(name) if name in self._columns else -1

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import distinct, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -259,7 +259,7 @@ async def _may_remove(context: Context, params: CardImportParams, absent: int, u
 async def _zone(connection: AsyncConnection, params: CardImportParams) -> ZoneInfo:
     if (await connection.execute(select(domains.c.id).where(domains.c.id == params.domain))).first() is None:
         raise ActionFailed(f"there is no domain {params.domain!r}: see `domain list`")
-    query = select(distinct(venues.c.time_zone)).where(venues.c.domain == params.domain)
+    query = select(venues.c.time_zone).where(venues.c.domain == params.domain).distinct()
     zones = [params.time_zone] if params.time_zone else list((await connection.execute(query)).scalars())
     if len(zones) > 1:
         raise ActionFailed(f"the venues of {params.domain} are in {len(zones)} time zones: state --time-zone")

@@ -28,7 +28,7 @@ class HashSet:
 
     def seal(self) -> set[int]:
         """Sort; the hashes that were added more than once."""
-        twice = set()
+        twice: set[int] = set()
         for place, bucket in enumerate(self._buckets):
             ordered = sorted(bucket)
             twice.update(a for a, b in pairwise(ordered) if a == b)

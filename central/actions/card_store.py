@@ -121,7 +121,7 @@ class Writer:
             )
             await connection.execute(statement, names)
         if card_updates:
-            values = {name: bindparam(f"new_{name}") for name in ("state", "from_ms", "until_ms")}
+            values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("state", "from_ms", "until_ms")}
             await connection.execute(update(cards).where(cards.c.id == bindparam("card")).values(values), card_updates)
         return changed
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,7 +37,7 @@ GENERATION_FILE = "generation"
 async def restore(
     config: Config, keys: Keys, path: Path, now_ms: int, *, replace: bool, progress: Progress = no_progress
 ) -> Restored:
-    """The caller holds the lock of the data directory: no server writes meanwhile.
+    """The caller holds the lock of the data directory, so that no server writes an SQLite file meanwhile.
 
     Raises ActionFailed: a damaged backup, one of another schema or other keys, a database that is not empty
     (without `replace`). Nothing is changed then.
@@ -96,6 +96,8 @@ async def _restore_server(
             )
         aside = await _set_aside(config, database, keys, now_ms) if full else ""
         async with database.write() as connection:
+            tables = ", ".join(table.name for table in metadata.sorted_tables)
+            await connection.execute(text(f"LOCK TABLE {tables}"))  # servers wait, then find the restored rows
             for table in reversed(metadata.sorted_tables):
                 await connection.execute(delete(table))
             restored = await _load(connection, config, keys, reader, now_ms, before, progress)

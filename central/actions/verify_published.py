@@ -35,7 +35,7 @@ async def check(findings: Findings, connection: AsyncConnection) -> None:
 
 async def _list(findings: Findings, connection: AsyncConnection, domain: Any) -> None:
     where = f"list {domain.id}"
-    head = (await connection.execute(select(lists).where(lists.c.domain == domain.id))).one_or_none()
+    head: Any = (await connection.execute(select(lists).where(lists.c.domain == domain.id))).one_or_none()
     findings.count("lists")
     if head is None:
         await findings.problem(where, "was never compiled")
@@ -180,9 +180,10 @@ async def _stated(connection: AsyncConnection, keys: Keys) -> dict[tuple[str, st
     found: dict[tuple[str, str, int], set[bytes]] = {}
     for row in await connection.execute(select(policies.c.version, policies.c.body)):
         found.setdefault((PartName.POLICY, "", row.version), set()).add(digest(row.body))
-    for row in await connection.execute(select(lists)):
-        said = list_digest(row.domain, row.key_number, row.count, int.from_bytes(row.sum))
-        found[PartName.ALLOWLIST, row.domain, row.version] = {said}
+    for domain, version, number, count, sum_ in await connection.execute(
+        select(lists.c.domain, lists.c.version, lists.c.key_number, lists.c.count, lists.c.sum)
+    ):
+        found[PartName.ALLOWLIST, domain, version] = {list_digest(domain, number, count, int.from_bytes(sum_))}
     for row in await connection.execute(select(domains)):
         try:
             said = domain_key_digest(row.key_number, keys.domain_key(row.id, row.key_number))

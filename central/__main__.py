@@ -1,0 +1,65 @@
+"""`tapgate-central`: the server and everything that operators do with it."""
+
+from pathlib import Path
+
+import click
+
+from central import config
+from central.commands import cards, custody, devices, places, setup
+from central.commands.shell import PROGRAM, fail
+
+DEFAULT_CONFIG = Path("/etc/tapgate/central.toml")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="TAPGATE_CENTRAL_CONFIG",
+    help=f"The settings file; not given: {DEFAULT_CONFIG} where there is one.",
+)
+@click.option("--data-dir", type=click.Path(file_okay=False), help="In place of the setting.")
+@click.option("--database", help="In place of the setting: sqlite:///PATH or postgresql://USER@HOST/NAME.")
+@click.version_option(package_name="tapgate", prog_name=PROGRAM)
+@click.pass_context
+def cli(context: click.Context, config_path: Path | None, data_dir: str | None, database: str | None) -> None:
+    """The Tapgate server: keeps cards and policies, publishes them to gates, and holds what happened there.
+
+    Exit codes: 0 done, 1 not done (one line says why), 2 wrong usage.
+
+    Example: tapgate-central --config /etc/tapgate/central.toml init
+    """
+    if config_path is None and DEFAULT_CONFIG.exists():
+        config_path = DEFAULT_CONFIG
+    try:
+        context.obj = config.load(config_path, data_dir=data_dir, database=database)
+    except config.ConfigError as error:
+        fail(str(error))
+
+
+for command in (
+    setup.init,
+    setup.serve,
+    places.domain,
+    places.venue,
+    places.gate,
+    places.policy,
+    cards.card,
+    devices.device,
+    custody.log,
+    custody.verify,
+    custody.journal,
+    custody.backup,
+    custody.restore,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point of the program."""
+    cli(prog_name=PROGRAM)
+
+
+if __name__ == "__main__":
+    main()

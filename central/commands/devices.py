@@ -1,0 +1,71 @@
+"""`device`."""
+
+import click
+
+from central.commands.shell import act, as_json, say, say_rows
+from central.config import Config
+
+SHOWN = "device gate state words seen_ms backlog troubles"
+
+
+@click.group()
+def device() -> None:
+    """Agents at the gates: invite one, confirm it, look after it, revoke it."""
+
+
+@device.command("invite")
+@click.argument("gate")
+@click.option("--url", default="", help="Where the device finds the server; not given = as configured.")
+@as_json
+@click.pass_obj
+def invite(settings: Config, gate: str, url: str, as_json: bool) -> None:
+    """A join token for one device at GATE, good for ten minutes. It is a secret, shown once.
+
+    Example: tapgate-central device invite library-1-door
+    """
+    result = act(settings, "device.invite", {"gate": gate, "url": url})
+    if as_json:
+        say(result, True)
+    else:
+        click.echo("On the device, within ten minutes:", err=True)
+        click.echo(f"  tapgate-edge enrol {result['token']}")
+
+
+@device.command("confirm")
+@click.argument("device_id", metavar="DEVICE")
+@click.option("--words", required=True, help="The words that the device itself shows.")
+@as_json
+@click.pass_obj
+def confirm(settings: Config, device_id: str, words: str, as_json: bool) -> None:
+    """Let data flow to a device that shows the right words.
+
+    Example: tapgate-central device confirm library-1-door-5f3a9c0d1b2e4f60 --words babad-gutih-tugad
+    """
+    say(act(settings, "device.confirm", {"device": device_id, "words": words}), as_json)
+
+
+@device.command("list")
+@click.option("--gate", default="", help="Only those of one gate.")
+@click.option("--state", type=click.Choice(["", "pending", "active", "revoked"]), default="", help="Only those.")
+@as_json
+@click.pass_obj
+def list_(settings: Config, gate: str, state: str, as_json: bool) -> None:
+    """Devices with what they last said. Of a pending one, the words to compare.
+
+    Example: tapgate-central device list --state pending
+    """
+    found = act(settings, "device.list", {"gate": gate, "state": state})["devices"]
+    say_rows(found, as_json, "No device: `tapgate-central device invite GATE` makes a join token.", SHOWN)
+
+
+@device.command("revoke")
+@click.argument("device_id", metavar="DEVICE")
+@click.option("--why", required=True, help="Told to the device and kept.")
+@as_json
+@click.pass_obj
+def revoke(settings: Config, device_id: str, why: str, as_json: bool) -> None:
+    """Trust nothing more from a device. Final: to come back it is enrolled anew.
+
+    Example: tapgate-central device revoke library-1-door-5f3a9c0d1b2e4f60 --why stolen
+    """
+    say(act(settings, "device.revoke", {"device": device_id, "why": why}), as_json)

@@ -1,0 +1,165 @@
+"""What every command has in common: settings, running an action, progress bars, tables, honest exit codes.
+
+Exit codes: 0 done, 1 not done (one line on standard error says why), 2 wrong usage.
+"""
+
+import asyncio
+import datetime as dt
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from central import operate
+from central.actions.action import ActionFailed
+from central.actions.registry import ACTIONS
+from central.app import Locked
+from central.config import Config, ConfigError
+from central.store.migrate import SchemaNewer
+from protocol.errors import Refused
+
+PROGRAM = "tapgate-central"
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON, for scripts.")
+readable = click.Path(exists=True, dir_okay=False, path_type=Path)
+notation = click.option(
+    "--notation",
+    type=click.Choice(["detect", "hex", "hex-reversed", "decimal", "decimal-reversed"]),
+    default="detect",
+    show_default=True,
+    help="How UIDs are written; `reversed`: last byte in air order first.",
+)
+
+
+def fail(why: str) -> NoReturn:
+    """One line to standard error, exit code 1."""
+    click.echo(f"{PROGRAM}: {' '.join(why.split())}", err=True)
+    sys.exit(1)
+
+
+def act(
+    settings: Config,
+    name: str,
+    values: dict[str, Any],
+    *,
+    file: Path | None = None,
+    bar: bool = False,
+    on_items: Callable[[Sequence[Any]], None] | None = None,
+) -> dict[str, Any]:
+    """The result of an action, as a map. Ends the program with 1 or 2 where there is none."""
+    action = ACTIONS[name]
+    try:
+        params = msgspec.convert(values, action.params)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(str(error)) from None
+    with progress_bar(bar) as show:
+
+        async def emit(items: Sequence[Any]) -> None:
+            if on_items is not None:
+                on_items(msgspec.to_builtins(items))
+
+        result = finish(operate.run(settings, action, params, file=file, progress=show, emit=emit))
+    return dict(result)
+
+
+def finish(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run it to the end; failures that are for a person become one line and exit code 1."""
+    try:
+        return asyncio.run(work)
+    except Locked as error:
+        fail(f"{error}: stop it first")
+    except (ActionFailed, ConfigError, SchemaNewer, OSError) as error:
+        fail(str(error))
+    except Refused as refused:
+        fail(refused.detail)
+
+
+Show = Callable[[str, int, int], Awaitable[None]]
+
+
+def progress_bar(wanted: bool) -> AbstractContextManager[Show]:
+    """A bar on standard error, where somebody watches."""
+    console = Console(stderr=True)
+    return _Bar(console) if wanted and console.is_terminal else nullcontext(_silent)
+
+
+async def _silent(_what: str, _done: int, _total: int) -> None:
+    pass
+
+
+class _Bar(AbstractContextManager[Show]):
+    def __init__(self, console: Console) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> Show:
+        self._progress.start()
+        return self._show
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    async def _show(self, what: str, done: int, total: int) -> None:
+        self._progress.update(self._task, description=what, completed=done, total=total or None)
+
+
+# --- showing ------------------------------------------------------------------------------------------------
+
+
+def say_json(data: Any) -> None:
+    """One line."""
+    click.echo(msgspec.json.encode(data))
+
+
+def say(result: dict[str, Any], as_json: bool) -> None:
+    """A result: JSON for a script, lines of name and value for a person."""
+    if as_json:
+        say_json(result)
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in result.items():
+        table.add_row(name.replace("_", " "), text_of(name, value))
+    Console().print(table)
+
+
+def say_rows(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "", columns: str = "") -> None:
+    """A list: a JSON array for a script, a table for a person.
+
+    `nothing`: what to do where it is empty. `columns`: those of the table, by name; not given = all.
+    """
+    if as_json:
+        say_json(rows)
+        return
+    if not rows:
+        click.echo(nothing)
+        return
+    table = Table(box=None)
+    names = columns.split() or list(rows[0])
+    for name in names:
+        table.add_column(name.removesuffix("_ms").replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(text_of(name, row[name]) for name in names))
+    Console().print(table)
+
+
+def text_of(name: str, value: Any) -> str:
+    """A value as a person reads it; dates in this machine's time zone, ages in hours."""
+    if value in ("", None, [], {}):
+        return "–"
+    if name in ("warn_ms", "restrict_ms", "close_ms"):
+        return f"{value / 3_600_000:g} h"
+    if name.endswith("_ms"):
+        return "–" if value == 0 else dt.datetime.fromtimestamp(value / 1_000).astimezone().isoformat(" ", "seconds")
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {each}" for key, each in value.items())
+    return str(value)
