@@ -1,0 +1,131 @@
+"""SPEC.md names everything that the code knows, and the code holds every number that SPEC.md states."""
+
+import ast
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from protocol import clock, events, messages, policy, token, uid, wire
+from protocol.decision import Tap
+from protocol.errors import Failure
+from protocol.events import Clock, Custody, Direction, Kind, Outcome
+from protocol.messages import PartName, Role
+from protocol.policy import Policy, Refuse, Schedule
+from protocol.reasons import TEXTS, Reason
+
+HERE = Path(messages.__file__).parent
+SPEC = (HERE / "SPEC.md").read_text(encoding="utf-8")
+WORDS = {re.sub(r"\s+", " ", word) for word in re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", SPEC, flags=re.S))}
+QUOTED = set(re.findall(r'"([a-z-]+)"', SPEC))
+
+
+def named(word: str) -> bool:
+    """In code style, alone, in a list, or quoted inside a form."""
+    return word in WORDS or word in QUOTED or any(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", w) for w in WORDS)
+
+
+def test_every_message_type_is_named() -> None:
+    types = {
+        value
+        for path in HERE.glob("*.py")
+        for value in re.findall(r'"(tapgate\.[a-z-]+\.v\d+)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(types) >= 21
+    assert {type_ for type_ in types if f"`{type_}`" not in SPEC} == set()
+
+
+def test_every_type_that_is_named_is_a_message() -> None:
+    known = {getattr(kind, "TYPE", "") for kind in (*vars(messages).values(), Policy)}
+    assert set(re.findall(r"`(tapgate\.[a-z-]+\.v\d+)`", SPEC)) <= known
+
+
+@pytest.mark.parametrize("names", [Failure, Reason, Kind, Direction, Outcome, Custody, Role, PartName, uid.Notation])
+def test_every_stable_string_is_named(names: type[StrEnum]) -> None:
+    assert [name.value for name in names if not named(name.value)] == []
+
+
+def test_every_failure_that_is_listed_exists_and_the_other_way_round() -> None:
+    listed = re.search(r"1\.4 Kinds of failure \(stable strings\): (.*?)\n\n", SPEC, re.S)
+    assert listed is not None
+    assert set(re.findall(r"`([a-z-]+)`", listed[1])) == {failure.value for failure in Failure}
+
+
+def test_every_reason_that_is_listed_exists_and_the_other_way_round() -> None:
+    listed = re.search(r"## 9 Reasons\n\n(.*?)\nEach", SPEC, re.S)
+    assert listed is not None
+    assert re.findall(r"`([a-z-]+)`", listed[1]) == [reason.value for reason in Reason]
+
+
+def test_every_rule_kind_and_policy_field_is_named() -> None:
+    fields = {*Policy.__struct_fields__, *Schedule.__struct_fields__[-2:], *Refuse.__struct_fields__}
+    reasons = get_args(Refuse.__annotations__["reason"])
+    assert [word for word in (*policy.RULE_KINDS, *fields, *reasons) if not named(word)] == []
+    assert named("ignore-dates")
+
+
+def test_every_event_kind_has_its_row() -> None:
+    rows = set(re.findall(r"^\| `([a-z-]+)` \|", SPEC, re.M))
+    assert {kind.value for kind in Kind} <= rows
+
+
+def test_every_limit_stands_with_its_value() -> None:
+    limits = {
+        name: value
+        for module in (wire, policy, uid, token, clock)
+        for name, value in vars(module).items()
+        if name.startswith("MAX_") and isinstance(value, int)
+    }
+    assert len(limits) >= 10
+    stated = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", SPEC)}
+    assert {name: value for name, value in limits.items() if value not in stated} == {}
+    assert wire.LAST_MS in stated
+    assert clock.TOLERANCE_MS // 1_000 in stated
+
+
+def test_limits_of_maps_stand_with_their_value() -> None:
+    for kind in (Policy, messages.GateConfig, messages.Batch, events.Event, messages.Upload):
+        assert f"{kind.MAX_BYTES:,}" in SPEC, kind.__name__
+
+
+def test_clock_numbers_are_told_in_order() -> None:
+    told = re.search(r"0 (\w+):.*?1 (\w+):.*?2 (\w+); 3 (\w+)", SPEC, re.S)
+    assert told is not None
+    assert list(told.groups()) == [state.name.lower() for state in Clock]
+
+
+def test_placeholders_are_told() -> None:
+    assert {raw.hex() for raw in uid.PLACEHOLDERS} <= WORDS
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_can_be_told_in_chinese_and_english(reason: Reason) -> None:
+    chinese, english = TEXTS[reason]
+    assert re.search(r"[\u4e00-\u9fff]", chinese)
+    assert not re.search(r"[A-Za-z]", chinese)
+    assert english.isascii()
+    assert english[0].isupper()
+    assert len(chinese) <= 24
+    assert len(english) <= 64
+
+
+def test_every_reason_is_told_apart_from_the_others() -> None:
+    assert len(set(TEXTS.values())) == len(Reason)
+    assert set(TEXTS) == set(Reason)
+
+
+def test_every_failure_is_used_somewhere_in_the_house() -> None:
+    house = [path for folder in ("protocol", "central", "edge_agent") for path in (HERE.parent / folder).rglob("*.py")]
+    used = {
+        node.attr
+        for path in house
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Failure"
+    }
+    assert {failure.name for failure in Failure} - used <= {"AMBIGUOUS", "BROKEN_CHAIN", "OTHER_EPOCH"}
+
+
+def test_a_tap_holds_no_uid() -> None:
+    assert not {"uid", "raw", "token"} & set(Tap.__struct_fields__)
