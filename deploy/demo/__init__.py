@@ -1,0 +1,1 @@
+"""The whole system at work on one machine, as `make run` and `make run-once` show it."""

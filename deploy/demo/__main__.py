@@ -1,0 +1,273 @@
+"""Plays one scenario on real processes: taps, a revocation, a line that is cut and drains, an audit.
+
+`--once` checks what it sees and ends with 0 or 1; without it taps go on until Ctrl-C.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import shutil
+import signal
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from deploy.town import CommandFailed, Gate, Spot, Town
+from protocol.reasons import TEXTS, Reason
+
+HERE = Path(__file__).parent
+DIRECTORY = Path("build/demo")
+SPOTS = (
+    Spot("library-door", "central-library", "library", "door", "open-house", "圖書館入口", "Library door"),
+    Spot("volunteer-kiosk", "volunteer-centre", "volunteers", "kiosk", "open-house", "志工簽到站", "Volunteer kiosk"),
+    Spot("sports-turnstile", "sports-centre", "sports", "turnstile", "open-house", "運動中心閘門", "Sports turnstile"),
+)
+CARDS = {
+    "2A83155E": "citizen 王○明",
+    "04A1B2C3D4E5F6": "volunteer 李○君",
+    "9B3C7D21": "senior 張○英",
+    "045566778899AA": "staff 陳○豪",
+    "5A6B7C8D": "former student 林○華",
+    "C0FFEE11": "expired 黃○芬",
+    "7186A61E": "citizen 吳○雄",
+    "DEADBEEF": "a card nobody knows",
+    "08112233": "a phone with a random number",
+}
+LOST_CARD = "7186A61E"
+console = Console(highlight=False, soft_wrap=True)
+
+
+class Demo:
+    """What was tapped, and what has been seen of it."""
+
+    def __init__(self, town: Town) -> None:
+        self.town = town
+        self.failures: list[str] = []
+        self.shown = dict.fromkeys((spot.gate for spot in SPOTS), 0)
+
+    def check(self, holds: bool, what: str) -> None:
+        """A line of the scenario's own audit."""
+        console.print(f"  [green]✓[/] {what}" if holds else f"  [bold red]✗ {what}[/]")
+        if not holds:
+            self.failures.append(what)
+
+    async def set_up(self) -> None:
+        """The city's side by commands, then three agents that enrol."""
+        town = self.town
+        console.rule("[bold]central and three gates")
+        for arguments in (
+            ["init"],
+            *(["domain", "add", spot.domain] for spot in SPOTS),
+            *(["venue", "add", s.venue, "--domain", s.domain, "--title-en", s.title_en] for s in SPOTS),
+            ["policy", "put", "open-house", str(HERE / "policy.toml")],
+        ):
+            await asyncio.to_thread(town.command, *arguments)
+        for s in SPOTS:
+            titles = ["--title-zh", s.title_zh, "--title-en", s.title_en]
+            await asyncio.to_thread(
+                town.command, "gate", "add", s.gate, "--venue", s.venue, "--kind", s.kind, "--policy", s.policy, *titles
+            )
+            imported = ["card", "import", str(HERE / "cards.csv"), "--domain", s.domain, "--notation", "hex", "--apply"]
+            await asyncio.to_thread(town.command, *imported)
+        await town.start_central()
+        console.print(f"central serves on https://127.0.0.1:{town.port}")
+        reader = card_reader()
+        if reader:
+            console.print(f"card reader found and used at the library door: {reader}")
+        for s in SPOTS:
+            gate = await town.join(s, has_card_reader=bool(reader) and s is SPOTS[0])
+            gate.process.start()
+            console.print(f"{s.gate}: enrolled, the words compared, confirmed")
+        for gate in town.gates.values():
+            status = await gate.until(lambda status: status["allowlist_version"] > 0)
+            console.print(f"{gate.spot.gate}: holds a list of {status['allowlist_rows']} cards")
+
+    async def tap(self, gate: Gate, uid: str) -> tuple[str, str]:
+        """One tap, shown when the gate has answered. Returns outcome and reason."""
+        before = len(gate.signals())
+        start = time.perf_counter()
+        gate.tap(uid)
+        async with asyncio.timeout(10):
+            while len(gate.signals()) == before:  # noqa: ASYNC110 - the answer comes by a file
+                await asyncio.sleep(0.002)
+        milliseconds = (time.perf_counter() - start) * 1_000
+        _, sequence, outcome, reason = gate.signals()[before]
+        zh, en = TEXTS[Reason(reason)]
+        colour = "green" if outcome == "granted" else "red"
+        line = "  [yellow](line cut)[/]" if gate.line.is_cut else ""
+        console.print(
+            f"{time.strftime('%H:%M:%S')} {gate.spot.gate:17} {CARDS.get(uid, 'a card'):28} "
+            f"[{colour}]{outcome:7}[/] {zh} · {en} [dim](event {sequence}, {milliseconds:.0f} ms)[/]{line}"
+        )
+        return outcome, reason
+
+    async def show_receipts(self) -> None:
+        table = Table("gate", "events", "receipted through", "waiting", "central", box=None)
+        for gate in self.town.gates.values():
+            status = await gate.status()
+            if status is not None:
+                reach = {True: "reachable", False: "[red]out of reach[/]", None: "–"}[status["central_reachable"]]
+                counts = (status["sequence"] + 1, status["receipted_through"], status["backlog"])
+                table.add_row(gate.spot.gate, *map(str, counts), reach)
+        console.print(table)
+
+    async def delivered(self, gate: Gate) -> None:
+        await gate.until(lambda status: status["backlog"] == 0 and status["receipted_through"] == status["sequence"])
+
+    # --- the scenario -----------------------------------------------------------------------------------
+
+    async def play(self) -> None:
+        """Everything that the summary speaks of."""
+        await self.all_online()
+        await self.a_card_is_lost()
+        await self.a_line_is_cut()
+        await self.audit()
+
+    async def all_online(self) -> None:
+        console.rule("[bold]taps, decided at the gates")
+        expected = {
+            "2A83155E": "ok",
+            "9B3C7D21": "ok",
+            "5A6B7C8D": "class-not-admitted",
+            "C0FFEE11": "expired",
+            "DEADBEEF": "unknown-card",
+            "08112233": "uid-random",
+        }
+        answers = {}
+        for gate in self.town.gates.values():
+            for uid, reason in expected.items():
+                answers[gate.spot.gate, uid] = (await self.tap(gate, uid))[1] == reason
+        for gate in self.town.gates.values():
+            await self.delivered(gate)
+        await self.show_receipts()
+        self.check(all(answers.values()), "every card got the answer that its entry and the policy call for")
+
+    async def a_card_is_lost(self) -> None:
+        console.rule("[bold]a card is reported lost while the gates are online")
+        gates = list(self.town.gates.values())
+        first = await self.tap(gates[0], LOST_CARD)
+        start = time.perf_counter()
+        await asyncio.to_thread(self.town.command, "card", "block", LOST_CARD, "--notation", "hex", "--state", "lost")
+        reasons: list[str] = []
+        for gate in gates:
+            async with asyncio.timeout(10):
+                while (answer := await self.tap(gate, LOST_CARD))[1] == "ok":  # noqa: ASYNC110 - a tap is the question
+                    await asyncio.sleep(0.1)
+            reasons.append(answer[1])
+        console.print(f"[dim]{time.perf_counter() - start:.1f} s from the command to the last gate's refusal[/]")
+        self.check(first[0] == "granted" and set(reasons) == {"card-lost"}, "the lost card is refused at every gate")
+
+    async def a_line_is_cut(self) -> None:
+        gate = self.town.gates["sports-turnstile"]
+        console.rule(f"[bold]{gate.spot.gate}: the line is cut, taps go on")
+        gate.line.cut()
+        uids = ["2A83155E", "045566778899AA", "04A1B2C3D4E5F6", "9B3C7D21", "DEADBEEF"]
+        for uid in uids * 4:
+            await self.tap(gate, uid)
+        waiting = await gate.until(lambda status: status["backlog"] >= len(uids) * 4)
+        await self.show_receipts()
+        self.check(waiting["backlog"] >= len(uids) * 4, f"{waiting['backlog']} events wait at the gate, none lost")
+        console.rule(f"[bold]{gate.spot.gate}: the line is back")
+        start = time.perf_counter()
+        gate.line.restore()
+        await self.delivered(gate)
+        await self.show_receipts()
+        self.check(True, f"the backlog drained {time.perf_counter() - start:.1f} s after the line came back")
+
+    async def audit(self) -> None:
+        console.rule("[bold]audit")
+        log = (await asyncio.to_thread(self.town.command, "log", "--json")).splitlines()
+        events = [json.loads(line) for line in log]
+        held = {(event["gate"], event["epoch"], event["sequence"]) for event in events}
+        self.check(len(held) == len(events), f"{len(events)} events at central, each counted once")
+        for gate in self.town.gates.values():
+            signals = gate.signals()
+            lost = [s for s in signals if (gate.spot.gate, s[0], int(s[1])) not in held]
+            self.check(not lost, f"{gate.spot.gate}: all {len(signals)} answers that people saw are in custody")
+            self.check(await succeeds(gate.command, "journal", "verify"), f"{gate.spot.gate}: its journal is whole")
+        self.check(await succeeds(self.town.command, "verify"), "central: every signature, chain and receipt holds")
+
+    async def go_on(self, stop: asyncio.Event) -> None:
+        """Random taps until somebody stops it."""
+        console.rule("[bold]taps go on; Ctrl-C stops")
+        chooser = random.Random()  # noqa: S311 - which card is tapped next is no secret
+        taps = 0
+        while not stop.is_set():
+            gate = chooser.choice(list(self.town.gates.values()))
+            await self.tap(gate, chooser.choice(list(CARDS)))
+            taps += 1
+            if taps % 10 == 0:
+                await self.show_receipts()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), chooser.uniform(0.3, 1.5))
+
+
+async def succeeds(command: object, *arguments: str) -> bool:
+    """True when a command ends with 0; what it said otherwise is shown."""
+    try:
+        await asyncio.to_thread(command, *arguments)  # type: ignore[arg-type]
+    except CommandFailed as failure:
+        console.print(f"    {failure}")
+        return False
+    return True
+
+
+def card_reader() -> str:
+    """The first PC/SC reader of this machine, or nothing; never a reason to fail."""
+    if find_spec("smartcard") is None:
+        return ""
+    try:
+        from smartcard.System import readers
+
+        found = readers()
+    except Exception:
+        return ""
+    return str(found[0]) if found else ""
+
+
+async def main(once: bool) -> int:
+    """Exit code 0: everything was as it must be."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    scenario = asyncio.current_task()
+    assert scenario is not None
+    going_on = False
+
+    def interrupted() -> None:
+        stop.set()
+        if not going_on:
+            scenario.cancel()
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, interrupted)
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    start = time.perf_counter()
+    try:
+        async with Town(DIRECTORY.resolve()) as town:
+            demo = Demo(town)
+            await demo.set_up()
+            await demo.play()
+            if not once:
+                going_on = True
+                await demo.go_on(stop)
+            console.rule("[bold]stopping")
+    except (CommandFailed, TimeoutError) as failure:
+        console.print(f"[bold red]{type(failure).__name__}: {failure}[/] (logs are under {DIRECTORY})")
+        return 1
+    except asyncio.CancelledError:
+        console.print("stopped")
+        return 130
+    if demo.failures:
+        console.print(f"[bold red]{len(demo.failures)} of the checks failed:[/] {'; '.join(demo.failures)}")
+        return 1
+    console.print(f"[bold green]All checks hold[/] ({time.perf_counter() - start:.0f} s).")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main("--once" in sys.argv[1:])))
