@@ -230,7 +230,7 @@ async def _store_state(connection: AsyncConnection, device: str, state: EpochSta
 
 
 EVENT_COLUMNS = [column.name for column in events.columns]
-_INSERT_EVENTS = f"INSERT INTO events ({', '.join(EVENT_COLUMNS)}) VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"  # noqa: S608
+_INSERT_EVENTS = f"INSERT INTO events ({', '.join(EVENT_COLUMNS)}) VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
 
 
 async def _store_events(connection: AsyncConnection, rows: list[EventRow]) -> None:

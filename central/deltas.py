@@ -12,7 +12,6 @@ from protocol.chunks import chunks
 from protocol.messages import MAX_DELTA_ROWS, MAX_MESSAGE_BYTES, Delta, PartName, encode
 
 REMEMBERED = 16
-ROW_OVERHEAD_BYTES = 24
 
 
 class Deltas:

@@ -147,7 +147,7 @@ class WantedTokens:
 
     async def add(self, tokens: Collection[bytes]) -> None:
         if tokens:
-            insert_one = f"INSERT INTO wanted_tokens VALUES ({self._mark})"  # noqa: S608
+            insert_one = f"INSERT INTO wanted_tokens VALUES ({self._mark})"
             await self._connection.exec_driver_sql(insert_one, [(token,) for token in sorted(tokens)])
 
     async def missing(self, domain: str) -> AsyncIterator[list[bytes]]:

@@ -13,7 +13,7 @@ import pytest
 
 from central.keys import Keys
 from central.store.database import Database, open_database
-from central.store.migrate import migrate, migrate_async
+from central.store.migrate import migrate_async
 from tests.central.actors import NOW_MS
 from tests.central.city import City
 from tests.support.postgres import cluster
@@ -29,11 +29,8 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "central.db"
-    migrate(f"sqlite:///{path}")
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
+    """Where the first test that needs it leaves a migrated file for the others."""
+    return tmp_path_factory.mktemp("template") / "central.db"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.system)])
@@ -53,7 +50,12 @@ async def empty_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path)
 async def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A fresh database with the newest schema."""
     if engine == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "central.db")
+        template = request.getfixturevalue("sqlite_template")
+        if not template.exists():
+            await migrate_async(f"sqlite:///{template}")
+            with closing(sqlite3.connect(template)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(template, tmp_path / "central.db")
         return f"sqlite:///{tmp_path / 'central.db'}"
     server = request.getfixturevalue("postgres_server")
     if not await _exists(server, "migrated"):
