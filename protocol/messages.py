@@ -40,6 +40,7 @@ from protocol.wire import (
     MAX_BATCH_EVENTS,
     MAX_CHUNK_BYTES,
     MAX_CHUNK_ROWS,
+    MAX_DELTA_CHUNKS,
     MAX_DELTA_ROWS,
     MAX_EVENT_BYTES,
     MAX_MESSAGE_BYTES,
@@ -65,6 +66,7 @@ __all__ = [
     "MAX_BATCH_EVENTS",
     "MAX_CHUNK_BYTES",
     "MAX_CHUNK_ROWS",
+    "MAX_DELTA_CHUNKS",
     "MAX_DELTA_ROWS",
     "MAX_EVENT_BYTES",
     "MAX_MESSAGE_BYTES",
@@ -302,8 +304,8 @@ class Delta(Message, frozen=True):
     base: Count
     version: Count
     key_number: Count
-    put: Annotated[tuple[Annotated[bytes, Meta(max_length=MAX_CHUNK_BYTES)], ...], Meta(max_length=MAX_DELTA_ROWS)]
-    """Chunks as in a snapshot (`allowlist.rows`), in any order: each is decoded when its rows are needed."""
+    put: Annotated[tuple[Annotated[bytes, Meta(max_length=MAX_CHUNK_BYTES)], ...], Meta(max_length=MAX_DELTA_CHUNKS)]
+    """Chunks as in a snapshot (`chunks.rows_of`), in any order: each is decoded when its rows are needed."""
     drop: Annotated[tuple[Id16, ...], Meta(max_length=MAX_DELTA_ROWS)]
     count: Count
     sum: Digest

@@ -20,7 +20,9 @@ MAX_DELTA_ROWS = 50_000
 """Above it a snapshot is cheaper for both sides than a delta."""
 MAX_CHUNK_ROWS = 4_096
 """Decoding one holds up a tap beside it for about a millisecond."""
-MAX_CHUNK_BYTES = 4 * 1024 * 1024
+MAX_CHUNK_BYTES = 5 * 1024 * 1024
+"""More than 4,096 rows of the largest size, so that rows alone decide where a chunk ends."""
+MAX_DELTA_CHUNKS = -(-MAX_DELTA_ROWS // MAX_CHUNK_ROWS)
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """Any one message that is not a batch."""
 

@@ -7,10 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import allowlist
+from protocol import allowlist, chunks
 from protocol.allowlist import MODULUS, changed_total, entry_digest, list_digest, total
 from protocol.errors import Failure, Refused
-from protocol.messages import Delta, Manifest, PartName, Snapshot, decode
+from protocol.messages import (
+    MAX_CHUNK_ROWS,
+    MAX_DELTA_CHUNKS,
+    MAX_DELTA_ROWS,
+    Delta,
+    Manifest,
+    PartName,
+    Snapshot,
+    decode,
+)
 from tests.vectors import publishing
 from tests.vectors import reference as ref
 
@@ -69,6 +78,26 @@ def test_list_digest_binds_domain_key_count_and_sum(key_number: int, count: int,
         list_digest("library", key_number, count, (sum_ + 1) % MODULUS),
     ]
     assert digest not in others
+
+
+@given(st.integers(0, 9_000))
+@settings(max_examples=8, deadline=None)
+def test_rows_come_back_from_their_chunks(count: int) -> None:
+    rows = [(number.to_bytes(16, "big"), b"\x90") for number in range(count)]
+    parts = chunks.chunks(rows)
+    assert [row for part in parts for row in chunks.rows_of(part)] == rows
+    assert len(parts) == -(-count // MAX_CHUNK_ROWS)
+
+
+def test_full_chunk_of_the_largest_rows_is_within_its_limit() -> None:
+    rows = [(number.to_bytes(16, "big"), bytes(1_024)) for number in range(MAX_CHUNK_ROWS)]
+    (part,) = chunks.chunks(rows)
+    assert chunks.rows_of(part) == rows
+
+
+def test_largest_delta_fits_its_chunks() -> None:
+    rows = [(number.to_bytes(16, "big"), b"\x90") for number in range(MAX_DELTA_ROWS)]
+    assert len(chunks.chunks(rows)) == MAX_DELTA_CHUNKS
 
 
 def manifest(**changes: Any) -> Manifest:

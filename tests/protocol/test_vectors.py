@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from protocol import allowlist, clock, envelope, joining, journal, messages, token, uid
+from protocol import allowlist, chunks, clock, envelope, joining, journal, messages, token, uid
 from protocol.decision import History, Staleness, Tap, decide, staleness
 from protocol.errors import Refused
 from protocol.messages import decode, encode
@@ -264,6 +264,18 @@ def _(given: Json) -> object:
         "sum": sum_.to_bytes(32, "big").hex(),
         "digest": allowlist.list_digest(given["domain"], given["key_number"], len(rows), sum_).hex(),
     }
+
+
+@does("read-chunk")
+def _(given: Json) -> object:
+    if "zero_bytes" in given:
+        data = bytes(given["zero_bytes"])
+    elif "times" in given:
+        row, times = bytes.fromhex(given["repeated_row"]), given["times"]
+        data = b"\xdc" + times.to_bytes(2, "big") + row * times
+    else:
+        data = bytes.fromhex(given["chunk"])
+    return {"rows": [[token_.hex(), entry.hex()] for token_, entry in chunks.rows_of(data)]}
 
 
 @does("open-domain-key")

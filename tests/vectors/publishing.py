@@ -231,6 +231,7 @@ def _lists() -> None:
             "digest": ref.list_digest(DOMAIN, KEY_NUMBER, len(rows), ref.list_sum(rows)).hex(),
         }
         scenario(f"list-sum-{name}", "7.3", rule, given, expect)
+    _chunks()
     older = {**SNAPSHOT, "version": LIST, "sum": SUM.hex()}
     for name, floor, key, offered, failure, rule in (
         ("good", LIST, 3, SNAPSHOT, None, "A snapshot is what the manifest names."),
@@ -267,6 +268,34 @@ def _lists() -> None:
     unstated = {**MANIFEST, "parts": parts()[1:]}
     given = {"do": "accept-delta", "manifest": unstated, "base": LIST, "key_number": 3, "offered": DELTA}
     scenario("delta-without-a-stated-list", "7.3", "No list is stated.", given, failure="wrong-base")
+
+
+def _chunks() -> None:
+    rows = [[token.hex(), entry.hex()] for token, entry in ROWS]
+    good = ref.pack([list(row) for row in ROWS])
+    given = {"do": "read-chunk", "chunk": good.hex()}
+    scenario("chunk-good", "5.10", "A chunk is an array of rows, of a snapshot or of a delta.", given, {"rows": rows})
+    given = {"do": "read-chunk", "chunk": ref.pack([]).hex()}
+    scenario("chunk-empty", "5.10", "A chunk may be empty.", given, {"rows": []})
+    token, entry = ROWS[0]
+    for name, data, rule in (
+        ("trailing-bytes", good + b"\x00", "Nothing may follow a chunk."),
+        ("truncated", good[:-1], "A chunk must be whole."),
+        ("short-token", ref.pack([[token[:15], entry]]), "A token has 16 bytes."),
+        ("no-entry", ref.pack([[token, b""]]), "An entry is not empty."),
+        ("long-entry", ref.pack([[token, bytes(1_025)]]), "An entry has 1,024 bytes at most."),
+        ("three-in-a-row", ref.pack([[token, entry, entry]]), "A row is a token and an entry."),
+        ("huge", b"\xdd\xff\xff\xff\xff", "A count of rows reserves no memory."),
+    ):
+        given = {"do": "read-chunk", "chunk": data.hex()}
+        scenario(f"chunk-{name}", "5.10", rule, given, failure="malformed")
+    given = {"do": "read-chunk", "repeated_row": ref.pack([token, b"\x00"]).hex(), "times": 4_097}
+    scenario("chunk-of-4097-rows", "1.3", "A chunk has 4,096 rows at most.", given, failure="malformed")
+    given = {"do": "read-chunk", "zero_bytes": 5_242_881}
+    scenario("chunk-above-its-limit", "1.3", "Size is judged before content.", given, failure="oversized")
+    given = {"do": "decode", "message": "delta"}
+    given["bytes"] = ref.message("delta", {**DELTA, "put": ["90"] * 14}).hex()
+    scenario("delta-of-14-chunks", "1.3", "50,000 rows need no more than 13.", given, failure="malformed")
 
 
 def _time() -> None:
