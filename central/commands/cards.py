@@ -126,7 +126,7 @@ def _reporting(path: Path | None) -> Iterator[Callable[[Sequence[Any]], None]]:
 
 def _which(command: Callable[..., None]) -> Callable[..., None]:
     """The ways to say which cards are meant."""
-    options: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
+    options: tuple[Any, ...] = (
         click.option("--card", "card_id", default="", help="One card, by the id that `card find` shows."),
         click.option("--member", default="", help="All cards of a member."),
         notation,
