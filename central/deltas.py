@@ -9,7 +9,7 @@ from central.keys import Keys
 from central.publish import Offer
 from central.store.schema import list_entries
 from protocol.chunks import chunks
-from protocol.messages import MAX_DELTA_ROWS, MAX_MESSAGE_BYTES, Delta, PartName, encode
+from protocol.messages import MAX_CHUNK_BYTES, MAX_DELTA_ROWS, MAX_MESSAGE_BYTES, Delta, PartName, encode
 
 REMEMBERED = 16
 
@@ -37,12 +37,13 @@ class Deltas:
         c = list_entries.c
         query = select(c.token, c.entry, c.dropped).where(c.domain == offer.content.domain, c.version > base)
         rows = (await connection.execute(query.limit(2 * MAX_DELTA_ROWS + 1))).all()
-        put = tuple((row.token, row.entry) for row in rows if not row.dropped)
+        put = [(row.token, row.entry) for row in rows if not row.dropped]
         drop = tuple(row.token for row in rows if row.dropped)
-        size = sum(len(entry) + ROW_OVERHEAD_BYTES for _, entry in put) + len(drop) * ROW_OVERHEAD_BYTES
-        if max(len(put), len(drop)) > MAX_DELTA_ROWS or size > MAX_MESSAGE_BYTES - 4_096:
+        if max(len(put), len(drop)) > MAX_DELTA_ROWS:
             return None
-        delta = Delta(
-            offer.content.domain, base, version, offer.key_number, chunks(put), drop, offer.list_count, offer.list_sum
-        )
+        parts = chunks(put)
+        if any(len(chunk) > MAX_CHUNK_BYTES for chunk in parts):
+            return None
+        domain, count, sum_ = offer.content.domain, offer.list_count, offer.list_sum
+        delta = Delta(domain, base, version, offer.key_number, parts, drop, count, sum_)
         return self._keys.publish.seal(delta) if len(encode(delta)) <= MAX_MESSAGE_BYTES else None
