@@ -13,6 +13,7 @@ from edge_agent.readers import CardRead
 from edge_agent.uptake import Uptake
 from protocol.allowlist import CardState, Entry, Grant, list_digest, total
 from protocol.chunks import chunks
+from protocol.chunks import chunks
 from protocol.envelope import Keyring, Signer, digest, domain_key_digest, new_sealing_key, seal_domain_key
 from protocol.events import Batch, Receipt
 from protocol.messages import Ages, Delta, GateConfig, Key, KeyStatement, Manifest, Part, PartName, Role, Snapshot
@@ -97,18 +98,18 @@ def publication(version: int, sealing_public: bytes, base: int = 0) -> tuple[byt
 def snapshot(version: int) -> tuple[bytes, list[bytes]]:
     """The whole list: the envelope of its head, and its chunks."""
     listed = list(rows(version).items())
-    chunks = [encode(listed[at : at + CHUNK_ROWS]) for at in range(0, CARDS, CHUNK_ROWS)]
+    pieces = [encode(listed[at : at + CHUNK_ROWS]) for at in range(0, CARDS, CHUNK_ROWS)]
     sum_ = total(listed).to_bytes(32)
-    head = Snapshot(DOMAIN, version, 1, CARDS, sum_, tuple(digest(chunk) for chunk in chunks))
-    return PUBLISH.seal(head), chunks
+    head = Snapshot(DOMAIN, version, 1, CARDS, sum_, tuple(digest(piece) for piece in pieces))
+    return PUBLISH.seal(head), pieces
 
 
 def fetch_snapshot(uptake: Uptake, version: int) -> None:
     """What the download loop does with one."""
-    head, chunks = snapshot(version)
+    head, pieces = snapshot(version)
     writer = uptake.begin_snapshot(head)
-    for chunk in chunks:
-        writer.add(chunk)
+    for piece in pieces:
+        writer.add(piece)
     uptake.finish_snapshot(writer)
 
 

@@ -109,10 +109,10 @@ def read_custody(database: Path, device: str) -> Custody:
                     findings.append(f"central: {epoch} {sequence} is in custody twice")
                 publics[epoch, sequence] = public
                 heads[epoch, sequence] = head
-        for epoch, sequence in publics:
+        for (epoch, sequence), public in publics.items():
             start = genesis(device, bytes.fromhex(epoch))
             before = heads.get((epoch, sequence - 1)) if sequence else start
-            if before is not None and extend(before, publics[epoch, sequence]) != heads[epoch, sequence]:
+            if before is not None and extend(before, public) != heads[epoch, sequence]:
                 findings.append(f"central: the chain breaks before {epoch} {sequence}")
         for epoch_bytes, through, head in db.execute(
             "SELECT epoch, through, head FROM epochs WHERE device = ?", (device,)

@@ -19,8 +19,6 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 KILLED = -signal.SIGKILL
-STORE_CALLS = ("pwrite64", "fdatasync", "fsync", "ftruncate", "write", "unlink", "openat", "rename")
-"""Where a store can be hit in the middle of a change."""
 
 
 class At(NamedTuple):

@@ -216,14 +216,16 @@ def record(
 ) -> Recording:
     """Run `command` to its end and record what it and its children did to the files under `root`.
 
-    Raises CalledProcessError when it fails, Unsupported when it writes in a way that cannot be replayed.
+    Raises RuntimeError when it fails, Unsupported when it writes in a way that cannot be replayed.
     """
     before = snapshot(root)
     done = subprocess.run(
         [*strace_command(log), *command], cwd=cwd, timeout=timeout_s, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if done.returncode:
-        raise subprocess.CalledProcessError(done.returncode, command, done.stdout.decode(errors="replace"))
+        raise RuntimeError(
+            f"the recorded program ended with {done.returncode}:\n{done.stdout.decode(errors='replace')}"
+        )
     return recording(root, before, log, cwd=cwd, witnesses=witnesses)
 
 
