@@ -16,11 +16,12 @@ from rich.table import Table
 from edge_agent import __version__, config, enrolment, status
 from edge_agent import identity as identity_file
 from edge_agent.agent import Agent, AlreadyRunning, hold_lock
+from edge_agent.database import JournalUnwritable, StoreDamaged
 from edge_agent.identity import IdentityDamaged
 from edge_agent.journal_file import export as export_journal
 from edge_agent.preview import preview
 from edge_agent.schema import NewerSchema
-from edge_agent.store import JournalUnwritable, Store, StoreDamaged
+from edge_agent.store import Store
 from edge_agent.uplink import NetworkFailure
 from edge_agent.verify import verify
 from protocol.errors import Refused

@@ -16,6 +16,7 @@ import structlog
 from edge_agent import identity as identity_file
 from edge_agent import outbox, recovery, status
 from edge_agent.config import Config, make_reader, make_release
+from edge_agent.database import JournalUnwritable, StoreDamaged
 from edge_agent.delivery import Delivery
 from edge_agent.gate import Gate
 from edge_agent.holding import Holding
@@ -23,7 +24,7 @@ from edge_agent.identity import Identity
 from edge_agent.lists import remove_others
 from edge_agent.moments import Moments, SystemMoments
 from edge_agent.readers import Reader, ReaderState
-from edge_agent.store import JournalUnwritable, Store, StoreDamaged
+from edge_agent.store import Store
 from edge_agent.subscription import Subscription
 from edge_agent.uplink import Uplink
 from edge_agent.uptake import Uptake
@@ -199,12 +200,12 @@ class Agent:
             if self.delivery.forked.is_set():
                 self.delivery.forked.clear()
                 await asyncio.to_thread(self._begin, "forked")
-            if not spent and self.store.reserve_is_spent:
+            if not spent and self.store.reserve.is_spent:
                 spent = True
                 await asyncio.to_thread(self._record, StoreDetail("reserve-used"))
             if elapsed_s >= HOUSEKEEPING_S:
                 elapsed_s = 0.0
-                if await asyncio.to_thread(self.store.restore_reserve):
+                if await asyncio.to_thread(self.store.reserve.restore):
                     spent = False
                     await asyncio.to_thread(self._record, StoreDetail("reserve-restored"))
                 with contextlib.suppress(JournalUnwritable):

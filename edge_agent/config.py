@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from edge_agent.database import Limits
 from edge_agent.outbox import KEEP_MS
 from edge_agent.readers import Reader
 from edge_agent.release import Release
 from edge_agent.release.dry import DryRelease
-from edge_agent.store import Limits
 
 
 class ConfigError(Exception):

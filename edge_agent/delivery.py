@@ -8,9 +8,10 @@ import structlog
 import tenacity
 
 from edge_agent import outbox
+from edge_agent.database import JournalUnwritable
 from edge_agent.moments import Moments
 from edge_agent.outbox import Run
-from edge_agent.store import JournalUnwritable, Store
+from edge_agent.store import Store
 from edge_agent.sync import Opened, open_one
 from edge_agent.uplink import NetworkFailure, Uplink
 from protocol.envelope import Keyring, Signer

@@ -11,13 +11,24 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     """The file holds either its old content or all of the new one, whatever happens."""
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def destroy_file(path: Path) -> None:
+    """Overwrites a file's own blocks before it goes. Where the medium moves blocks about, nobody can promise more."""
+    try:
+        with path.open("r+b") as file:
+            file.write(bytes(path.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+    except FileNotFoundError:
+        return
+    path.unlink()
     sync_directory(path.parent)
 
 
@@ -39,12 +50,19 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def read_only(path: Path, immutable: bool = False) -> str:
+    """The URI that opens a database for reading. `immutable`: as of its last checkpoint, touching nothing at all."""
+    return f"{path.absolute().as_uri()}?{'immutable=1' if immutable else 'mode=ro'}"
+
+
 def checked(name: bytes, value: bytes) -> bytes:
     """`value` with a short check of itself and its name behind it: SQLite does not notice a flipped bit."""
     return value + hashlib.sha256(name + b"\0" + value).digest()[:CHECK_BYTES]
 
 
-def unchecked(name: bytes, stored: bytes) -> bytes | None:
-    """What `checked` was given, or None when the bytes are not what was stored."""
+def unchecked(name: object, stored: object) -> bytes | None:
+    """What `checked` was given, or None when either is not what was stored (a flipped bit can change a type too)."""
+    if not isinstance(name, bytes) or not isinstance(stored, bytes):
+        return None
     value = stored[:-CHECK_BYTES]
     return value if checked(name, value) == stored else None

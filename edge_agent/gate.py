@@ -9,12 +9,14 @@ from collections.abc import Iterator
 import msgspec
 import structlog
 
+from edge_agent.database import JournalUnwritable, StoreDamaged
 from edge_agent.holding import Holding
 from edge_agent.lists import ListDamaged
 from edge_agent.moments import Moment, Moments
 from edge_agent.readers import CardRead, ReaderState
 from edge_agent.release import Release, ReleaseFailed, Signal
-from edge_agent.store import JournalUnwritable, Store, StoreDamaged, Transaction
+from edge_agent.store import Store
+from edge_agent.transaction import Transaction
 from protocol.allowlist import Entry
 from protocol.clock import SignedTime, estimate_ms, judge
 from protocol.decision import Decision, History, Staleness, Tap, decide, staleness

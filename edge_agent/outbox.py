@@ -6,8 +6,10 @@ An event is delivered when its receipt has been verified and stored, not before 
 import sqlite3
 from typing import NamedTuple
 
+from edge_agent.database import StoreDamaged
 from edge_agent.files import checked, unchecked
-from edge_agent.store import Store, StoreDamaged, Transaction, event_id
+from edge_agent.store import Store
+from edge_agent.transaction import Transaction, event_id
 from protocol.errors import Failure, Refused
 from protocol.journal import extend, heads
 from protocol.messages import (

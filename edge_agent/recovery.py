@@ -11,7 +11,8 @@ import msgspec
 import structlog
 
 from edge_agent.files import checked, sync_directory, unchecked
-from edge_agent.store import DATABASE, SEQUENCE_BITS, Store, Transaction
+from edge_agent.store import DATABASE, Store
+from edge_agent.transaction import SEQUENCE_BITS, Transaction
 from protocol.decision import History
 from protocol.errors import Refused
 from protocol.journal import extend, personal_digest

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from edge_agent import identity as identity_file
 from edge_agent import outbox
 from edge_agent.gate import Gate
-from edge_agent.store import DATABASE, Store, event_id
+from edge_agent.store import DATABASE, Store
+from edge_agent.transaction import event_id
 
 SOCKET = "agent.sock"
 ANSWER_S = 5
@@ -49,7 +50,7 @@ def of_running(
         "clock": gate.clock(moment).name.lower(),
         "readers": [{"name": name, **state} for name, state in readers.items()],
         "central_reachable": reached.word(),
-        "journal_reserve_spent": store.reserve_is_spent,
+        "journal_reserve_spent": store.reserve.is_spent,
         "troubles": troubles,
     }
 

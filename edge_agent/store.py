@@ -10,101 +10,33 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-import msgspec
 import structlog
 
-from edge_agent.files import checked, sync_directory, unchecked
+from edge_agent.database import (
+    JournalUnwritable,
+    Limits,
+    StoreDamaged,
+    connect,
+    connect_read_only,
+    judged,
+    wants_space,
+)
+from edge_agent.files import checked, unchecked
+from edge_agent.mark import Mark, MarkFile, read_mark
 from edge_agent.moments import Moment
-from edge_agent.schema import migrate
-from protocol.decision import History
+from edge_agent.reserve import Reserve
+from edge_agent.transaction import SEQUENCE_BITS, Epoch, Transaction, event_id
 from protocol.envelope import Signer
 from protocol.journal import extend, genesis
-from protocol.messages import Clock, EpochStart, Event, Kind, decode, encode
+from protocol.messages import Clock, EpochStart, Event, Kind, encode
 
 log = structlog.get_logger(__name__)
 
 DATABASE = "agent.db"
-MARK = "journal.mark"
-RESERVE = "journal.reserve"
-SEQUENCE_BITS = 40
-PAGE_BYTES = 4096
 
 T = TypeVar("T")
-
-
-class JournalUnwritable(Exception):
-    """Nothing can be written down, so nobody may enter (leaving stays free)."""
-
-
-class StoreDamaged(Exception):
-    """The database is not what was written; it has to be set aside (see `recovery`)."""
-
-
-class Limits(NamedTuple):
-    """Ceilings in bytes."""
-
-    journal_bytes: int = 2 * 1024**3
-    reserve_bytes: int = 8 * 1024**2
-    wal_bytes: int = 32 * 1024**2
-
-
-class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """What is remembered beside the database, so that a database set back is noticed."""
-
-    epoch: bytes
-    sequence: int
-    manifest: int
-    signed_ms: int
-
-
-class Epoch(NamedTuple):
-    """`number` is local and rises; `epoch` is the random name on the wire."""
-
-    number: int
-    epoch: bytes
-
-
-def event_id(epoch_number: int, sequence: int) -> int:
-    """The journal's key of an event."""
-    return epoch_number << SEQUENCE_BITS | sequence
-
-
-class Transaction:
-    """What may be read and written together. Made by `Store.commit` only."""
-
-    def __init__(self, store: "Store", connection: sqlite3.Connection) -> None:
-        self._store = store
-        self.connection = connection
-        self.sequence, self.head = store.next_sequence, store.head
-        self.epoch = store.epoch
-
-    def append(self, public: bytes, personal: bytes) -> int:
-        """Writes one event of the current epoch; its sequence is this transaction's `sequence` before the call."""
-        self.connection.execute(
-            "INSERT INTO events VALUES (?, ?, ?, ?)",
-            (event_id(self.epoch.number, self.sequence), public, personal or None, self.head),
-        )
-        self.head = extend(self.head, public)
-        self.sequence += 1
-        return self.sequence - 1
-
-    def history(self, key: bytes) -> History | None:
-        """The last tap under this key. A record that is not what was stored counts as none."""
-        row = self.connection.execute("SELECT record FROM history WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return None
-        record = unchecked(key, row[0])
-        return None if record is None else decode(History, record)
-
-    def remember(self, key: bytes, history: History) -> None:
-        self.connection.execute(
-            "INSERT OR REPLACE INTO history VALUES (?, ?, ?)", (key, checked(key, encode(history)), history.at_ms)
-        )
-
-    def set_fact(self, name: str, value: bytes) -> None:
-        self.connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, checked(name.encode(), value)))
 
 
 class Store:
@@ -120,36 +52,54 @@ class Store:
         self.signed_ms = 0
         self.lost_tail: Mark | None = None
         self.on_append: Callable[[], None] = lambda: None
-        self._mark_file = -1
+        self.reserve = Reserve(directory, limits.reserve_bytes)
+        self.is_writable = True
         self._unmarked = False
         self._open()
+        self._mark = MarkFile(directory)
 
     # --- opening and closing ----------------------------------------------------------------------------
 
     def _open(self) -> None:
-        """Raises StoreDamaged or schema.NewerSchema."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            self.connection = self._connect()
-            migrate(self.connection, self.path)
-            self._load()
-        except sqlite3.DatabaseError as error:
-            if is_full(error):
-                raise JournalUnwritable(f"{self.path}: {error}") from error
-            raise StoreDamaged(f"{self.path}: {error}") from error
-        self._mark_file = os.open(self.directory / MARK, os.O_RDWR | os.O_CREAT, 0o600)
-        self.restore_reserve()
+        """Raises StoreDamaged, schema.NewerSchema, and JournalUnwritable where not even reading is possible.
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=64)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA max_page_count = {self.limits.journal_bytes // PAGE_BYTES}")
-        connection.execute(f"PRAGMA journal_size_limit = {self.limits.wal_bytes}")
-        connection.execute("PRAGMA cache_size = -4096")
-        return connection
+        A statement left in mid-row keeps a closed connection alive, which would remove the write-ahead file of its
+        successor when it goes: so everything is read to the end here.
+        """
+        with contextlib.suppress(OSError):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.is_writable = True
+        try:
+            self._use(lambda: connect(self.path, self.limits))
+            self.reserve.restore()
+        except JournalUnwritable as error:
+            log.error("journal-unwritable", error=str(error))
+            if self.reserve.spend():
+                with contextlib.suppress(JournalUnwritable):
+                    return self._use(lambda: connect(self.path, self.limits))
+            self.is_writable = False
+            self._use(lambda: connect_read_only(self.path))
+
+    def _use(self, open_: Callable[[], sqlite3.Connection]) -> None:
+        try:
+            self.connection = open_()
+        except sqlite3.DatabaseError as error:
+            raise judged(self.path, error) from error
+        try:
+            self._load()
+        except BaseException as error:
+            self.connection.close()
+            if isinstance(error, sqlite3.DatabaseError | TypeError | ValueError):
+                raise judged(self.path, error) from error
+            raise
 
     def _load(self) -> None:
+        for name, value in self.connection.execute("SELECT name, value FROM facts").fetchall():
+            if unchecked(str(name).encode(), value) is None:
+                raise StoreDamaged(f"{self.path}: the fact {name!r} is not what was stored")
+        for epoch, delivered in self.connection.execute("SELECT epoch, delivered FROM epochs").fetchall():
+            if unchecked(epoch, delivered) is None:
+                raise StoreDamaged(f"{self.path}: the delivered mark of an epoch is not what was stored")
         self.signed_ms = int.from_bytes(self.fact("signed_ms") or b"")
         row = self.connection.execute("SELECT max(version) FROM parts WHERE name = 'manifest'").fetchone()
         self.manifest_floor = row[0] or 0
@@ -165,48 +115,49 @@ class Store:
         with self.lock:
             self._load()
 
+    def reopen(self) -> None:
+        """Try again to write, where only reading was possible. Raises as opening does."""
+        with self.lock:
+            self.connection.close()
+            self._open()
+
     def close(self) -> None:
         """Leaves a checkpointed database behind."""
         with self.lock:
             with contextlib.suppress(sqlite3.DatabaseError):
                 self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.connection.close()
-            if self._mark_file >= 0:
-                os.close(self._mark_file)
-                self._mark_file = -1
+            self._mark.close()
 
     # --- epochs -----------------------------------------------------------------------------------------
 
     def begin_epoch(self, device: str, gate: str, signer: Signer, moment: Moment, clock: Clock, why: str) -> None:
         """A new epoch with its signed event 0, which names the last epoch and head that this disk knows."""
-        previous = self.connection.execute("SELECT number, epoch FROM epochs ORDER BY number DESC LIMIT 1").fetchone()
-        number, previous_epoch = previous or (0, b"")
-        last = None if previous is None else self.last_row(number)
-        epoch = Epoch(number + 1, os.urandom(8))
-        start = EpochStart(
-            device=device,
-            epoch=epoch.epoch,
-            previous_epoch=previous_epoch if last else b"",
-            previous_sequence=last[0] if last else -1,
-            previous_head=last[1] if last else b"",
-            at_ms=moment.wall_ms,
-            why=why,
-        )
-        event = Event(
-            0, moment.wall_ms, moment.boot_id, moment.monotonic_ms, clock, gate, Kind.START, detail=signer.seal(start)
-        )
 
         def work(transaction: Transaction) -> None:
-            delivered = checked(epoch.epoch, _signed(-1))
-            transaction.connection.execute(
-                "INSERT INTO epochs VALUES (?, ?, ?)", (epoch.number, epoch.epoch, delivered)
-            )
+            connection = transaction.connection
+            number = (connection.execute("SELECT max(number) FROM epochs").fetchone()[0] or 0) + 1
+            previous_epoch, sequence, head = self._newest()
+            epoch = Epoch(number, os.urandom(8))
+            start = EpochStart(device, epoch.epoch, previous_epoch, sequence, head, moment.wall_ms, why)
+            wall_ms, monotonic_ms, boot_id = moment
+            event = Event(0, wall_ms, boot_id, monotonic_ms, clock, gate, Kind.START, detail=signer.seal(start))
+            delivered = checked(epoch.epoch, (-1).to_bytes(8, signed=True))
+            connection.execute("INSERT INTO epochs VALUES (?, ?, ?)", (epoch.number, epoch.epoch, delivered))
             transaction.epoch, transaction.sequence = epoch, 0
             transaction.head = genesis(device, epoch.epoch)
             transaction.append(encode(event), b"")
 
         self.commit(work)
         self.settle()
+
+    def _newest(self) -> tuple[bytes, int, bytes]:
+        """Epoch, sequence and head of the newest event; empty, −1 and empty where there is none."""
+        row = self.connection.execute(
+            "SELECT number, epoch FROM epochs WHERE number = (SELECT max(id) >> ? FROM events)", (SEQUENCE_BITS,)
+        ).fetchone()
+        last = None if row is None else self.last_row(row[0])
+        return (b"", -1, b"") if last is None else (row[1], *last)
 
     def last_row(self, number: int) -> tuple[int, bytes] | None:
         """(last sequence, head after it) of an epoch of this journal."""
@@ -226,25 +177,26 @@ class Store:
     def commit(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in one transaction; when this returns, everything it wrote is on disk.
 
-        Raises JournalUnwritable when the disk is full (the reserve is spent first) and StoreDamaged.
+        Raises JournalUnwritable when the disk takes nothing (the reserve is spent first) and StoreDamaged.
         """
         with self.lock:
             try:
                 return self._commit(work)
-            except JournalUnwritable:
-                if not self.spend_reserve():
+            except JournalUnwritable as error:
+                if not wants_space(error.__cause__) or not self.reserve.spend():
                     raise
                 return self._commit(work)
 
     def _commit(self, work: Callable[[Transaction], T]) -> T:
-        transaction = Transaction(self, self.connection)
+        transaction = Transaction(self.connection, self.epoch, self.next_sequence, self.head)
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             result = work(transaction)
             self.connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             self._roll_back()
-            raise self._judged(error) from error
+            self._look_again(error)
+            raise judged(self.path, error) from error
         except BaseException:
             self._roll_back()
             raise
@@ -265,34 +217,26 @@ class Store:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
 
-    def _judged(self, error: sqlite3.DatabaseError) -> Exception:
-        if is_full(error) or isinstance(error, sqlite3.OperationalError):
-            self._reload_after(error)
-            return JournalUnwritable(f"{self.path}: {error}")
-        return StoreDamaged(f"{self.path}: {error}")
-
-    def _reload_after(self, error: sqlite3.DatabaseError) -> None:
+    def _look_again(self, error: sqlite3.DatabaseError) -> None:
         """After a failed commit only the disk knows whether the event is on it: look, and go on from there."""
-        log.error("journal-unwritable", error=str(error), code=getattr(error, "sqlite_errorname", ""))
+        log.error("commit-failed", error=str(error), code=getattr(error, "sqlite_errorname", ""))
         with contextlib.suppress(sqlite3.DatabaseError):
             last = self.last_row(self.epoch.number) if self.epoch.number else None
             if last is not None and last[0] >= self.next_sequence:
                 self.next_sequence, self.head = last[0] + 1, last[1]
 
     def write_mark(self) -> None:
-        """Not synced: it costs a tap nothing, outlives a crash of the process, and is never ahead of the disk
-        by more than what a power cut takes from both."""
-        mark = Mark(self.epoch.epoch, self.next_sequence - 1, self.manifest_floor, self.signed_ms)
-        data = checked(b"mark", encode(mark))
-        with contextlib.suppress(OSError):  # a full disk must not stop a tap that is already durable
-            os.pwrite(self._mark_file, len(data).to_bytes(2) + data, 0)
+        """Remember beside the database how far it goes."""
+        with self.lock:
+            if self.epoch.number:
+                self._mark.write(Mark(self.epoch.epoch, self.next_sequence - 1, self.manifest_floor, self.signed_ms))
 
-    # --- facts ------------------------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------------
 
     def fact(self, name: str) -> bytes | None:
-        """A small value of the agent's own; None when it was never set. Raises StoreDamaged."""
-        with self.lock:
-            row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        """A small value of the agent's own; None when it was never set. Raises StoreDamaged, JournalUnwritable."""
+        with self.reading() as connection:
+            row = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         if row is None:
             return None
         value = unchecked(name.encode(), row[0])
@@ -300,67 +244,11 @@ class Store:
             raise StoreDamaged(f"{self.path}: the fact {name!r} is not what was stored")
         return value
 
-    # --- the reserve ------------------------------------------------------------------------------------
-
-    def restore_reserve(self) -> bool:
-        """Preallocate the space that keeps the journal going when the disk is full. True when it had to be."""
-        path = self.directory / RESERVE
-        if path.exists() and path.stat().st_size >= self.limits.reserve_bytes:
-            return False
-        try:
-            free = os.statvfs(self.directory)
-            if free.f_bavail * free.f_frsize < 3 * self.limits.reserve_bytes:
-                return False
-            with path.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, self.limits.reserve_bytes)
-                os.fsync(file.fileno())
-            sync_directory(self.directory)
-        except OSError as error:
-            log.warning("no-journal-reserve", error=str(error))
-            path.unlink(missing_ok=True)
-            return False
-        return True
-
-    def spend_reserve(self) -> bool:
-        """Give the reserve's space to the journal. False when there is none left."""
-        path = self.directory / RESERVE
-        try:
-            path.unlink()
-        except OSError:
-            return False
-        log.error("journal-reserve-used", free_bytes=self.limits.reserve_bytes)
-        return True
-
-    @property
-    def reserve_is_spent(self) -> bool:
-        return not (self.directory / RESERVE).exists()
-
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection for a short read."""
+        """The connection for a short read. Raises StoreDamaged, JournalUnwritable."""
         with self.lock:
             try:
                 yield self.connection
-            except sqlite3.OperationalError as error:
-                raise JournalUnwritable(f"{self.path}: {error}") from error
             except sqlite3.DatabaseError as error:
-                raise StoreDamaged(f"{self.path}: {error}") from error
-
-
-def is_full(error: sqlite3.DatabaseError) -> bool:
-    """True for SQLITE_FULL: no space on the disk, or the journal's own ceiling."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-
-
-def read_mark(directory: Path) -> Mark | None:
-    """The mark file, or None when it is missing or torn (it is not synced)."""
-    try:
-        data = (directory / MARK).read_bytes()
-    except FileNotFoundError:
-        return None
-    stored = unchecked(b"mark", data[2 : 2 + int.from_bytes(data[:2])])
-    return None if stored is None else msgspec.msgpack.decode(stored, type=Mark)
-
-
-def _signed(number: int) -> bytes:
-    return number.to_bytes(8, signed=True)
+                raise judged(self.path, error) from error

@@ -9,9 +9,9 @@ import structlog
 import tenacity
 
 from edge_agent import __version__, outbox
+from edge_agent.database import JournalUnwritable
 from edge_agent.lists import SnapshotWriter
 from edge_agent.moments import Moments
-from edge_agent.store import JournalUnwritable
 from edge_agent.sync import UNDERSTANDS, Opened, first_of
 from edge_agent.uplink import NetworkFailure, Uplink
 from edge_agent.uptake import Uptake

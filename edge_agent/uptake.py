@@ -16,8 +16,9 @@ from edge_agent.gate import Gate
 from edge_agent.holding import Holding
 from edge_agent.identity import DomainSecret, Identity
 from edge_agent.moments import Moment
-from edge_agent.store import Store, Transaction
+from edge_agent.store import Store
 from edge_agent.sync import Opened, first_of, newest_keys, open_all, open_one
+from edge_agent.transaction import Transaction
 from protocol.allowlist import accept_delta, accept_keys, accept_manifest, accept_part, accept_snapshot, part_of
 from protocol.clock import SignedTime
 from protocol.envelope import Keyring, digest, domain_key_digest, open_as, open_domain_key

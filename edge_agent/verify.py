@@ -8,8 +8,10 @@ from edge_agent import identity as identity_file
 from edge_agent import lists
 from edge_agent.files import unchecked
 from edge_agent.identity import IdentityDamaged
-from edge_agent.store import DATABASE, Mark, event_id, read_mark
+from edge_agent.mark import Mark, read_mark
+from edge_agent.store import DATABASE
 from edge_agent.sync import newest_keys, open_one
+from edge_agent.transaction import event_id
 from protocol.envelope import Keyring
 from protocol.errors import Refused
 from protocol.journal import extend, genesis, personal_digest
