@@ -48,6 +48,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "central/actions/backup*.py",
         "edge_agent/database.py",
         "edge_agent/schema.py",
+        "edge_agent/transaction.py",
         "edge_agent/store.py",
         "edge_agent/outbox.py",
         "edge_agent/lists.py",
