@@ -10,7 +10,8 @@ from benchmarks import cards
 from benchmarks.report import Row, at_most, percentile, ratio_at_most, timed_us
 from edge_agent.gate import Gate
 from edge_agent.holding import Holding
-from edge_agent.lists import ListFile, SnapshotWriter
+from edge_agent.list_writer import SnapshotWriter
+from edge_agent.lists import ListFile
 from edge_agent.moments import SystemMoments
 from edge_agent.readers import CardRead
 from edge_agent.release import Signal

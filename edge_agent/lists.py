@@ -7,20 +7,20 @@ a new snapshot replaces the old one by one transaction there. Each file carries 
 written with the rows they speak of.
 """
 
-import os
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Self
 
 import msgspec
 
-from edge_agent.files import checked, sync_directory, sync_file, unchecked
-from protocol.allowlist import Entry, accept_applied, changed_total, total
+from edge_agent.database import JournalUnwritable, judged
+from edge_agent.files import checked, read_only, unchecked
+from protocol.allowlist import Entry, accept_applied, changed_total, list_digest, total
 from protocol.chunks import rows_of
 from protocol.errors import Failure, Refused
-from protocol.messages import Delta, Snapshot, encode
+from protocol.messages import Delta, Part, PartName, encode
 
 LOOKUP = "SELECT entry FROM changes WHERE token = ?1 UNION ALL SELECT entry FROM entries WHERE token = ?1 LIMIT 1"
 """The change laid over a row hides it; an entry of NULL is a card that was taken off the list."""
@@ -48,9 +48,21 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     sum: bytes
     deltas: int = 0
 
+    def part(self) -> Part:
+        """As a manifest names it: the content, whatever way it was reached."""
+        digest = list_digest(self.domain, self.key_number, self.count, int.from_bytes(self.sum))
+        return Part(PartName.ALLOWLIST, self.version, digest)
+
 
 class ListDamaged(Exception):
     """The list file is not what was written; it is set aside and fetched again."""
+
+
+def failed(path: Path, error: Exception) -> Refused | ListDamaged:
+    """A list that could not be written for want of space is refused and tried again; anything else is damage."""
+    if isinstance(error, OSError) or isinstance(judged(path, error), JournalUnwritable):
+        return Refused(Failure.NOT_SATISFIABLE, f"{path.name} cannot be stored: {error}")
+    return ListDamaged(f"{path}: {error}")
 
 
 class ListFile:
@@ -60,16 +72,15 @@ class ListFile:
         """Raises ListDamaged."""
         self.path = path
         self._lock = threading.Lock()
+        self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._reader = sqlite3.connect(read_only(path), uri=True, isolation_level=None, check_same_thread=False)
         try:
-            self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._writer.execute("PRAGMA synchronous = FULL")
             self._writer.execute("PRAGMA journal_size_limit = 33554432")
-            self._reader = sqlite3.connect(
-                f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-            )
             self._reader.execute("PRAGMA cache_size = -8192")
             self.header = _read_header(self._writer)
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError, TypeError) as error:
+            self.close()
             raise ListDamaged(f"{path}: {error}") from error
 
     def lookup(self, token: bytes) -> Entry | None:
@@ -82,7 +93,8 @@ class ListFile:
             raise ListDamaged(f"{self.path}: {error}") from error
 
     def apply(self, delta: Delta) -> None:
-        """All of an accepted delta or nothing of it. Raises Refused when the result is not what was meant."""
+        """All of an accepted delta or nothing of it. Raises Refused when the result is not what was meant or there is
+        no room for it, and ListDamaged."""
         connection, header = self._writer, self.header
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -93,12 +105,13 @@ class ListFile:
                     count, sum_ = self._lay_over(put[at : at + BLOCK_ROWS], count, sum_)
             accept_applied(delta, count, sum_)
             header = Header(header.domain, delta.version, header.key_number, count, delta.sum, header.deltas + 1)
-            _write_header(connection, header)
+            write_header(connection, header)
             connection.execute("COMMIT")
-        except (sqlite3.DatabaseError, Refused):
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        except (sqlite3.DatabaseError, Refused) as error:
+            with contextlib.suppress(sqlite3.DatabaseError):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise error if isinstance(error, Refused) else failed(self.path, error) from None
         self.header = header
 
     def _lay_over(self, put: Changes, count: int, sum_: int) -> tuple[int, int]:
@@ -118,80 +131,10 @@ class ListFile:
             self._writer.close()
 
 
-class SnapshotWriter:
-    """A list growing beside the live one. Unfinished files are worth nothing and removed at the next start."""
-
-    def __init__(self, directory: Path, head: Snapshot, head_digest: bytes) -> None:
-        self.head, self.head_digest = head, head_digest
-        self.path = directory / f"list-{head.version}-{os.urandom(4).hex()}.db"
-        self._next = 0
-        self._count = 0
-        self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -1024"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute("CREATE TABLE header (id INTEGER PRIMARY KEY, record BLOB NOT NULL)")
-        self._connection.execute("CREATE TABLE entries (token BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID")
-        self._connection.execute("CREATE TABLE changes (token BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID")
-        self._connection.execute("BEGIN")
-        # Synced piece by piece: one great sync at the end would hold up the taps' own.
-        self._file = os.open(self.path, os.O_RDWR)
-
-    @property
-    def next_chunk(self) -> int:
-        """Where to go on from after a broken download."""
-        return self._next
-
-    def add(self, chunk: bytes) -> None:
-        """The next chunk as it was received and checked against its digest."""
-        try:
-            rows = rows_of(chunk)
-            self._connection.executemany("INSERT INTO entries VALUES (?, ?)", rows)
-        except sqlite3.IntegrityError as error:
-            raise Refused(Failure.MALFORMED, f"snapshot {self.head.version}, chunk {self._next}: {error}") from None
-        os.fdatasync(self._file)
-        self._count += len(rows)
-        self._next += 1
-
-    def finish(self) -> ListFile:
-        """Checked, synced and open, not yet live. Raises Refused `wrong-count`.
-
-        The sum is central's signed word here (each chunk matched its digest); `verify` counts it again.
-        """
-        head = self.head
-        accept_applied(head, self._count, int.from_bytes(head.sum))
-        _write_header(self._connection, Header(head.domain, head.version, head.key_number, self._count, head.sum))
-        self._connection.execute("COMMIT")
-        self._close()
-        with sqlite3.connect(self.path) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-        connection.close()
-        sync_file(self.path)
-        sync_directory(self.path.parent)
-        return ListFile(self.path)
-
-    def abandon(self) -> None:
-        """Nothing of it is kept."""
-        self._close()
-        remove(self.path)
-
-    def _close(self) -> None:
-        self._connection.close()  # first: closing any other descriptor of the file would drop SQLite's locks
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if error[0] is not None:
-            self.abandon()
-
-
 def lookup_once(path: Path, token_under: Callable[[int], bytes]) -> tuple[Header, Entry | None]:
     """Header and one entry, reading only, for another process. `token_under` makes the token for a key number."""
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        connection = sqlite3.connect(read_only(path), uri=True)
         try:
             header = _read_header(connection)
             token = token_under(header.key_number)
@@ -199,14 +142,23 @@ def lookup_once(path: Path, token_under: Callable[[int], bytes]) -> tuple[Header
             return header, None if row is None or row[0] is None else _entry.decode(row[0])
         finally:
             connection.close()
-    except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise ListDamaged(f"{path}: {error}") from error
+
+
+def read_header(path: Path) -> Header:
+    """For another process. Raises ListDamaged."""
+    try:
+        with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
+            return _read_header(connection)
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError, TypeError) as error:
         raise ListDamaged(f"{path}: {error}") from error
 
 
 def verify(path: Path) -> list[str]:
     """What is wrong with a list file, row by row; empty when it is what was published. Reads only."""
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        connection = sqlite3.connect(read_only(path), uri=True)
         try:
             found = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
             header = _read_header(connection)
@@ -215,7 +167,7 @@ def verify(path: Path) -> list[str]:
             count = connection.execute(f"SELECT count(*) FROM ({ROWS})").fetchone()[0]
         finally:
             connection.close()
-    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError, TypeError) as error:
         return [f"{path.name}: {error}"]
     if count != header.count:
         found.append(f"{path.name}: {count} rows where {header.count} belong")
@@ -230,9 +182,16 @@ def remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def remove_others(directory: Path, live: Path | None) -> None:
+def set_aside(path: Path) -> None:
+    """Out of use; the newest of them is kept: somebody may want to know what happened to it."""
+    remove_others(path.parent, None, "damaged-list-*.db")
+    path.rename(path.with_name("damaged-" + path.name))
+    remove(path)
+
+
+def remove_others(directory: Path, live: Path | None, pattern: str = "list-*.db") -> None:
     """Whatever lists an earlier run left behind."""
-    for path in directory.glob("list-*.db"):
+    for path in directory.glob(pattern):
         if path != live:
             remove(path)
 
@@ -245,5 +204,6 @@ def _read_header(connection: sqlite3.Connection) -> Header:
     return msgspec.msgpack.decode(record, type=Header)
 
 
-def _write_header(connection: sqlite3.Connection, header: Header) -> None:
+def write_header(connection: sqlite3.Connection, header: Header) -> None:
+    """In the transaction of the rows that it speaks of."""
     connection.execute("INSERT OR REPLACE INTO header VALUES (1, ?)", (checked(b"list", encode(header)),))

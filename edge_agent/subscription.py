@@ -10,7 +10,7 @@ import tenacity
 
 from edge_agent import __version__, outbox
 from edge_agent.database import JournalUnwritable
-from edge_agent.lists import SnapshotWriter
+from edge_agent.list_writer import SnapshotWriter
 from edge_agent.moments import Moments
 from edge_agent.sync import UNDERSTANDS, Opened, first_of
 from edge_agent.uplink import NetworkFailure, Uplink

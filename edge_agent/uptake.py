@@ -15,6 +15,7 @@ from edge_agent import lists
 from edge_agent.gate import Gate
 from edge_agent.holding import Holding
 from edge_agent.identity import DomainSecret, Identity
+from edge_agent.list_writer import SnapshotWriter
 from edge_agent.moments import Moment
 from edge_agent.store import Store
 from edge_agent.sync import Opened, first_of, newest_keys, open_all, open_one
@@ -240,7 +241,7 @@ class Uptake:
             return False
         return not holding.is_current(PartName.ALLOWLIST)
 
-    def begin_snapshot(self, envelope: bytes) -> lists.SnapshotWriter:
+    def begin_snapshot(self, envelope: bytes) -> SnapshotWriter:
         """Check the head of a snapshot and start a list beside the live one. Raises Refused."""
         with self._lock:
             head = open_as(Snapshot, envelope, self.ring(), Role.PUBLISH)
@@ -248,9 +249,9 @@ class Uptake:
             floor = max(live.header.version if live else 0, self._list_floor())
             number = head.key_number if self.identity.domain_key(head.key_number) is not None else -1
             accept_snapshot(self._manifest(), floor, number, head)
-            return lists.SnapshotWriter(self.directory, head, digest(envelope))
+            return SnapshotWriter(self.directory, head, digest(envelope))
 
-    def finish_snapshot(self, writer: lists.SnapshotWriter) -> None:
+    def finish_snapshot(self, writer: SnapshotWriter) -> None:
         """Swap the finished list in by one transaction; the old file goes afterwards."""
         with self._lock:
             fresh = writer.finish()
