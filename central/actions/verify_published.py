@@ -151,6 +151,7 @@ def _ours(findings: Findings) -> Keyring:
 
 async def _manifests(findings: Findings, connection: AsyncConnection) -> None:
     ring, stated = _ours(findings), await _stated(connection, findings.context.keys)
+    newest = {key[:2]: key[2] for key in stated if key[0] != PartName.POLICY}  # policies: gates change theirs
     query = select(manifests).order_by(manifests.c.device, manifests.c.number)
     async for row in await connection.stream(query.execution_options(yield_per=100)):
         findings.count("manifests")
@@ -166,6 +167,9 @@ async def _manifests(findings: Findings, connection: AsyncConnection) -> None:
         if digest(encode(content)) != row.content:
             await findings.problem(where, "its content digest is not that of its envelope")
         for part in manifest.parts:
+            now = newest.get((part.name, _owner(manifest, part)))
+            if now is not None and part.version > now:
+                await findings.problem(where, f"{part.name} {part.version} was signed, only {now} is held")
             held = stated.get((part.name, _owner(manifest, part), part.version))
             if held is not None and part.digest not in held:
                 await findings.problem(where, f"{part.name} {part.version} is not what was signed")
