@@ -1,0 +1,325 @@
+"""The command line: exit codes, texts, and commands beside a real server that holds the database."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from central.__main__ import cli
+from central.actions.registry import ACTIONS
+from protocol.messages import Upload, encode
+from tests.central.actors import Device, Journal
+
+POLICY = """
+rules = [{kind = "admit", id = "members", classes = ["citizen"], schedule = "open"}]
+[schedules.open]
+mon = ["08:00-21:00"]
+[calendar]
+holidays = [2026-01-01]
+"""
+CARDS = "uid,member,class,valid_from,valid_until\n2A83155E,A-1,citizen,,\n1A2B3C4D,A-2,citizen,,\n"
+
+
+class Operator:
+    """Runs commands in this process on one data directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def __call__(self, *arguments: str, code: int = 0, stdin: str = "") -> Result:
+        result = CliRunner().invoke(cli, ["--data-dir", str(self.directory), *arguments], input=stdin)
+        assert result.exit_code == code, (arguments, result.output, result.exception)
+        return result
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json").stdout)
+
+    def refused(self, *arguments: str) -> str:
+        """Exit code 1, nothing on standard output, and one line that says why."""
+        result = self(*arguments, code=1)
+        assert result.stderr.count("\n") == 1
+        assert result.stderr.startswith("tapgate-central: ")
+        return result.stderr
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with a domain, a venue, a policy, a gate and two cards."""
+    directory = tmp_path_factory.mktemp("template")
+    (directory / "policy.toml").write_text(POLICY)
+    (directory / "cards.csv").write_text(CARDS)
+    run = Operator(directory / "data")
+    run("init", "--domain", "library", "--venue", "library-1")
+    run("policy", "put", "open", str(directory / "policy.toml"))
+    run("gate", "add", "door-1", "--venue", "library-1", "--policy", "open")
+    run("card", "import", str(directory / "cards.csv"), "--domain", "library", "--notation", "hex", "--apply")
+    return directory
+
+
+@pytest.fixture
+def run(template: Path, tmp_path: Path) -> Operator:
+    subprocess.run(["cp", "-a", f"{template}/.", str(tmp_path)], check=True)
+    return Operator(tmp_path / "data")
+
+
+# --- every command ------------------------------------------------------------------------------------------
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("path", list(_commands(cli)), ids=" ".join)
+def test_help_has_an_example(path: tuple[str, ...], tmp_path: Path) -> None:
+    text = Operator(tmp_path)(*path, "--help").stdout
+    assert "Example:" in text
+    assert f"tapgate-central{' --config /etc/tapgate/central.toml' * (len(path) == 1)} {' '.join(path)}" in text or (
+        f"tapgate-central {' '.join(path)}" in text
+    )
+
+
+def test_the_commands_are_those_that_were_promised() -> None:
+    assert {" ".join(path) for path in _commands(cli)} == {
+        *("init", "serve", "log", "verify", "backup", "restore", "journal import"),
+        *("domain add", "domain list", "venue add", "venue list", "gate add", "gate list", "policy put", "policy show"),
+        *("card import", "card find", "card block", "card unblock"),
+        *("device invite", "device confirm", "device list", "device revoke"),
+    }
+
+
+def test_every_action_reads_or_writes_by_name() -> None:
+    assert {name for name, action in ACTIONS.items() if not action.writes} == {
+        *("domain.list", "venue.list", "gate.list", "policy.show", "card.find", "device.list"),
+        *("log", "verify", "backup"),
+    }
+
+
+# --- exit codes ---------------------------------------------------------------------------------------------
+
+
+def test_wrong_usage_is_2(run: Operator) -> None:
+    run("card", "import", code=2)
+    run("log", "--since", "yesterday", code=2)
+    run("domain", "add", "no spaces", code=2)
+    run("nonsense", code=2)
+
+
+def test_what_could_not_be_done_is_1_and_says_why(run: Operator, tmp_path: Path) -> None:
+    assert "run `tapgate-central init` first" in Operator(tmp_path / "empty").refused("domain", "list")
+    assert "exists already" in run.refused("domain", "add", "library")
+    assert "add it first (`policy put`)" in run.refused("gate", "add", "d", "--venue", "library-1", "--policy", "x")
+    assert "there is no time zone 'Mars'" in run.refused(
+        "venue", "add", "v", "--domain", "library", "--time-zone", "Mars"
+    )
+    assert "no such card" in run.refused("card", "block", "--member", "nobody")
+    assert "exactly one of" in run.refused("card", "block")
+    assert "there is no gate" in run.refused("device", "invite", "nowhere")
+    assert "there is no device" in run.refused("device", "revoke", "x", "--why", "lost")
+    assert "there is no policy 'x'" in run.refused("policy", "show", "x")
+
+
+def test_a_wrong_policy_names_the_place(run: Operator, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    for text, says in (
+        ("rules = [{kind = 'admit', id = 'a', clases = []}]", "clases"),
+        ("rules = [{kind = 'admit', id = 'a', schedule = 'x'}]", "there is no schedule 'x'"),
+        ("rules = [", "wrong.toml"),
+        ("version = 3\nrules = [{kind = 'admit', id = 'a'}]", "leave it out"),
+    ):
+        path.write_text(text)
+        assert says in run.refused("policy", "put", "open", str(path))
+
+
+def test_a_wrong_setting_is_named_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("datadir = '/x'")
+    result = CliRunner().invoke(cli, ["--config", str(tmp_path / "c.toml"), "domain", "list"])
+    assert result.exit_code == 1
+    assert "did you mean 'data_dir'" in result.stderr
+
+
+# --- what they do -------------------------------------------------------------------------------------------
+
+
+def test_init_keeps_what_is_there_and_says_what_is_next(run: Operator) -> None:
+    keys = {file.name: file.read_bytes() for file in (run.directory / "keys").iterdir()}
+    text = run("init").stdout
+    assert "root.key to a medium that stays offline" in text
+    assert {file.name: file.read_bytes() for file in (run.directory / "keys").iterdir()} == keys
+    assert run.json("init")["keys_made"] is False
+    assert all(file.stat().st_mode & 0o077 == 0 for file in (run.directory / "keys").glob("*.key"))
+
+
+def test_lists(run: Operator) -> None:
+    assert [row["id"] for row in run.json("domain", "list")] == ["library"]
+    assert [row["domain"] for row in run.json("venue", "list")] == ["library"]
+    assert [row["policy"] for row in run.json("gate", "list")] == ["open"]
+    assert run.json("domain", "list")[0]["members"] == 2
+    assert "library-1" in run("gate", "list").stdout
+
+
+def test_a_shown_policy_can_be_put_again(run: Operator, tmp_path: Path) -> None:
+    shown = run("policy", "show", "open").stdout
+    (tmp_path / "again.json").write_text(shown)
+    put = run.json("policy", "put", "open", str(tmp_path / "again.json"))
+    assert put["gates"] == ["door-1"]
+    assert json.loads(run("policy", "show", "open").stdout) == json.loads(shown)
+    assert run.json("policy", "show", "open")["version"] == put["version"]
+
+
+def test_cards(run: Operator) -> None:
+    assert run.json("card", "find", "2A83155E")[0]["member"] == "A-1"
+    assert run.json("card", "find", "0713233758")[0]["member"] == "A-1"
+    assert json.loads(run("card", "find", "-", "--json", stdin="2a 83 15 5e\n").stdout)[0]["member"] == "A-1"
+    assert run.json("card", "block", "--member", "A-1", "--state", "lost", "--why", "phone")[0]["state"] == "lost"
+    assert run.json("card", "unblock", "2A83155E")[0]["state"] == "active"
+    assert "2A83155E" not in run("card", "find", "2A83155E").output
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_an_import_reports_every_row(run: Operator, tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "more.csv").write_text(CARDS + "2A83155E,A-3,citizen,,\n08112233,A-4,citizen,,\n")
+    report = tmp_path / f"report.{suffix}"
+    arguments = ("card", "import", str(tmp_path / "more.csv"), "--domain", "library", "--notation", "hex")
+    result = run(*arguments, "--report", str(report))
+    assert "row 2: collision" in result.stdout
+    assert "Nothing was changed" in result.stdout
+    lines = report.read_text("utf-8-sig").splitlines()
+    assert len(lines) == (5 if suffix == "csv" else 4)
+    assert "uid-random" in lines[-1]
+    assert run.json(*arguments)["verdicts"]["collision"] == 2
+
+
+def test_backup_restore_and_verify(run: Operator, tmp_path: Path) -> None:
+    made = run.json("backup", str(tmp_path / "b"))
+    assert "state --replace" in run.refused("restore", str(tmp_path / "b"))
+    done = run.json("restore", str(tmp_path / "b"), "--replace")
+    assert done["rows"] == made["rows"]
+    assert Path(done["moved_aside"]).exists()
+    assert json.loads(run("verify", "--json").stdout)["whole"] is True
+    assert run("verify").stdout.startswith("Whole: ")
+
+
+def test_a_journal_is_imported_as_the_device_itself(run: Operator, tmp_path: Path) -> None:
+    strange = Journal(Device("nobody"))
+    path = tmp_path / "j"
+    frames = [encode({"format": "tapgate-journal-1", "device": "nobody"}), strange.upload()]
+    path.write_bytes(b"".join(len(frame).to_bytes(4) + frame for frame in frames))
+    result = run("journal", "import", str(path), code=1)
+    assert "batch 1: refused, 0 new events: unknown-key" in result.stdout
+    assert "1 of 1 batches are not in custody" in result.stderr
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "is cut short" in run.refused("journal", "import", str(path))
+    path.write_bytes(encode(Upload(b"", ())))
+    assert "j" in run.refused("journal", "import", str(path))
+
+
+# --- beside a running server ----------------------------------------------------------------------------------
+
+
+class Served:
+    """A real server on this data directory, and commands as real processes."""
+
+    def __init__(self, directory: Path, config: Path) -> None:
+        self.directory, self.config = directory, config
+        self.environment = os.environ | {"TAPGATE_CENTRAL_CONFIG": str(config)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "central", "serve"], env=self.environment, stderr=subprocess.PIPE, text=True
+        )
+
+    def __call__(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "central", *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done
+
+    def stop(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.communicate(timeout=30)[1]
+
+
+@pytest.fixture
+def served(run: Operator, tmp_path: Path) -> Iterator[Served]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = tmp_path / "central.toml"
+    config.write_text(f"data_dir = '{run.directory}'\ntls = 'none'\nport = {port}\n")
+    served = Served(run.directory, config)
+    deadline = time.monotonic() + 30
+    while not (run.directory / "admin.sock").exists():
+        assert served.process.poll() is None, served.process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield served
+    if served.process.poll() is None:
+        served.stop()
+
+
+def test_commands_go_through_the_server_that_runs(served: Served, run: Operator, tmp_path: Path) -> None:
+    """What writes, what reads, what is refused; one command is a process of its own."""
+    assert (served.directory / "admin.sock").stat().st_mode & 0o777 == 0o600
+    token = json.loads(served("device", "invite", "door-1", "--json").stdout)["token"]
+    assert token.startswith("tapgate1:")
+    assert run.json("card", "block", "--member", "A-1")[0]["state"] == "blocked"
+    rows = "".join(f"AABB{n:04X},B-{n},citizen,,\n" for n in range(3_000))
+    (tmp_path / "many.csv").write_text(CARDS + rows + "2A83155E,A-9,citizen,,\n")
+    imported = run.json(
+        *("card", "import", str(tmp_path / "many.csv"), "--domain", "library", "--notation", "hex"),
+        *("--apply", "--report", str(tmp_path / "report.csv")),
+    )
+    verdicts = imported["verdicts"]
+    assert (verdicts["added"], verdicts["unchanged"], verdicts["collision"]) == (3_000, 1, 2)
+    assert len((tmp_path / "report.csv").read_text().splitlines()) == 3_004
+    assert not list(served.directory.glob("attached-*"))
+    assert "exists already" in run.refused("domain", "add", "library")
+    run("backup", str(tmp_path / "b"))
+    assert "stop it first" in run.refused("restore", str(tmp_path / "b"), "--replace")
+    assert json.loads(run("verify", "--json").stdout)["whole"] is True
+    log = served.stop()
+    assert served.process.returncode == 0
+    assert "card.import" in log
+    assert not any(secret in log for secret in ("2A83155E", "AABB0001", token, "A-1"))
+    assert run.json("card", "find", "AABB0001")[0]["member"] == "B-1"
+
+
+def test_a_command_beside_another_command_says_so(run: Operator) -> None:
+    from central.app import only_writer
+    from central.config import parse
+
+    with only_writer(parse({"data_dir": str(run.directory)})):
+        assert "stop it first" in run.refused("restore", str(run.directory / "central.lock"))
+
+
+def test_the_socket_refuses_what_it_cannot_read(served: Served) -> None:
+    def ask(name: str, body: bytes) -> tuple[int, Any]:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(served.directory / "admin.sock"))
+            head = f"POST /actions/{name} HTTP/1.0\r\nHost: central\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+            answer = b""
+            while data := connection.recv(65_536):
+                answer += data
+        status, _, rest = answer.partition(b"\r\n\r\n")
+        return int(status.split()[1]), msgspec.json.decode(rest.strip().splitlines()[-1])
+
+    assert ask("nonsense", b"{}\n")[0] == 404
+    status, said = ask("card.find", b'{"uid": 3}\n')
+    assert (status, "uid" in said["failure"]) == (400, True)
+    assert ask("card.find", b"{")[0] == 400
+    assert ask("card.import", b'{"domain": "library"}\n')[1]["failure"].startswith("no file is attached")
+    assert ask("card.find", b'{"member": "A-1"}')[1]["result"]["cards"][0]["member"] == "A-1"
