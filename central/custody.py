@@ -4,12 +4,9 @@ The device's row is locked first, so one device's uploads, its revocation and a 
 one after the other; devices do not wait for each other.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import insert, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from central.device_keys import DeviceKeys, DeviceState, require_confirmed, state_of
@@ -17,7 +14,6 @@ from central.generation import generation_of
 from central.ingest import (
     Claim,
     EpochState,
-    EventRow,
     Evidence,
     Evident,
     Holding,
@@ -31,8 +27,8 @@ from central.ingest import (
 )
 from central.keys import Keys
 from central.store.database import Database
-from central.store.schema import batches, epochs, events
-from central.store.schema import evidence as evidence_table
+from central.store.schema import epochs, events
+from central.store.steps import Rows, Statement, Steps, run_steps
 from protocol.envelope import unwrap
 from protocol.errors import Failure, Refused
 from protocol.messages import MAX_BATCH_EVENTS, Batch, EpochHeld, Holdings, Inventory, Resume, decode
@@ -73,7 +69,7 @@ class Custodian:
         async for attempt in retrying():
             with attempt:
                 async with self._database.write() as connection:
-                    taken = await self._take(connection, claim, now_ms)
+                    taken = await run_steps(connection, self._take(claim, now_ms))
         return taken
 
     async def holdings(self, body: bytes, now_ms: int) -> bytes:
@@ -100,20 +96,20 @@ class Custodian:
 
     async def _keep(self, device: str, evidence: Evidence, now_ms: int) -> None:
         async with self._database.write() as connection:
-            await keep_evidence(connection, device, [evidence], now_ms)
+            await run_steps(connection, keep_evidence(device, [evidence], now_ms))
 
-    async def _take(self, connection: AsyncConnection, claim: Claim, now_ms: int) -> Taken:
-        device = await state_of(connection, claim.batch.device, lock=True)
+    def _take(self, claim: Claim, now_ms: int) -> Steps[Taken]:
+        device = yield from _lock_device(claim.batch.device)
         require_confirmed(device)
-        resent = await _resent(connection, claim)
+        resent = yield from _resent(claim)
         if resent is not None:
             return Taken(self._revoked(device) if device.revoked else resent, "resent", 0)
-        verdict = judge(claim, await _holding(connection, claim, device.revoked), now_ms)
+        holding = yield from _holding(claim, device.revoked)
+        verdict = judge(claim, holding, now_ms)
         answer = self._keys.receipt.seal(verdict.answer) if verdict.answer else self._revoked(device)
         if verdict.outcome:
-            receipt = b"" if device.revoked else answer
-            await _store(connection, claim, verdict, receipt, now_ms)
-        await keep_evidence(connection, device.id, verdict.evidence, now_ms)
+            yield from _store(claim, verdict, b"" if device.revoked else answer, now_ms)
+        yield from keep_evidence(device.id, verdict.evidence, now_ms)
         outcome = verdict.outcome or ("gap" if isinstance(verdict.answer, Resume) else "revoked")
         return Taken(answer, outcome, len(verdict.rows))
 
@@ -121,16 +117,14 @@ class Custodian:
         return self._keys.publish.seal(device.answer())
 
 
-async def keep_evidence(connection: AsyncConnection, device: str, found: list[Evidence], now_ms: int) -> None:
+def keep_evidence(device: str, found: list[Evidence], now_ms: int) -> Steps[None]:
     """The same evidence again is only counted."""
-    sqlite = connection.dialect.name == "sqlite"
     for each in found:
-        values = each._asdict() | {"device": device, "at_ms": now_ms}
-        statement: Any = (sqlite_insert if sqlite else postgresql_insert)(evidence_table).values(values)
-        statement = statement.on_conflict_do_update(
-            index_elements=["device", "digest", "kind"], set_={"seen": evidence_table.c.seen + 1}
+        yield Statement(
+            "INSERT INTO evidence (device, digest, kind, at_ms, detail, body) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (device, digest, kind) DO UPDATE SET seen = evidence.seen + 1",
+            (device, each.digest, each.kind, now_ms, each.detail, each.body),
         )
-        await connection.execute(statement)
 
 
 def retrying() -> AsyncRetrying:
@@ -150,94 +144,76 @@ def _lost_a_race(error: BaseException) -> bool:
 # --- what is held ---------------------------------------------------------------------------------------------
 
 
-async def _resent(connection: AsyncConnection, claim: Claim) -> bytes | None:
+def _lock_device(device: str) -> Steps[DeviceState]:
+    sql = "SELECT id, state, coalesce(revoked_ms, 0), revoked_why FROM devices WHERE id = ?"
+    rows = yield Statement(sql, (device,), lock=True)
+    if not rows:
+        raise Refused(Failure.UNKNOWN_KEY, f"no device {device!r} is enrolled")
+    return DeviceState(*rows[0])
+
+
+def _resent(claim: Claim) -> Steps[bytes | None]:
     """The receipt that these very bytes got before; the repetition is counted."""
-    same = (
-        (batches.c.device == claim.batch.device)
-        & (batches.c.epoch == claim.batch.epoch)
-        & (batches.c.first == claim.batch.first)
-        & (batches.c.digest == claim.sealed.digest)
-    )
-    receipt = (await connection.execute(select(batches.c.receipt).where(same))).scalar()
-    if receipt is not None:
-        await connection.execute(update(batches).where(same).values(resent=batches.c.resent + 1))
-    return receipt
+    same = (claim.batch.device, claim.batch.epoch, claim.batch.first, claim.sealed.digest)
+    where = "WHERE device = ? AND epoch = ? AND first = ? AND digest = ?"
+    rows = yield Statement(f"SELECT receipt FROM batches {where}", same)
+    if not rows:
+        return None
+    yield Statement(f"UPDATE batches SET resent = resent + 1 {where}", same)
+    return bytes(rows[0][0])
 
 
-async def _holding(connection: AsyncConnection, claim: Claim, revoked: bool) -> Holding:
+def _holding(claim: Claim, revoked: bool) -> Steps[Holding]:
     batch = claim.batch
-    about = [batch.epoch] if claim.start is None else [batch.epoch, claim.start.previous_epoch]
-    query = select(
-        epochs.c.epoch, epochs.c.through, epochs.c.head, epochs.c.previous_epoch, epochs.c.previous_sequence
-    ).where(epochs.c.device == batch.device, or_(epochs.c.epoch.in_(about), epochs.c.previous_epoch.in_(about)))
-    states = tuple(EpochState(*row) for row in await connection.execute(query))
-    holding = Holding(states, revoked=revoked)
+    about = (batch.epoch, batch.epoch if claim.start is None else claim.start.previous_epoch)
+    rows = yield Statement(
+        "SELECT epoch, through, head, previous_epoch, previous_sequence FROM epochs"
+        " WHERE device = ? AND (epoch IN (?, ?) OR previous_epoch IN (?, ?))",
+        (batch.device, *about, *about),
+    )
+    holding = Holding(tuple(EpochState(*row) for row in rows), revoked=revoked)
     if overlaps(claim, holding.of(batch.device, batch.epoch)):
-        holding = holding._replace(batches=await _touching(connection, claim))
+        touching = yield from _touching(claim)
+        holding = holding._replace(batches=touching)
     return holding
 
 
-async def _touching(connection: AsyncConnection, claim: Claim) -> tuple[Batch, ...]:
+def _touching(claim: Claim) -> Steps[tuple[Batch, ...]]:
     """The stored batches of the epoch that hold any sequence of the claim, or the one before it."""
-    query = (
-        select(batches.c.envelope)
-        .where(
-            batches.c.device == claim.batch.device,
-            batches.c.epoch == claim.batch.epoch,
-            batches.c.first.between(claim.batch.first - MAX_BATCH_EVENTS, claim.last),
-            batches.c.through >= claim.batch.first - 1,
-            batches.c.outcome != "forked",
-        )
-        .order_by(batches.c.first)
+    batch = claim.batch
+    rows = yield Statement(
+        "SELECT envelope FROM batches WHERE device = ? AND epoch = ? AND first BETWEEN ? AND ?"
+        " AND through >= ? AND outcome <> 'forked' ORDER BY first",
+        (batch.device, batch.epoch, batch.first - MAX_BATCH_EVENTS, claim.last, batch.first - 1),
     )
-    envelopes = (await connection.execute(query)).scalars()
-    return tuple(decode(Batch, unwrap(envelope).payload) for envelope in envelopes)
+    return tuple(decode(Batch, unwrap(row[0]).payload) for row in rows)
 
 
 # --- what is stored -------------------------------------------------------------------------------------------
 
+EVENT_COLUMNS = tuple(column.name for column in events.columns)
 
-async def _store(connection: AsyncConnection, claim: Claim, verdict: Verdict, receipt: bytes, now_ms: int) -> None:
-    batch = claim.batch
-    await connection.execute(
-        insert(batches).values(
-            device=batch.device,
-            epoch=batch.epoch,
-            first=batch.first,
-            digest=claim.sealed.digest,
-            through=claim.last,
-            taken_first=verdict.taken_first,
-            received_ms=now_ms,
-            outcome=verdict.outcome,
-            envelope=claim.sealed.envelope_bytes,
-            receipt=receipt,
-        )
+
+def _store(claim: Claim, verdict: Verdict, receipt: bytes, now_ms: int) -> Steps[None]:
+    batch, sealed = claim.batch, claim.sealed
+    yield Statement(
+        "INSERT INTO batches (device, epoch, first, digest, through, taken_first, received_ms, outcome, envelope,"
+        " receipt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(batch.device, batch.epoch, batch.first, sealed.digest, claim.last, verdict.taken_first, now_ms),
+            *(verdict.outcome, sealed.envelope_bytes, receipt),
+        ),
     )
-    if verdict.state is not None:
-        await _store_state(connection, batch.device, verdict.state, now_ms)
+    state = verdict.state
+    if state is not None:
+        yield Statement(
+            "INSERT INTO epochs (device, epoch, through, head, seen_ms, previous_epoch, previous_sequence)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (device, epoch) DO UPDATE"
+            " SET through = excluded.through, head = excluded.head, seen_ms = excluded.seen_ms",
+            (
+                *(batch.device, state.epoch, state.through, state.head, now_ms),
+                *(state.previous_epoch, state.previous_sequence),
+            ),
+        )
     if verdict.rows:
-        await _store_events(connection, verdict.rows)
-
-
-async def _store_state(connection: AsyncConnection, device: str, state: EpochState, now_ms: int) -> None:
-    moved = {"through": state.through, "head": state.head, "seen_ms": now_ms}
-    statement: Any = (sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert)(epochs)
-    await connection.execute(
-        statement.values(device=device, **state._asdict() | moved).on_conflict_do_update(
-            index_elements=["device", "epoch"], set_=moved
-        )
-    )
-
-
-EVENT_COLUMNS = [column.name for column in events.columns]
-_INSERT_EVENTS = f"INSERT INTO events ({', '.join(EVENT_COLUMNS)}) VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
-
-
-async def _store_events(connection: AsyncConnection, rows: list[EventRow]) -> None:
-    """The hot insert goes to the driver: tuples on SQLite, COPY on PostgreSQL, in the same transaction."""
-    if connection.dialect.name == "sqlite":
-        await connection.exec_driver_sql(_INSERT_EVENTS, rows)
-        return
-    raw = await connection.get_raw_connection()
-    driver: Any = raw.driver_connection
-    await driver.copy_records_to_table("events", records=rows, columns=EVENT_COLUMNS)
+        yield Rows("events", EVENT_COLUMNS, verdict.rows)

@@ -17,6 +17,7 @@ from central.failures import Declined
 from central.ingest import Evidence
 from central.keys import Keys
 from central.store.schema import devices, gates, join_tokens, venues
+from central.store.steps import run_steps
 from central.wakeups import device_topic, note
 from protocol.envelope import Keyring, comparison_words, digest, key_id, open_as, seal_domain_key, unwrap
 from protocol.errors import Failure, Refused
@@ -82,7 +83,7 @@ async def _again(connection: AsyncConnection, token: Any, asked: Enrol, now_ms: 
     if first.signing_public + first.sealing_public != brought:
         detail = f"the join token of gate {token.gate}, used by {token.device}, came again with other keys"
         alarm = Evidence("alarm", digest(brought), detail, brought)
-        await keep_evidence(connection, token.device, [alarm], now_ms)
+        await run_steps(connection, keep_evidence(token.device, [alarm], now_ms))
         return Declined(409, Failure.UNKNOWN_KEY, "the join token belongs to another key")
     if now_ms - token.used_ms > SAME_ANSWER_MS:
         return Declined(409, Failure.EXPIRED, "the join token is spent")
