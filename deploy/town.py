@@ -72,6 +72,10 @@ class Process:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def last_words(self) -> str:
+        """The end of its log."""
+        return " | ".join(self.log.read_text(errors="replace").splitlines()[-3:]) or "without a word"
+
     def stop(self, timeout_s: float = 15) -> int:
         """SIGTERM, then wait. Returns the exit code."""
         if self._process is None:
@@ -139,7 +143,7 @@ class Gate:
                 if status is not None and condition(status):
                     return status
                 if not self.process.is_running:
-                    raise CommandFailed(f"{self.spot.gate} ended: {self.directory / 'log'} says why")
+                    raise CommandFailed(f"{self.spot.gate} ended: {self.process.last_words()}")
                 await asyncio.sleep(0.05)
 
     def stop(self) -> int:
@@ -180,7 +184,7 @@ class Town:
                     writer.close()
                     return
                 if not self.central.is_running:
-                    raise CommandFailed(f"central ended: {self.central.log} says why")
+                    raise CommandFailed(f"central ended: {self.central.last_words()}")
                 await asyncio.sleep(0.05)
 
     async def join(self, spot: Spot, has_card_reader: bool = False) -> Gate:
