@@ -4,6 +4,7 @@ import copy
 import datetime as dt
 import itertools
 import timeit
+from time import process_time
 from typing import Any
 
 import msgspec
@@ -142,7 +143,7 @@ def asked(policy: CompiledPolicy | None, entry: Json | None, history: Json | Non
     return {"outcome": answer.outcome.value, "reason": answer.reason, "rule": answer.rule, "repeats": repeats}
 
 
-@settings(max_examples=350, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(POLICIES, st.lists(st.tuples(st.none() | ENTRIES, st.none() | HISTORIES, TAPS), min_size=1, max_size=6))
 def test_any_decision_is_the_one_that_the_other_implementation_reaches(
     policy: Json, questions: list[tuple[Json | None, Json | None, Json]]
@@ -258,7 +259,7 @@ def test_two_hundred_rules_are_decided_as_quickly_as_two() -> None:
     assert decide(many, entry, None, moment).rule == "last"
 
     def fastest_s(policy: CompiledPolicy) -> float:
-        return min(timeit.repeat(lambda: decide(policy, entry, None, moment), number=500, repeat=7))
+        return min(timeit.repeat(lambda: decide(policy, entry, None, moment), process_time, number=1_000, repeat=7))
 
     assert fastest_s(many) < 3 * fastest_s(few)
 
@@ -287,5 +288,5 @@ def test_largest_policy_that_is_allowed_plans_its_day_at_once() -> None:
     schedules = {f"s{number}": Schedule(mon=spans(number % 80), sun=spans(number % 70)) for number in range(1_000)}
     rules = tuple(Admit(f"r{number}", schedule=f"s{number}") for number in range(1_000))
     policy = decode(Policy, encode(Policy(1, rules, schedules)))
-    elapsed_s = timeit.timeit(lambda: decide(CompiledPolicy(policy), ENTRY, None, tap()), number=1)
-    assert elapsed_s < 5
+    used_s = timeit.timeit(lambda: decide(CompiledPolicy(policy), ENTRY, None, tap()), timer=process_time, number=1)
+    assert used_s < 5
