@@ -29,6 +29,7 @@ class ListRows:
         self._base: int = head.base
         self._version = max(head.version + 1, now_ms)
         self._changed = False
+        self._was_empty = False
 
     @classmethod
     async def open(cls, connection: AsyncConnection, domain: str, key_number: int, now_ms: int) -> Self:
@@ -46,6 +47,8 @@ class ListRows:
             await connection.execute(delete(list_entries).where(list_entries.c.domain == domain))
             rows.count, rows._sum = 0, 0
             rows.renew()
+        some = select(list_entries.c.token).where(list_entries.c.domain == domain).limit(1)
+        rows._was_empty = (await connection.execute(some)).first() is None
         return rows
 
     def renew(self) -> None:
@@ -94,6 +97,8 @@ class ListRows:
 
     async def _stored(self, connection: AsyncConnection, tokens: Collection[bytes]) -> dict[bytes, tuple[bytes, bool]]:
         found: dict[bytes, tuple[bytes, bool]] = {}
+        if self._was_empty:  # each token comes once in a run, so there is nothing to find
+            return found
         ordered = sorted(tokens)
         c = list_entries.c
         for at in range(0, len(ordered), BLOCK_ROWS):

@@ -5,7 +5,8 @@ million cards need no more memory than a few thousand; what is computed leaves t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from typing import Any
 
 import structlog
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.keys import Keys
 from central.list_rows import ListRows, WantedTokens, listed
 from central.store.schema import cards, domains, member_classes, subjects
+from central.store.steps import Statement, one, run_steps
 from central.wakeups import domain_topic, note
 from protocol.allowlist import CardState, Entry, Grant
 from protocol.messages import encode
@@ -38,6 +40,7 @@ async def refresh_members(
     Few members are looked for in all other domains as well, so only a bulk has to say what was left.
     Returns the domains whose list is newer; their waiters wake when the transaction is durable.
     """
+    members = list(dict.fromkeys(members))
     every = {row.id: row.key_number for row in await connection.execute(select(domains.c.id, domains.c.key_number))}
     looked = set(every) if len(members) <= FEW_MEMBERS else set(left)
     lists: dict[str, ListRows] = {}
@@ -93,34 +96,47 @@ async def _close(connection: AsyncConnection, rows: ListRows) -> bool:
     return True
 
 
+_UPPER = "SELECT member FROM subjects WHERE domain = ? AND member > ? ORDER BY member LIMIT 1 OFFSET ?"
+_WITHIN = "FROM subjects s JOIN {} x ON x.member = s.member WHERE s.domain = ? AND s.member > ? AND s.member <= ?"
+_CARDS = "SELECT x.id, x.member, s.subject, x.number, x.uid_sealed, x.state, x.from_ms, x.until_ms " + _WITHIN.format(
+    "cards"
+)
+_CLASSES = (
+    "SELECT x.member, x.name, x.from_ms, x.until_ms "
+    + _WITHIN.format("member_classes")
+    + " ORDER BY x.member, x.name, x.from_ms"
+)
+
+
 async def _blocks(
     connection: AsyncConnection, keys: Keys, key: bytes, domain: str
 ) -> AsyncIterator[dict[bytes, bytes]]:
-    """The whole list that a domain should have, block by block."""
-    last = b""
-    while True:
-        query = select(subjects.c.member).where(subjects.c.domain == domain, subjects.c.member > last)
-        block = (await connection.execute(query.order_by(subjects.c.member).limit(BLOCK_MEMBERS))).scalars().all()
-        if not block:
-            return
-        last = block[-1]
-        classes = await _classes(connection, block)
-        within = await _cards_by_domain(connection, block, domain)
-        yield await asyncio.to_thread(_compile, keys, key, within.get(domain, []), classes)
+    """The whole list that a domain should have, block by block; plain SQL, for millions of rows."""
+    last: bytes | None = b""
+    while last is not None:
+        upper = await run_steps(connection, one(Statement(_UPPER, (domain, last, BLOCK_MEMBERS - 1))))
+        following = bytes(upper[0][0]) if upper else None
+        bounds = (domain, last, following or b"\xff" * 17)
+        grants = _grants(await run_steps(connection, one(Statement(_CLASSES, bounds))))
+        rows = await run_steps(connection, one(Statement(_CARDS, bounds)))
+        yield await asyncio.to_thread(_compile, keys, key, rows, grants)
+        last = following
 
 
 async def _classes(connection: AsyncConnection, members: Sequence[bytes]) -> dict[bytes, tuple[Grant, ...]]:
     c = member_classes.c
     query = select(c.member, c.name, c.from_ms, c.until_ms).where(c.member.in_(members))
+    return _grants((await connection.execute(query.order_by(c.member, c.name, c.from_ms))).all())
+
+
+def _grants(rows: Iterable[Sequence[Any]]) -> dict[bytes, tuple[Grant, ...]]:
     found: dict[bytes, tuple[Grant, ...]] = {}
-    for member, *grant in await connection.execute(query.order_by(c.member, c.name, c.from_ms)):
-        found[member] = (*found.get(member, ()), Grant(*grant))
+    for member, name, from_ms, until_ms in rows:
+        found[member] = (*found.get(member, ()), Grant(name, from_ms, until_ms))
     return found
 
 
-async def _cards_by_domain(
-    connection: AsyncConnection, members: Sequence[bytes], domain: str | None = None
-) -> dict[str, list[CardRow]]:
+async def _cards_by_domain(connection: AsyncConnection, members: Sequence[bytes]) -> dict[str, list[CardRow]]:
     query = select(
         subjects.c.domain,
         cards.c.id,
@@ -132,8 +148,6 @@ async def _cards_by_domain(
         cards.c.from_ms,
         cards.c.until_ms,
     ).where(cards.c.member == subjects.c.member, cards.c.member.in_(members))
-    if domain is not None:
-        query = query.where(subjects.c.domain == domain)
     found: dict[str, list[CardRow]] = {}
     for within, *card in await connection.execute(query):
         found.setdefault(within, []).append(tuple(card))

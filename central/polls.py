@@ -6,6 +6,7 @@ Devices that wake together are looked after together: one read, and one write fo
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.custody import retrying
 from central.deltas import Deltas
-from central.device_keys import DeviceState, state_of
+from central.device_keys import state_of
 from central.keys import Keys
 from central.metrics import Metrics
 from central.publish import Offer, issue, offers
@@ -52,22 +53,24 @@ class Polls:
     async def answer(self, poll: Poll) -> list[bytes]:
         """The envelopes to answer with. The poll's signature has been checked; raises Refused for no such device."""
         deadline_s = time.monotonic() + poll.wait_s
-        while True:
-            state, topics = await self._about(poll.device)
-            if state.revoked:
-                return [self._keys.publish.seal(state.answer())]
-            with self._wakeups.listen(topics) as bell:
-                look = await self._look(poll) if state.state == "active" else None
-                if look is not None and look.news:
+        # What changes these topics changes the manifest too, so they hold for as long as there is no news.
+        with self._wakeups.listen(await self._topics(poll.device)) as bell:
+            while True:
+                bell.clear()
+                look = await self._look(poll)
+                if look is None:
+                    async with self._database.read() as connection:
+                        state = await state_of(connection, poll.device)
+                    if state.revoked:
+                        return [self._keys.publish.seal(state.answer())]
+                elif look.news:
                     return look.news
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0 or self._wakeups.closing:
                     return [self._nothing_newer(poll.device, look)]
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
                         await bell.wait()
-                except TimeoutError:
-                    pass
 
     async def close(self) -> None:
         if self._looking is not None:
@@ -79,8 +82,8 @@ class Polls:
             return self._keys.publish.seal(Pending(device, now_ms))
         return self._keys.publish.seal(Fresh(device, look.number, now_ms, look.generation))
 
-    async def _about(self, device: str) -> tuple[DeviceState, list[str]]:
-        """A device's state and what can bring it news."""
+    async def _topics(self, device: str) -> list[str]:
+        """What can bring a device news."""
         query = (
             select(gates.c.id, gates.c.policy, venues.c.domain)
             .join(devices, devices.c.gate == gates.c.id)
@@ -88,10 +91,8 @@ class Polls:
             .where(devices.c.id == device)
         )
         async with self._database.read() as connection:
-            state = await state_of(connection, device)
             place = (await connection.execute(query)).one()
-        topics = [device_topic(device), gate_topic(place.id), policy_topic(place.policy), domain_topic(place.domain)]
-        return state, topics
+        return [device_topic(device), gate_topic(place.id), policy_topic(place.policy), domain_topic(place.domain)]
 
     # --- looking, for many devices at once ----------------------------------------------------------------------
 

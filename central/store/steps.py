@@ -35,6 +35,12 @@ class Rows(NamedTuple):
 Steps = Generator[Statement | Rows, Sequence[Any], T]
 
 
+def one(statement: Statement) -> Steps[Sequence[Any]]:
+    """The rows of a single statement, without the layers that convert each value."""
+    rows = yield statement
+    return rows
+
+
 async def run_steps(connection: AsyncConnection, steps: Steps[T]) -> T:
     """What the generator returns. `connection`: of a transaction of `Database.write`."""
     if connection.dialect.name == "sqlite":

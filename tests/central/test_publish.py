@@ -167,6 +167,16 @@ async def test_both_ways_of_compiling_agree(city: City) -> None:
     assert await refresh(city, members, NOW_MS + 2) == set()
 
 
+async def test_members_of_many_blocks_named_twice_are_counted_once(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("central.lists.BLOCK_MEMBERS", 7)
+    members = await city.add_members(30)
+    await refresh(city, members + members, NOW_MS)
+    assert (await head(city)).count == 30
+    await city.add_members(5, first=100)
+    await whole(city, NOW_MS + 1)
+    assert (await head(city)).count == 35
+
+
 async def test_an_empty_domain_has_an_empty_list(city: City) -> None:
     assert await whole(city, NOW_MS)
     row = await head(city)
