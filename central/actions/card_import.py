@@ -7,7 +7,6 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions import card_absent, publishing
@@ -17,6 +16,7 @@ from central.actions.card_plan import PROBLEMS, Planned, Reader, Repeats, Row, R
 from central.actions.card_repeats import RepeatFinder
 from central.actions.card_store import Writer, held_cards, held_members
 from central.actions.uid_column import UidColumn
+from central.custody import retrying
 from central.store.schema import domains, venues
 from protocol.uid import CardUID, Notation
 
@@ -139,10 +139,9 @@ class _Import:
         await self._block(block, verdicts)
 
     async def _block(self, block: list[Row], verdicts: list[RowVerdict]) -> None:
-        try:
-            planned = await self._planned(block)
-        except IntegrityError:  # on a shared database another process bound the same card meanwhile: plan anew
-            planned = await self._planned(block)
+        async for attempt in retrying():  # on a shared database another process may bind the same card meanwhile
+            with attempt:
+                planned = await self._planned(block)
         await self._say([*verdicts, *(item.verdict for item in planned)])
         done = self.file.offset or self.file.size
         await self.context.progress("importing" if self.params.apply else "planning", done, self.file.size)
