@@ -1,5 +1,6 @@
 """Import of a table of cards: read the file, plan every row, and on request write it, a block at a time."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,8 +21,10 @@ from central.custody import retrying
 from central.store.schema import domains, venues
 from protocol.uid import CardUID, Notation
 
-BLOCK_ROWS = 20_000
+BLOCK_ROWS = 10_000
 """Rows in one transaction: long enough to be quick, short enough that taps are taken into custody between two."""
+ROWS_AT_ONCE = 500
+"""Rows between two turns of the event loop."""
 SAMPLE_ROWS = 2_000
 """Rows looked up in the database as evidence of the notation."""
 FEW_MEMBERS = 20_000
@@ -126,6 +129,7 @@ class _Import:
         """Plan every row; write a block at a time where that was asked for."""
         reader, block, verdicts = self.reader(), list[Row](), list[RowVerdict]()
         for raw in self.file.rows():
+            await self._tick("", raw.number)
             row = reader.read(raw)
             verdict = row if isinstance(row, RowVerdict) else _among_rows(row, repeats)
             if verdict is not None:
@@ -182,7 +186,9 @@ class _Import:
             await self.context.emit(verdicts)
 
     async def _tick(self, what: str, row: int) -> None:
-        if row % BLOCK_ROWS == 0:
+        if row % ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)  # a server goes on answering devices meanwhile
+        if row % BLOCK_ROWS == 0 and what:
             await self.context.progress(what, self.file.offset, self.file.size)
 
     async def publish(self, owed_before: bool) -> None:

@@ -1,8 +1,10 @@
 """What the database holds of cards and members, looked up and written a block at a time."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count, groupby
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -80,6 +82,19 @@ async def _classes(connection: AsyncConnection, ids: Sequence[bytes]) -> dict[by
     return {member: frozenset(names) for member, names in found.items()}
 
 
+@dataclass
+class _Gathered:
+    """Rows to insert by table, in the order of its columns, and what to update."""
+
+    changed: list[bytes] = field(default_factory=list)
+    new: dict[Table, list[tuple[Any, ...]]] = field(
+        default_factory=lambda: {table: [] for table in (members, member_classes, subjects, cards)}
+    )
+    names: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    lapsed: dict[bytes, frozenset[str]] = field(default_factory=dict)
+
+
 class Writer:
     """Gathers what a block of planned rows changes, then writes it with one statement a table and kind."""
 
@@ -94,61 +109,54 @@ class Writer:
         held: Mapping[str, HeldMember],
     ) -> list[bytes]:
         """The ids of the members that changed. `card_ids` and `held`: what the plan was made from."""
+        gathered = await asyncio.to_thread(self._gather, planned, card_ids, held)
+        await self._drop_classes(connection, gathered.lapsed)
+        for table, inserted in gathered.new.items():
+            await _insert(connection, table, inserted)
+        if gathered.names:
+            one = update(members).where(members.c.id == bindparam("member"))
+            await connection.execute(one.values(name_sealed=bindparam("sealed")), gathered.names)
+        if gathered.updates:
+            values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("state", "from_ms", "until_ms")}
+            this = update(cards).where(cards.c.id == bindparam("card"))
+            await connection.execute(this.values(values), gathered.updates)
+        return gathered.changed
+
+    def _gather(
+        self, planned: Iterable[Planned], card_ids: Mapping[bytes, HeldCard], held: Mapping[str, HeldMember]
+    ) -> _Gathered:
+        found = _Gathered()
         todo = sorted((p for p in planned if p.changes), key=lambda p: p.row.member)
-        changed: list[bytes] = []
-        new: dict[Table, list[tuple[Any, ...]]] = {table: [] for table in (members, member_classes, subjects, cards)}
-        names: list[dict[str, Any]] = []
-        card_updates: list[dict[str, Any]] = []
-        lapsed: dict[bytes, frozenset[str]] = {}
         for reference, group in groupby(todo, key=lambda p: p.row.member):
             rows, known = list(group), held.get(reference)
             member = known.id if known else new_id()
-            changed.append(member)
-            self._member(member, rows, known, new, names, lapsed)
+            found.changed.append(member)
+            self._member(member, rows, known, found)
             number = count(known.last_card + 1 if known else 1)
             for item in rows:
                 if "card" in item.changes:
-                    new[cards].append(self._card(member, next(number), item))
+                    found.new[cards].append(self._card(member, next(number), item))
                 elif {"dates", "state"} & set(item.changes):
-                    card_updates.append(self._update(card_ids[self._keys.uid_index(item.row.uid)], item))
-        await self._drop_classes(connection, lapsed)
-        for table, inserted in new.items():
-            await _insert(connection, table, inserted)
-        if names:
-            statement = (
-                update(members).where(members.c.id == bindparam("member")).values(name_sealed=bindparam("sealed"))
-            )
-            await connection.execute(statement, names)
-        if card_updates:
-            values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("state", "from_ms", "until_ms")}
-            await connection.execute(update(cards).where(cards.c.id == bindparam("card")).values(values), card_updates)
-        return changed
+                    found.updates.append(self._update(card_ids[self._keys.uid_index(item.row.uid)], item))
+        return found
 
-    def _member(
-        self,
-        member: bytes,
-        rows: list[Planned],
-        known: HeldMember | None,
-        new: dict[Table, list[tuple[Any, ...]]],
-        names: list[dict[str, Any]],
-        lapsed: dict[bytes, frozenset[str]],
-    ) -> None:
+    def _member(self, member: bytes, rows: list[Planned], known: HeldMember | None, found: _Gathered) -> None:
         row = rows[0].row
         changes = {change for item in rows for change in item.changes}
         name = next((item.row.name for item in rows if item.row.name), "")
         sealed = self._keys.seal_name(name, member) if name else None
         if known is None:
-            new[members].append((member, row.member, sealed, self._now_ms))
+            found.new[members].append((member, row.member, sealed, self._now_ms))
         elif "name" in changes:
-            names.append({"member": member, "sealed": sealed})
+            found.names.append({"member": member, "sealed": sealed})
         if "classes" in changes:
             held = known.classes if known else frozenset()
             for class_ in sorted(set(row.classes) - held):
-                new[member_classes].append((member, class_, 0, 0))
+                found.new[member_classes].append((member, class_, 0, 0))
             if not self._add_classes and held - set(row.classes):
-                lapsed[member] = held - set(row.classes)
+                found.lapsed[member] = held - set(row.classes)
         if "domain" in changes:
-            new[subjects].append((self._domain, member, secrets.token_bytes(16)))
+            found.new[subjects].append((self._domain, member, secrets.token_bytes(16)))
 
     def _card(self, member: bytes, number: int, item: Planned) -> tuple[Any, ...]:
         row, card = item.row, new_id()

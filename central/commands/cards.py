@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ def _which(command: Callable[..., None]) -> Callable[..., None]:
 
 def _meant(uid: str, notation: str, member: str, card_id: str) -> dict[str, Any]:
     if uid == "-":
-        uid = click.get_text_stream("stdin").readline().strip()
+        uid = sys.stdin.readline().strip()
     return {"uid": uid, "notation": notation, "member": member, "card": card_id}
 
 
