@@ -13,7 +13,6 @@ from edge_agent.readers import CardRead
 from edge_agent.uptake import Uptake
 from protocol.allowlist import CardState, Entry, Grant, list_digest, total
 from protocol.chunks import chunks
-from protocol.chunks import chunks
 from protocol.envelope import Keyring, Signer, digest, domain_key_digest, new_sealing_key, seal_domain_key
 from protocol.events import Batch, Receipt
 from protocol.messages import Ages, Delta, GateConfig, Key, KeyStatement, Manifest, Part, PartName, Role, Snapshot
