@@ -28,7 +28,7 @@ from central.ingest import (
 from central.keys import Keys
 from central.store.database import Database
 from central.store.schema import epochs, events
-from central.store.steps import Rows, Statement, Steps, run_steps
+from central.store.steps import Rows, Statement, Steps
 from protocol.envelope import unwrap
 from protocol.errors import Failure, Refused
 from protocol.messages import MAX_BATCH_EVENTS, Batch, EpochHeld, Holdings, Inventory, Resume, decode
@@ -68,8 +68,7 @@ class Custodian:
             raise
         async for attempt in retrying():
             with attempt:
-                async with self._database.write() as connection:
-                    taken = await run_steps(connection, self._take(claim, now_ms))
+                taken = await self._database.write_steps(self._take(claim, now_ms))
         return taken
 
     async def holdings(self, body: bytes, now_ms: int) -> bytes:
@@ -95,8 +94,7 @@ class Custodian:
             raise refused
 
     async def _keep(self, device: str, evidence: Evidence, now_ms: int) -> None:
-        async with self._database.write() as connection:
-            await run_steps(connection, keep_evidence(device, [evidence], now_ms))
+        await self._database.write_steps(keep_evidence(device, [evidence], now_ms))
 
     def _take(self, claim: Claim, now_ms: int) -> Steps[Taken]:
         device = yield from _lock_device(claim.batch.device)

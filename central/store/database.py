@@ -8,12 +8,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
+
+from central.store.steps import Steps, run_steps, transaction_here
+
+T = TypeVar("T")
 
 
 class Database:
@@ -24,6 +28,7 @@ class Database:
         self.is_sqlite = writer.dialect.name == "sqlite"
         # A single SQLite connection serves one transaction at a time; PostgreSQL locks by itself.
         self._writing = asyncio.Lock() if self.is_sqlite else nullcontext()
+        self._driver: Any = None
         self.on_commit: Callable[[set[str]], None] | None = None
         """Called with the topics that a transaction noted (`wakeups.note`), once it is durable."""
 
@@ -36,6 +41,17 @@ class Database:
             yield connection
         if topics and self.on_commit is not None:
             self.on_commit(topics)
+
+    async def write_steps(self, steps: Steps[T]) -> T:
+        """A whole transaction of steps, durable when it returns; on SQLite in one visit to the writer's thread."""
+        if not self.is_sqlite:
+            async with self.write() as connection:
+                return await run_steps(connection, steps)
+        async with self._writing:
+            if self._driver is None:
+                async with self._writer.connect() as connection:  # the pool has this one and keeps it
+                    self._driver = (await connection.get_raw_connection()).driver_connection
+            return await self._driver._execute(transaction_here, self._driver._conn, steps)  # type: ignore[no-any-return]
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

@@ -56,6 +56,19 @@ async def run_steps(connection: AsyncConnection, steps: Steps[T]) -> T:
         return end.value  # type: ignore[no-any-return]
 
 
+def transaction_here(connection: Any, steps: Steps[T]) -> T:
+    """On SQLite's own thread: the steps between BEGIN and COMMIT; rolled back when one raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = _run_here(connection, steps)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
 def _run_here(connection: Any, steps: Steps[T]) -> T:
     found: Sequence[Any] = ()
     try:
