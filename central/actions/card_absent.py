@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions import publishing
-from central.actions.action import Context
+from central.actions.action import ActionFailed, Context
 from central.actions.card_repeats import RepeatFinder
 from central.actions.card_store import slices
 from central.store.schema import cards, subjects
@@ -32,6 +32,20 @@ async def count_absent(context: Context, domain: str, finder: RepeatFinder) -> i
         seen += len(page)
         await context.progress("looking for absent cards", seen, 0)
     return absent
+
+
+async def require_believable(context: Context, domain: str, absent: int, unread: int, max_removed: float) -> None:
+    """Raises ActionFailed where so many absent cards speak for a wrong file. `unread`: rows that name no card."""
+    if unread:
+        raise ActionFailed(
+            f"{unread} rows name no readable card, so what is absent is not known: mend them, or state --force"
+        )
+    total = await count_cards(context, domain)
+    if absent > total * max_removed:
+        raise ActionFailed(
+            f"{absent} of {total} cards of {domain} are not in the file, more than --max-removed"
+            f" {max_removed:.2%}: is it the whole list? If so, state --force"
+        )
 
 
 async def apply_absent(context: Context, domain: str, finder: RepeatFinder, what: str) -> None:

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions import card_absent, publishing
@@ -15,10 +14,9 @@ from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.card_file import CardFile
 from central.actions.card_plan import PROBLEMS, Planned, Reader, Repeats, Row, RowVerdict, Verdict, plan
 from central.actions.card_repeats import RepeatFinder
-from central.actions.card_store import Writer, held_cards, held_members
+from central.actions.card_store import Writer, held_cards, held_members, zone_of
 from central.actions.uid_column import UidColumn
 from central.custody import retrying
-from central.store.schema import domains, venues
 from protocol.uid import CardUID, Notation
 
 BLOCK_ROWS = 10_000
@@ -229,14 +227,14 @@ async def card_import(context: Context, params: CardImportParams) -> CardImportR
     if params.absent != "keep" and not params.full:
         raise ActionFailed("--absent speaks of rows that a full list lacks: state --full as well")
     async with context.database.read() as connection:
-        zone = await _zone(connection, params)
+        zone = await zone_of(connection, params.domain, params.time_zone)
         owed = await publishing.is_owed(connection)
     run = _Import(context, params, CardFile(context.attached(), params.encoding, params.delimiter), zone)
     await run.settle_notation()
     repeats = await run.find_repeats()
     absent = await card_absent.count_absent(context, params.domain, run.finder) if params.full else 0
-    if params.full and params.absent != "keep":
-        await _may_remove(context, params, absent, run.unread)
+    if absent and params.absent != "keep" and not params.force:
+        await card_absent.require_believable(context, params.domain, absent, run.unread, params.max_removed)
     await run.run(repeats)
     if params.apply:
         if params.full and params.absent != "keep":
@@ -244,31 +242,3 @@ async def card_import(context: Context, params: CardImportParams) -> CardImportR
             await card_absent.apply_absent(context, params.domain, run.finder, params.absent)
         await run.publish(owed)
     return run.result(absent)
-
-
-async def _may_remove(context: Context, params: CardImportParams, absent: int, unread: int) -> None:
-    if params.force or not absent:
-        return
-    if unread:
-        raise ActionFailed(
-            f"{unread} rows name no readable card, so what is absent is not known: mend them, or state --force"
-        )
-    total = await card_absent.count_cards(context, params.domain)
-    if absent > total * params.max_removed:
-        raise ActionFailed(
-            f"{absent} of {total} cards of {params.domain} are not in the file, more than --max-removed"
-            f" {params.max_removed:.2%}: is it the whole list? If so, state --force"
-        )
-
-
-async def _zone(connection: AsyncConnection, params: CardImportParams) -> ZoneInfo:
-    if (await connection.execute(select(domains.c.id).where(domains.c.id == params.domain))).first() is None:
-        raise ActionFailed(f"there is no domain {params.domain!r}: see `domain list`")
-    query = select(venues.c.time_zone).where(venues.c.domain == params.domain).distinct()
-    zones = [params.time_zone] if params.time_zone else list((await connection.execute(query)).scalars())
-    if len(zones) > 1:
-        raise ActionFailed(f"the venues of {params.domain} are in {len(zones)} time zones: state --time-zone")
-    try:
-        return ZoneInfo(zones[0] if zones else "Asia/Taipei")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ActionFailed(f"there is no time zone {zones[0]!r}") from None

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from operator import itemgetter
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Table, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.actions.action import ActionFailed
 from central.actions.card_plan import HeldCard, HeldMember, Planned
 from central.keys import Keys
-from central.store.schema import cards, member_classes, members, subjects
+from central.store.schema import cards, domains, member_classes, members, subjects, venues
 from protocol.allowlist import CardState
 
 IN_ONE_QUERY = 10_000
@@ -31,6 +33,20 @@ def new_id() -> bytes:
 def slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Runs short enough for one query's parameters."""
     return (items[at : at + IN_ONE_QUERY] for at in range(0, len(items), IN_ONE_QUERY))
+
+
+async def zone_of(connection: AsyncConnection, domain: str, stated: str) -> ZoneInfo:
+    """The time zone that a domain's dates are in: the stated one, or that of its venues. Raises ActionFailed."""
+    if (await connection.execute(select(domains.c.id).where(domains.c.id == domain))).first() is None:
+        raise ActionFailed(f"there is no domain {domain!r}: see `domain list`")
+    query = select(venues.c.time_zone).where(venues.c.domain == domain).distinct()
+    zones = [stated] if stated else list((await connection.execute(query)).scalars())
+    if len(zones) > 1:
+        raise ActionFailed(f"the venues of {domain} are in {len(zones)} time zones: state --time-zone")
+    try:
+        return ZoneInfo(zones[0] if zones else "Asia/Taipei")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ActionFailed(f"there is no time zone {zones[0]!r}") from None
 
 
 async def held_cards(connection: AsyncConnection, indexes: Sequence[bytes]) -> dict[bytes, HeldCard]:
