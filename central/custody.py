@@ -9,22 +9,10 @@ from typing import NamedTuple
 from sqlalchemy import select
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
+from central.claim import Claim, Evidence, Evident, Sealed, evident, read_upload, verify
 from central.device_keys import DeviceKeys, DeviceState, require_confirmed, state_of
 from central.generation import generation_of
-from central.ingest import (
-    Claim,
-    EpochState,
-    Evidence,
-    Evident,
-    Holding,
-    Sealed,
-    Verdict,
-    evident,
-    judge,
-    overlaps,
-    read_upload,
-    verify,
-)
+from central.ingest import EpochState, Holding, Verdict, judge, overlaps
 from central.keys import Keys
 from central.store.database import Database
 from central.store.schema import epochs, events

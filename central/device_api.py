@@ -10,10 +10,10 @@ from aiohttp import web
 from sqlalchemy import select
 
 from central import enrolment
+from central.claim import Evident
 from central.custody import Custodian, retrying
 from central.device_keys import DeviceKeys, require_confirmed, state_of
 from central.failures import Declined, status_of
-from central.ingest import Evident
 from central.keys import Keys
 from central.metrics import Metrics
 from central.polls import Polls

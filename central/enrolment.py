@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.claim import Evidence
 from central.custody import keep_evidence
 from central.failures import Declined
-from central.ingest import Evidence
 from central.keys import Keys
 from central.store.schema import devices, gates, join_tokens, venues
 from central.store.steps import run_steps

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.custody_log import COLUMNS
 from central.actions.findings import Findings
-from central.ingest import Claim, Sealed, verify
+from central.claim import Claim, Sealed, verify
 from central.store.schema import batches, devices, epochs, events, evidence
 from protocol.envelope import Keyring, digest, open_as, unwrap
 from protocol.errors import Refused

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import update
 
 from central import enrolment
+from central.claim import Evident
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.failures import Declined
-from central.ingest import Evident
 from central.keys import Keys
 from central.store.database import Database, open_database
 from central.store.schema import batches, devices, epochs, events, evidence

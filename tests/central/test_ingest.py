@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from central.ingest import EpochState, Evident, Holding, judge, read_upload, verify
+from central.claim import Evident, read_upload, verify
+from central.ingest import EpochState, Holding, judge
 from protocol.envelope import Keyring, Signer
 from protocol.errors import Failure, Refused
 from protocol.messages import Custody, EpochStart, Kind, Receipt, Resume, Upload, decode, encode
