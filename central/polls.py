@@ -62,12 +62,13 @@ class Polls:
                     async with self._database.read() as connection:
                         state = await state_of(connection, poll.device)
                     if state.revoked:
-                        return [self._keys.publish.seal(state.answer())]
+                        return self._signed(poll, state.answer())
                 elif look.news:
                     return look.news
                 left_s = deadline_s - time.monotonic()
-                if left_s <= 0 or self._wakeups.closing:
-                    return [self._nothing_newer(poll.device, look)]
+                tell_keys = look is None and self._keys.statement.number > poll.keys_number
+                if left_s <= 0 or self._wakeups.closing or tell_keys:
+                    return self._nothing_newer(poll, look)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
                         await bell.wait()
@@ -76,11 +77,16 @@ class Polls:
         if self._looking is not None:
             await asyncio.gather(self._looking, return_exceptions=True)
 
-    def _nothing_newer(self, device: str, look: Look | None) -> bytes:
+    def _nothing_newer(self, poll: Poll, look: Look | None) -> list[bytes]:
         now_ms = self._now_ms()
         if look is None:
-            return self._keys.publish.seal(Pending(device, now_ms))
-        return self._keys.publish.seal(Fresh(device, look.number, now_ms, look.generation))
+            return self._signed(poll, Pending(poll.device, now_ms))
+        return self._signed(poll, Fresh(poll.device, look.number, now_ms, look.generation))
+
+    def _signed(self, poll: Poll, message: object) -> list[bytes]:
+        """The key statement before it where that is newer: without it the device cannot tell who signed."""
+        newer = self._keys.statement.number > poll.keys_number
+        return [*([self._keys.statement_envelope] if newer else []), self._keys.publish.seal(message)]
 
     async def _topics(self, device: str) -> list[str]:
         """What can bring a device news."""

@@ -145,9 +145,9 @@ async def test_a_device_joins_is_confirmed_and_gets_what_it_should_hold(city: Ci
     assert (enrolled.gate, enrolled.venue, enrolled.domain) == ("door-1", "main", "library")
     assert enrolled.device.endswith(key_id(device.signer.public).hex())
     device.id = enrolled.device
-    (answer,) = await client.send("/v1/poll", device.poll())
-    assert open_as(Pending, answer, ring, Role.PUBLISH).device == device.id
-    waiting = asyncio.create_task(client.send("/v1/poll", device.poll(wait_s=20)))
+    keys, pending = await asyncio.wait_for(client.send("/v1/poll", device.poll(wait_s=20)), 5)
+    assert (types([keys]), open_as(Pending, pending, ring, Role.PUBLISH).device) == (["keys"], device.id)
+    waiting = asyncio.create_task(client.send("/v1/poll", device.poll(wait_s=20, keys_number=statement.number)))
     await asyncio.sleep(0.2)
     words = device.words(city.keys.root_public, secret)
     async with city.database.write() as connection:
