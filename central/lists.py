@@ -77,12 +77,12 @@ async def refresh_domain(connection: AsyncConnection, keys: Keys, domain: str, n
     if anew:
         rows.renew()
     key, wanted_rows = keys.domain_key(domain, number), 0
-    async for block in _blocks(connection, keys, key, domain):
+    async for block in compiled_blocks(connection, keys, key, domain):
         await rows.put(connection, block)
         wanted_rows += len(block)
     if wanted_rows != rows.count:  # some row is no longer wanted: find which by a second pass
         async with WantedTokens(connection) as wanted:
-            async for block in _blocks(connection, keys, key, domain):
+            async for block in compiled_blocks(connection, keys, key, domain):
                 await wanted.add(block)
             async for gone in wanted.missing(domain):
                 await rows.drop(connection, gone)
@@ -108,7 +108,7 @@ _CLASSES = (
 )
 
 
-async def _blocks(
+async def compiled_blocks(
     connection: AsyncConnection, keys: Keys, key: bytes, domain: str
 ) -> AsyncIterator[dict[bytes, bytes]]:
     """The whole list that a domain should have, block by block; plain SQL, for millions of rows."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.findings import Findings
 from central.keys import Keys
-from central.lists import _blocks as compiled_blocks
+from central.lists import compiled_blocks
 from central.store.schema import devices, domains, gates, join_tokens, list_entries, lists, manifests, policies, venues
 from protocol.allowlist import Entry, entry_digest, list_digest
 from protocol.envelope import Keyring, digest, domain_key_digest, open_as
