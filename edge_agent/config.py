@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from edge_agent.database import Limits
-from edge_agent.outbox import KEEP_MS
+from edge_agent.pruning import KEEP_MS
 from edge_agent.readers import Reader
 from edge_agent.release import Release
 from edge_agent.release.dry import DryRelease

@@ -9,9 +9,8 @@ import tenacity
 
 from edge_agent import outbox
 from edge_agent.database import JournalUnwritable
-from edge_agent.moments import Moments
+from edge_agent.gate import Gate
 from edge_agent.outbox import Run
-from edge_agent.store import Store
 from edge_agent.sync import Opened, open_one
 from edge_agent.uplink import NetworkFailure, Uplink
 from protocol.envelope import Keyring, Signer
@@ -26,17 +25,15 @@ TOO_LARGE = 413
 class Delivery:
     """`run` delivers for ever; `step` is one batch and its answer."""
 
-    def __init__(
-        self, store: Store, device: str, signer: Signer, uplink: Uplink, moments: Moments, ring: Callable[[], Keyring]
-    ) -> None:
-        self.store, self.device, self.signer = store, device, signer
-        self.uplink, self.moments, self.ring = uplink, moments, ring
+    def __init__(self, gate: Gate, device: str, signer: Signer, uplink: Uplink, ring: Callable[[], Keyring]) -> None:
+        self.gate, self.device, self.signer, self.uplink, self.ring = gate, device, signer, uplink, ring
         self.most = MAX_BATCH_EVENTS
         self.wake = asyncio.Event()
         self.revoked = asyncio.Event()
-        self.forked = asyncio.Event()
+        self._forked: Receipt | None = None
+        self.on_reconciled: Callable[[int], None] = lambda generation: None
         self.reachable: bool | None = None
-        self.refused: str = ""
+        self._restored = False
 
     async def run(self, longest_wait_s: float) -> None:
         """Until cancelled or revoked. Failures are waited out with jitter, never given up."""
@@ -50,9 +47,21 @@ class Delivery:
             if not await retrying(self.step):
                 await self.wake.wait()
 
+    def restored(self) -> None:
+        """Central went back to a backup: before anything else it is asked what it holds (SPEC §7.5)."""
+        self._restored = True
+        self.wake.set()
+
+    def take_fork(self) -> Receipt | None:
+        """Once: central holds other events under the names of ours, so a new epoch has to begin."""
+        fork, self._forked = self._forked, None
+        return fork
+
     async def step(self) -> bool:
-        """Deliver the oldest run. False when nothing waits. Raises NetworkFailure, Refused."""
-        run = await asyncio.to_thread(outbox.next_run, self.store, self.most)
+        """Deliver the oldest run. False when nothing waits. Raises NetworkFailure, Refused, JournalUnwritable."""
+        if self._restored:
+            await self._reconcile()
+        run = await asyncio.to_thread(outbox.next_run, self.gate.store, self.most)
         if run is None:
             return False
         envelope = self.signer.seal(run.batch(self.device))
@@ -60,48 +69,48 @@ class Delivery:
             answer = await self.uplink.send("/v1/batches", encode(Upload(envelope, tuple(run.personals))))
         except NetworkFailure as failure:
             if failure.status == TOO_LARGE and len(run.publics) > 1:
-                self.most = max(1, len(run.publics) // 2)
+                self.most = len(run.publics) // 2
                 return True
             raise
         self.reachable = True
         await self._settle(run, [open_one(envelope, self.ring()) for envelope in answer])
-        return True
+        return not self.revoked.is_set()
 
     async def _settle(self, run: Run, answer: list[Opened]) -> None:
         if len(answer) != 1:
             raise Refused(Failure.MALFORMED, f"{len(answer)} messages answer a batch")
         message, envelope, _ = answer[0]
-        self.refused = ""
         if isinstance(message, Receipt):
-            if message.epoch != run.epoch:
-                raise Refused(Failure.OTHER_EPOCH, "the receipt is for another epoch than the batch")
-            now_ms = self.moments.now().wall_ms
-            await asyncio.to_thread(outbox.accept_receipt, self.store, self.device, message, envelope, now_ms)
+            if (message.epoch, message.first, message.through) != (run.epoch, run.first, run.last):
+                raise Refused(Failure.OTHER_EPOCH, "the receipt is for other events than the batch")
+            now_ms = self.gate.now_ms()
+            await asyncio.to_thread(outbox.accept_receipt, self.gate.store, self.device, message, envelope, now_ms)
             self.most = min(MAX_BATCH_EVENTS, self.most * 2)
-            if message.fork:
-                self.forked.set()
+            if message.fork and message.epoch == self.gate.store.epoch.epoch:
+                self._forked = message
         elif isinstance(message, Resume):
+            if message.epoch != run.epoch or message.next >= run.first - run.lost:
+                raise Refused(Failure.OTHER_EPOCH, "resuming there would not bring the batch any nearer")
             log.warning("resume", epoch=message.epoch.hex(), next=message.next)
-            await asyncio.to_thread(outbox.accept_resume, self.store, self.device, message)
+            await asyncio.to_thread(outbox.accept_resume, self.gate.store, self.device, message)
         elif isinstance(message, Revoked) and message.device == self.device:
             self.revoked.set()
         else:
             raise Refused(Failure.WRONG_TYPE, f"{type(message).__name__} answers a batch")
 
-    async def reconcile(self) -> None:
-        """Central was restored: ask what it holds and go back to there (SPEC §7.5)."""
-        epochs = await asyncio.to_thread(outbox.inventory, self.store)
+    async def _reconcile(self) -> None:
+        epochs = await asyncio.to_thread(outbox.inventory, self.gate.store)
         request = Inventory(self.device, epochs, os.urandom(16))
         answer = await self.uplink.send("/v1/holdings", self.signer.seal(request))
-        holdings = [opened.message for opened in (open_one(envelope, self.ring()) for envelope in answer)]
-        if len(holdings) != 1 or not isinstance(holdings[0], Holdings) or holdings[0].nonce != request.nonce:
+        found = [opened.message for opened in (open_one(envelope, self.ring()) for envelope in answer)]
+        if len(found) != 1 or not isinstance(found[0], Holdings) or found[0].nonce != request.nonce:
             raise Refused(Failure.WRONG_TYPE, "this does not answer the inventory")
-        back = await asyncio.to_thread(outbox.accept_holdings, self.store, self.device, holdings[0])
-        log.warning("central-restored", generation=holdings[0].generation, epochs_sent_again=back)
-        self.wake.set()
+        back = await asyncio.to_thread(outbox.accept_holdings, self.gate.store, self.device, found[0])
+        log.warning("central-restored", generation=found[0].generation, epochs_sent_again=back)
+        self._restored = False
+        await asyncio.to_thread(self.on_reconciled, found[0].generation)
 
     def _say(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self.reachable = False if isinstance(error, NetworkFailure) else self.reachable
-        self.refused = str(error)
         log.warning("delivery-failed", attempt=state.attempt_number, error=str(error))

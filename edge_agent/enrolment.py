@@ -1,35 +1,22 @@
 """Joining: from a token that an operator carried here to a device that central knows (SPEC §10)."""
 
 import asyncio
-import base64
-import binascii
 import os
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from edge_agent import __version__
 from edge_agent import identity as identity_file
 from edge_agent.identity import Identity
 from edge_agent.sync import UNDERSTANDS, first_of, open_all, open_one
-from edge_agent.uplink import Uplink
+from edge_agent.uplink import NetworkFailure, Uplink
 from protocol.envelope import Keyring, Signer, comparison_words, new_sealing_key
 from protocol.errors import Failure, Refused
-from protocol.messages import Enrol, Enrolled, JoinToken, Pending, Poll, decode
+from protocol.messages import Enrol, Enrolled, JoinToken, Pending, Poll, Revoked
 
-PREFIX = "tapgate1:"
-
-
-def parse_token(text: str) -> JoinToken:
-    """Raises Refused `malformed` and says what to do."""
-    text = "".join(text.split())
-    if not text.startswith(PREFIX):
-        raise Refused(Failure.MALFORMED, f"a join token begins with {PREFIX!r}: copy the whole line")
-    body = text.removeprefix(PREFIX)
-    try:
-        return decode(JoinToken, base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except (binascii.Error, Refused):
-        raise Refused(Failure.MALFORMED, "the join token is not complete: copy the whole line") from None
+log = structlog.get_logger(__name__)
 
 
 def prepare(directory: Path, token: JoinToken) -> Identity:
@@ -83,16 +70,27 @@ async def enrol(directory: Path, identity: Identity) -> Identity:
 
 
 async def wait_until_confirmed(identity: Identity) -> None:
-    """Ask once a second until an operator has confirmed the words. Raises NetworkFailure, Refused."""
+    """Ask once a second, through whatever the network does, until an operator has confirmed the words.
+
+    Raises Refused, also when the operator has turned the device away.
+    """
     async with Uplink(identity, None) as uplink:
-        _, statement = await uplink.hello()
-        ring = Keyring.stated(statement, statement.at_ms)
         while True:
-            poll = Poll(identity.device, os.urandom(16), 0, 0, statement.number, (), (), 0, 0, __version__, UNDERSTANDS)
-            answer = await uplink.send("/v1/poll", identity.signer().seal(poll))
-            opened, refused = open_all(answer, ring)
-            if refused:
-                raise refused[0]
-            if first_of(opened, Pending) is None:
-                return
+            try:
+                if await _is_confirmed(uplink, identity):
+                    return
+            except NetworkFailure as failure:
+                log.warning("still-waiting", error=str(failure))
             await asyncio.sleep(1)
+
+
+async def _is_confirmed(uplink: Uplink, identity: Identity) -> bool:
+    _, statement = await uplink.hello()
+    poll = Poll(identity.device, os.urandom(16), 0, 0, statement.number, (), (), 0, 0, __version__, UNDERSTANDS)
+    answer = await uplink.send("/v1/poll", identity.signer().seal(poll))
+    opened, refused = open_all(answer, Keyring.stated(statement, statement.at_ms))
+    if refused:
+        raise refused[0][1]
+    if first_of(opened, Revoked) is not None:
+        raise Refused(Failure.OTHER_DEVICE, f"{identity.device} was turned away: its words were not confirmed")
+    return first_of(opened, Pending) is None

@@ -1,7 +1,6 @@
 """The tap path: read → token → list and history → decide → journal → release. No network, no waiting for it."""
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from edge_agent.holding import Holding
 from edge_agent.lists import ListDamaged
 from edge_agent.moments import Moment, Moments
 from edge_agent.readers import CardRead, ReaderState
-from edge_agent.release import Release, ReleaseFailed, Signal
+from edge_agent.release import Release, Signal
 from edge_agent.store import Store
 from edge_agent.transaction import Transaction
 from protocol.allowlist import Entry
@@ -23,7 +22,7 @@ from protocol.decision import Decision, History, Staleness, Tap, decide, stalene
 from protocol.journal import personal_digest
 from protocol.messages import Clock, Direction, Event, Kind, Outcome, Personal, ReaderDetail, encode
 from protocol.reasons import Reason
-from protocol.token import token
+from protocol.token import fingerprint, token
 from protocol.uid import CardUID
 from protocol.uid import judge as judge_uid
 
@@ -50,32 +49,36 @@ class Gate:
         """The newest signed time at which the list in use was the one to use."""
         self.damaged = threading.Event()
         self.list_damaged = threading.Event()
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = threading.RLock()
 
     # --- the tap ----------------------------------------------------------------------------------------
 
     def tap(self, read: CardRead) -> Signal:
-        """Decide, write down, release: in that order, whatever fails."""
+        """Decide, write down, release: in that order, whatever fails. Somebody stands there and gets an answer."""
         with self._one_at_a_time:
-            holding, moment = self.holding, self.moments.now()
-            problem = judge_uid(read.raw, read.sak)
-            known = Known() if problem else self._recognise(holding, read)
-            tap = Tap(
-                moment.wall_ms,
-                moment.boot_id,
-                moment.monotonic_ms,
-                judge(moment.wall_ms, moment.monotonic_ms, self.signed_time),
-                holding.direction,
-                self._staleness(holding, moment),
-                problem,
-            )
+            holding = self.holding
             try:
-                signal = self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
-            except (JournalUnwritable, StoreDamaged) as error:
-                signal = self._unwritten(tap.direction, error)
+                signal = self._decide_and_write(holding, read)
+            except Exception as error:
+                signal = self._unwritten(holding.direction, error)
             self._signal(signal)
             self.store.settle()
             return signal
+
+    def _decide_and_write(self, holding: Holding, read: CardRead) -> Signal:
+        moment = self.moments.now()
+        problem = judge_uid(read.raw, read.sak)
+        known = Known() if problem else self._recognise(holding, read)
+        tap = Tap(
+            moment.wall_ms,
+            moment.boot_id,
+            moment.monotonic_ms,
+            self.clock(moment),
+            holding.direction,
+            self._staleness(holding, moment),
+            problem,
+        )
+        return self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
 
     def _recognise(self, holding: Holding, read: CardRead) -> Known:
         if holding.domain_key is None:
@@ -88,9 +91,7 @@ class Gate:
             except ListDamaged as error:  # an unreadable list knows nobody; the download loop fetches it again
                 log.error("list-damaged", error=str(error))
                 self.list_damaged.set()
-        sak = b"\xff" if read.sak is None else bytes([read.sak & 0xFF])
-        seen = hashlib.sha256(b"tapgate-fingerprint-v1\0" + made + sak + read.atr).digest()[:16]
-        return Known(entry, made, entry.subject if entry else made, seen)
+        return Known(entry, made, entry.subject if entry else made, fingerprint(made, read.sak, read.atr))
 
     def _write(self, transaction: Transaction, holding: Holding, known: Known, tap: Tap) -> Signal:
         """History, decision, event and new history in one transaction: two readers cannot both be first."""
@@ -128,7 +129,7 @@ class Gate:
 
     def _unwritten(self, direction: Direction, error: Exception) -> Signal:
         """Nothing on disk, so nobody enters; nobody is ever locked in."""
-        log.error("tap-not-written", error=str(error))
+        log.error("tap-not-written", error=f"{type(error).__name__}: {error}")
         if isinstance(error, StoreDamaged):
             self.damaged.set()
         outcome = Outcome.GRANTED if direction is Direction.OUT else Outcome.DENIED
@@ -137,8 +138,8 @@ class Gate:
     def _signal(self, signal: Signal) -> None:
         try:
             self.release.signal(signal)
-        except ReleaseFailed as error:
-            log.error("release-failed", sequence=signal.sequence, error=str(error))
+        except Exception as error:
+            log.error("release-failed", sequence=signal.sequence, error=f"{type(error).__name__}: {error}")
             self.record(Kind.RELEASE_FAILED, encode(ReaderDetail(str(signal.sequence), "failed", str(error)[:500])))
 
     @contextlib.contextmanager
@@ -184,6 +185,11 @@ class Gate:
 
     def clock(self, moment: Moment) -> Clock:
         return judge(moment.wall_ms, moment.monotonic_ms, self.signed_time)
+
+    def now_ms(self) -> int:
+        """The best guess at the time, counted on from what central signed: no wrong clock prunes a journal."""
+        moment = self.moments.now()
+        return estimate_ms(moment.wall_ms, moment.monotonic_ms, self.signed_time)
 
     def age_ms(self, moment: Moment) -> int:
         """How old central's newest word for the list in use is, as far as this gate can tell (SPEC §7.4)."""

@@ -4,7 +4,7 @@ import msgspec
 
 from edge_agent.lists import ListFile
 from protocol.allowlist import part_of
-from protocol.messages import Ages, Direction, GateConfig, Held, Manifest, PartName
+from protocol.messages import Ages, Direction, GateConfig, Held, Manifest, Part, PartName
 from protocol.policy import CompiledPolicy
 
 
@@ -18,7 +18,10 @@ class Holding(msgspec.Struct, frozen=True):
     policy: CompiledPolicy | None = None
     config: GateConfig | None = None
     domain_key: bytes | None = None
+    """The one that the list in use was made under."""
     key_number: int = 0
+    taken: dict[PartName, Part] = {}
+    """Policy, configuration and newest domain key as they were named when they were taken up."""
 
     @property
     def direction(self) -> Direction:
@@ -37,13 +40,21 @@ class Holding(msgspec.Struct, frozen=True):
             config=self.config.version if self.config else 0,
         )
 
+    def part(self, name: PartName) -> Part | None:
+        """A part as it is held, content and all."""
+        if name is PartName.ALLOWLIST:
+            return self.allowlist.header.part() if self.allowlist else None
+        return self.taken.get(name)
+
+    def parts(self) -> tuple[Part, ...]:
+        """For the poll."""
+        return tuple(part for name in PartName if (part := self.part(name)) is not None)
+
     def is_current(self, name: PartName) -> bool:
-        """True when this part stands where the manifest says."""
+        """True when this part is what the manifest says."""
         stated = part_of(self.manifest, name) if self.manifest else None
-        held = {
-            PartName.ALLOWLIST: self.allowlist.header.version if self.allowlist else 0,
-            PartName.POLICY: self.policy.policy.version if self.policy else 0,
-            PartName.CONFIG: self.config.version if self.config else 0,
-            PartName.DOMAIN_KEY: self.key_number,
-        }
-        return stated is not None and stated.version == held[name]
+        return stated is not None and stated == self.part(name)
+
+    def with_part(self, name: PartName, version: int, digest: bytes) -> dict[PartName, Part]:
+        """`taken` with one more."""
+        return {**self.taken, name: Part(name.value, version, digest)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.files import replace_file
+from edge_agent.files import destroy_file, replace_file
 from protocol.envelope import Signer
 
 FILE = "identity.json"
@@ -80,10 +80,8 @@ def save(directory: Path, identity: Identity) -> None:
 
 def destroy(directory: Path) -> None:
     """Overwrites and removes the keys (a revoked device)."""
-    path = directory / FILE
-    if path.exists():
-        replace_file(path, b"\0" * path.stat().st_size)
-        path.unlink()
+    for path in (directory / FILE, directory / (FILE + ".new")):
+        destroy_file(path)
 
 
 def _check(identity: Identity) -> str:

@@ -24,9 +24,10 @@ from protocol.messages import (
 
 FRAME_BYTES = 512
 """What a batch needs besides its events, rounded up."""
-KEEP_MS = 30 * 24 * 3_600_000
-PRUNE_ROWS = 2_000
-"""Deleted in one transaction: a tap never waits longer than this takes."""
+
+
+Row = tuple[int, bytes, bytes | None, bytes]
+"""id, public, personal, previous head."""
 
 
 class Run(NamedTuple):
@@ -39,11 +40,16 @@ class Run(NamedTuple):
     publics: list[bytes]
     personals: list[bytes]
     lost: int
+    head: bytes
+
+    @property
+    def last(self) -> int:
+        """The sequence of its last event."""
+        return self.first + len(self.publics) - 1
 
     def batch(self, device: str) -> Batch:
-        """Signed by the caller. A damaged row shows at central as a broken chain, before that in `verify`."""
-        chain = heads(self.previous_head, self.publics)
-        return Batch(device, self.epoch, self.first, self.previous_head, tuple(self.publics), chain[-1], self.lost)
+        """Signed by the caller."""
+        return Batch(device, self.epoch, self.first, self.previous_head, tuple(self.publics), self.head, self.lost)
 
 
 def delivered(store: Store, number: int) -> int:
@@ -63,7 +69,8 @@ def next_run_after(
 ) -> Run | None:
     """The run behind (epoch number, sequence); `everything` counts delivered events too."""
     with store.reading() as connection:
-        for number, epoch, stored in connection.execute("SELECT number, epoch, delivered FROM epochs ORDER BY number"):
+        epochs = connection.execute("SELECT number, epoch, delivered FROM epochs ORDER BY number").fetchall()
+        for number, epoch, stored in epochs:
             through = -1 if everything else _delivered(epoch, stored)
             if after is not None and number <= after[0]:
                 if number < after[0]:
@@ -71,36 +78,48 @@ def next_run_after(
                 through = max(through, after[1])
             rows = connection.execute(
                 "SELECT id, public, personal, previous FROM events WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
-                (event_id(number, 0) + through, event_id(number + 1, 0), most),
+                (event_id(number, 0) + through, event_id(number + 1, 0), most + 1),
             ).fetchall()
             if rows:
-                return _run(number, epoch, through, rows)
+                return _run(number, epoch, through, rows, most)
     return None
 
 
-def _run(number: int, epoch: bytes, through: int, rows: list[tuple[int, bytes, bytes | None, bytes]]) -> Run:
+def _run(number: int, epoch: bytes, through: int, rows: list[Row], most: int) -> Run:
+    """Raises StoreDamaged for an event that the next one does not vouch for: central must never see it."""
     first = rows[0][0] - event_id(number, 0)
     publics: list[bytes] = []
     personals: list[bytes] = []
     room = MAX_BATCH_BYTES - FRAME_BYTES
-    for offset, (id_, public, personal, _) in enumerate(rows):
+    following: Row | None = None
+    for following in rows:
+        id_, public, personal, previous = following
+        if not isinstance(public, bytes) or not isinstance(previous, bytes):
+            raise StoreDamaged(f"event {id_ - event_id(number, 0)} of epoch {epoch.hex()} is not what was stored")
         room -= len(public) + 5
-        if publics and (room < 0 or id_ != rows[0][0] + offset):
+        if publics and (len(publics) == most or room < 0 or id_ != rows[0][0] + len(publics)):
             break
         publics.append(public)
         personals.append(personal or b"")
-    return Run(number, epoch, first, rows[0][3], publics, personals, first - through - 1)
+    else:
+        following = None
+    chain = [rows[0][3], *heads(rows[0][3], publics)]
+    stored = [row[3] for row in rows[: len(publics)]]
+    if following is not None and following[0] == rows[0][0] + len(publics):
+        stored.append(following[3])
+    broken = next((at for at, head in enumerate(stored) if head != chain[at]), None)
+    if broken is not None:
+        raise StoreDamaged(f"event {first + broken - 1} of epoch {epoch.hex()} is not what was stored")
+    return Run(number, epoch, first, chain[0], publics, personals, first - through - 1, chain[-1])
 
 
 def backlog(store: Store) -> int:
-    """How many events wait for a receipt."""
+    """How many events wait for a receipt, told from the ends: cheap whatever there is, lost ones count too."""
     total = 0
     with store.reading() as connection:
         for number, epoch, stored in connection.execute("SELECT number, epoch, delivered FROM epochs").fetchall():
-            low, high = event_id(number, 0) + _delivered(epoch, stored), event_id(number + 1, 0)
-            total += connection.execute("SELECT count(*) FROM events WHERE id > ? AND id < ?", (low, high)).fetchone()[
-                0
-            ]
+            last = store.last_row(number)
+            total += max(0, last[0] - _delivered(epoch, stored)) if last else 0
     return total
 
 
@@ -118,7 +137,7 @@ def accept_receipt(store: Store, device: str, receipt: Receipt, envelope: bytes,
 
     def work(transaction: Transaction) -> None:
         connection = transaction.connection
-        if not receipt.fork and _head_at(connection, number, receipt.through) != receipt.head:
+        if _head_at(connection, number, receipt.through) != receipt.head:
             raise Refused(Failure.BROKEN_CHAIN, f"the receipt's head at {receipt.through} is not this journal's")
         connection.execute(
             "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)",
@@ -129,18 +148,23 @@ def accept_receipt(store: Store, device: str, receipt: Receipt, envelope: bytes,
                 "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?)",
                 (event_id(number, exempt.sequence), exempt.custody.value, exempt.reason),
             )
-        if receipt.through > _read_delivered(connection, number):
+        if receipt.through > read_delivered(connection, number):
             _set_delivered(connection, number, receipt.epoch, receipt.through)
 
     store.commit(work)
 
 
 def accept_resume(store: Store, device: str, resume: Resume) -> None:
-    """Go to where central stands, even back below what was receipted."""
+    """Go back to where central stands, even below what was receipted; never forward: only a receipt does that."""
     if resume.device != device:
         raise Refused(Failure.OTHER_DEVICE, f"resume for {resume.device}")
     number = _number_of(store, resume.epoch)
-    store.commit(lambda transaction: _set_delivered(transaction.connection, number, resume.epoch, resume.next - 1))
+
+    def work(transaction: Transaction) -> None:
+        if resume.next <= read_delivered(transaction.connection, number):
+            _set_delivered(transaction.connection, number, resume.epoch, resume.next - 1)
+
+    store.commit(work)
 
 
 def inventory(store: Store) -> tuple[EpochHeld, ...]:
@@ -160,54 +184,13 @@ def accept_holdings(store: Store, device: str, holdings: Holdings) -> int:
         connection, back = transaction.connection, 0
         for held in holdings.epochs:
             number = _number_of(store, held.epoch)
-            if held.through < _read_delivered(connection, number):
+            if held.through < read_delivered(connection, number):
                 _set_delivered(connection, number, held.epoch, held.through)
                 back += 1
         transaction.set_fact("generation", holdings.generation.to_bytes(8))
         return back
 
     return store.commit(work)
-
-
-# --- pruning ------------------------------------------------------------------------------------------------
-
-
-def prune(store: Store, now_ms: int, keep_ms: int = KEEP_MS, most_bytes: int | None = None) -> int:
-    """Delete up to PRUNE_ROWS delivered events whose receipt is older than `keep_ms`, or the oldest delivered
-    ones while the journal is above `most_bytes`. Undelivered events are never deleted. Returns how many went."""
-    crowded = most_bytes is not None and _used_bytes(store) > most_bytes
-    cutoff_ms = now_ms + 1 if crowded else now_ms - keep_ms
-
-    def work(transaction: Transaction) -> int:
-        connection = transaction.connection
-        connection.execute("DELETE FROM history WHERE at_ms < ?", (now_ms - KEEP_MS,))
-        row = connection.execute(
-            "SELECT epoch, first, through FROM receipts WHERE stored_ms < ? ORDER BY epoch, first LIMIT 1", (cutoff_ms,)
-        ).fetchone()
-        if row is None:
-            return 0
-        number, _, through = row
-        through = min(through, _read_delivered(connection, number))
-        last = connection.execute("SELECT max(id) FROM events").fetchone()[0] or 0  # the next epoch names it
-        gone = connection.execute(
-            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id BETWEEN ? AND ? AND id < ? LIMIT ?)",
-            (event_id(number, 0), event_id(number, 0) + through, last, PRUNE_ROWS),
-        ).rowcount
-        if gone < PRUNE_ROWS:
-            connection.execute("DELETE FROM receipts WHERE (epoch, first, through) = (?, ?, ?)", row)
-        return max(gone, 1)
-
-    with store.reading() as connection:
-        oldest = connection.execute("SELECT min(stored_ms) FROM receipts").fetchone()[0]
-    if oldest is None or oldest >= cutoff_ms:
-        return 0  # an idle agent writes nothing
-    return store.commit(work)
-
-
-def _used_bytes(store: Store) -> int:
-    with store.reading() as connection:
-        pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
-        return int((pages - free) * connection.execute("PRAGMA page_size").fetchone()[0])
 
 
 # --- small reads --------------------------------------------------------------------------------------------
@@ -233,7 +216,8 @@ def _head_at(connection: sqlite3.Connection, number: int, sequence: int) -> byte
     return extend(previous, public) if id_ == event_id(number, sequence) else previous
 
 
-def _read_delivered(connection: sqlite3.Connection, number: int) -> int:
+def read_delivered(connection: sqlite3.Connection, number: int) -> int:
+    """As `delivered`, inside a transaction."""
     return _delivered(*connection.execute("SELECT epoch, delivered FROM epochs WHERE number = ?", (number,)).fetchone())
 
 

@@ -1,20 +1,22 @@
 """What a gate would answer, worked out from its files alone; nothing is written."""
 
+import contextlib
 import datetime as dt
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_agent import identity as identity_file
-from edge_agent.files import unchecked
+from edge_agent.files import read_only, unchecked
 from edge_agent.lists import ListDamaged, lookup_once
+from edge_agent.parts import ENVELOPES, MANIFEST, AtRest
 from edge_agent.store import DATABASE
-from edge_agent.sync import newest_keys, open_one
 from protocol.decision import Staleness, Tap, decide, staleness
 from protocol.envelope import Keyring
 from protocol.errors import Failure, Refused
-from protocol.messages import Clock, Direction, GateConfig, Manifest
+from protocol.messages import Clock, Direction, GateConfig, Manifest, PartName
 from protocol.policy import CompiledPolicy, Policy
 from protocol.reasons import TEXTS, Reason
 from protocol.token import token
@@ -26,13 +28,11 @@ def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]
     identity = identity_file.load(directory)
     if identity is None or not identity.device:
         raise Refused(Failure.OTHER_DEVICE, "this device is not enrolled")
-    parts, facts = _read(directory)
-    root = Keyring.of(identity.root_public)
-    keys = newest_keys([parts["keys"]], root) if "keys" in parts else None
-    ring = Keyring.stated(keys.message, keys.message.at_ms) if keys else Keyring()
-    manifest: Manifest | None = open_one(parts["manifest"], ring).message if "manifest" in parts else None
-    policy: Policy | None = open_one(parts["policy"], ring).message if "policy" in parts else None
-    config: GateConfig | None = open_one(parts["config"], ring).message if "config" in parts else None
+    envelopes, facts = _read(directory)
+    found = AtRest(envelopes, Keyring.of(identity.root_public))
+    manifest: Manifest | None = _message(found, MANIFEST)
+    policy: Policy | None = _message(found, PartName.POLICY)
+    config: GateConfig | None = _message(found, PartName.CONFIG)
     zone = ZoneInfo(policy.time_zone if policy else "Asia/Taipei")
     at_ms = int((when if when.tzinfo else when.replace(tzinfo=zone)).timestamp() * 1_000)
     header, entry = None, None
@@ -44,7 +44,8 @@ def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]
             )
         except ListDamaged as error:
             raise Refused(Failure.WRONG_DIGEST, str(error)) from None
-    age_ms = max(0, at_ms - int.from_bytes(facts.get("confirmed_ms", b"")))
+    now_ms = time.time_ns() // 1_000_000
+    age_ms = max(0, min(at_ms, now_ms) - int.from_bytes(facts.get("confirmed_ms", b"")))
     tap = Tap(
         at_ms,
         b"",
@@ -68,17 +69,22 @@ def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]
     }
 
 
+def _message(found: AtRest, name: str) -> Any:
+    opened = found.opened(name)
+    if name in found.refused:
+        raise Refused(found.refused[name].kind, f"the stored {name}: {found.refused[name].detail}")
+    return opened.message if opened else None
+
+
 def _read(directory: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
     path = directory / DATABASE
     if not path.exists():
         raise FileNotFoundError(f"{path}: the agent has not run yet")
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        parts = dict(connection.execute("SELECT name, envelope FROM parts WHERE envelope != x''").fetchall())
-        stored = connection.execute("SELECT name, value FROM facts").fetchall()
+        with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
+            envelopes = dict(connection.execute(ENVELOPES).fetchall())
+            stored = connection.execute("SELECT name, value FROM facts").fetchall()
     except sqlite3.DatabaseError as error:
         raise Refused(Failure.MALFORMED, f"{path}: {error}") from None
-    finally:
-        connection.close()
     facts = {name: unchecked(name.encode(), value) for name, value in stored}
-    return parts, {name: value for name, value in facts.items() if value is not None}
+    return envelopes, {name: value for name, value in facts.items() if value is not None}

@@ -1,20 +1,51 @@
 """What an agent says of itself: over its local socket while it runs, from its files when it does not."""
 
 import asyncio
-import datetime as dt
+import contextlib
 import json
+import os
 import sqlite3
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
+
 from edge_agent import identity as identity_file
 from edge_agent import outbox
+from edge_agent.files import read_only, unchecked
 from edge_agent.gate import Gate
-from edge_agent.store import DATABASE, Store
+from edge_agent.lists import ListDamaged, read_header
+from edge_agent.store import DATABASE
 from edge_agent.transaction import event_id
+
+log = structlog.get_logger(__name__)
 
 SOCKET = "agent.sock"
 ANSWER_S = 5
+
+NOTHING: dict[str, Any] = {
+    "running": False,
+    "device": "",
+    "gate": "",
+    "epoch": "",
+    "sequence": -1,
+    "receipted_through": -1,
+    "backlog": 0,
+    "allowlist_version": 0,
+    "allowlist_rows": 0,
+    "allowlist_age_s": None,
+    "policy_version": 0,
+    "manifest": 0,
+    "clock": None,
+    "readers": [],
+    "central_reachable": None,
+    "journal_writable": None,
+    "journal_reserve_spent": None,
+    "troubles": [],
+}
+"""Every key that a status has, always."""
 
 
 class Reachability(NamedTuple):
@@ -29,12 +60,12 @@ class Reachability(NamedTuple):
 
 
 def of_running(
-    gate: Gate, store: Store, readers: dict[str, dict[str, str]], reached: Reachability, troubles: list[str]
+    gate: Gate, readers: dict[str, dict[str, str]], reached: Reachability, troubles: list[str]
 ) -> dict[str, Any]:
     """The whole status of a running agent, ready for JSON."""
-    holding, moment = gate.holding, gate.moments.now()
+    holding, moment, store = gate.holding, gate.moments.now(), gate.store
     allowlist = holding.allowlist
-    return {
+    return NOTHING | {
         "running": True,
         "device": holding.device,
         "gate": holding.gate,
@@ -50,66 +81,100 @@ def of_running(
         "clock": gate.clock(moment).name.lower(),
         "readers": [{"name": name, **state} for name, state in readers.items()],
         "central_reachable": reached.word(),
+        "journal_writable": bool(store.epoch.number),
         "journal_reserve_spent": store.reserve.is_spent,
         "troubles": troubles,
     }
 
 
 def of_stopped(directory: Path) -> dict[str, Any]:
-    """What the files of an agent that does not run tell. Raises FileNotFoundError, sqlite3.DatabaseError."""
+    """What the files of an agent that does not run tell. Raises IdentityDamaged, sqlite3.DatabaseError."""
     identity = identity_file.load(directory)
+    found = NOTHING | {"device": identity.device if identity else "", "gate": identity.gate if identity else ""}
     path = directory / DATABASE
-    status: dict[str, Any] = {"running": False, "device": identity.device if identity else ""}
     if not path.exists():
-        return status | {"epoch": "", "sequence": -1, "receipted_through": -1, "readers": [], "central_reachable": None}
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        row = connection.execute("SELECT number, epoch, delivered FROM epochs ORDER BY number DESC LIMIT 1").fetchone()
-        number, epoch, delivered = row or (0, b"", b"")
-        last = connection.execute("SELECT max(id) FROM events WHERE id >= ?", (event_id(number, 0),)).fetchone()[0]
+        return found
+    with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
+        epochs = connection.execute("SELECT number, epoch, delivered FROM epochs ORDER BY number").fetchall()
+        for number, epoch, stored in epochs:
+            low, high = event_id(number, 0), event_id(number + 1, 0)
+            last = connection.execute("SELECT max(id) FROM events WHERE id >= ? AND id < ?", (low, high)).fetchone()[0]
+            sequence = -1 if last is None else last - low
+            through = int.from_bytes(stored[:8], signed=True)
+            found |= {"epoch": epoch.hex(), "sequence": sequence, "receipted_through": through}
+            found["backlog"] += max(0, sequence - through)
         versions = dict(connection.execute("SELECT name, version FROM parts").fetchall())
-    finally:
-        connection.close()
-    return status | {
-        "gate": identity.gate if identity else "",
-        "epoch": epoch.hex(),
-        "sequence": -1 if last is None else last - event_id(number, 0),
-        "receipted_through": int.from_bytes(delivered[:8], signed=True) if delivered else -1,
-        "allowlist_version": versions.get("allowlist", 0),
-        "allowlist_age_s": None,
-        "policy_version": versions.get("policy", 0),
-        "manifest": versions.get("manifest", 0),
-        "readers": [],
-        "central_reachable": None,
-        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-    }
+        facts = {name: unchecked(name.encode(), value) for name, value in connection.execute("SELECT * FROM facts")}
+    found |= {"policy_version": versions.get("policy", 0), "manifest": versions.get("manifest", 0)}
+    return found | _of_list(directory, facts)
 
 
-async def serve(directory: Path, answer: Any) -> asyncio.Server:
-    """Answer every connection on the agent's socket with one line of JSON."""
-    path = directory / SOCKET
-    path.unlink(missing_ok=True)
+def _of_list(directory: Path, facts: dict[str, bytes | None]) -> dict[str, Any]:
+    """The list's own file knows its version; how fresh it is, the last word that named it."""
+    name = facts.get("list_file")
+    try:
+        header = read_header(directory / name.decode()) if name else None
+    except ListDamaged as error:
+        return {"troubles": [str(error)]}
+    if header is None:
+        return {}
+    age_s = (time.time_ns() // 1_000_000 - int.from_bytes(facts.get("confirmed_ms") or b"")) // 1_000
+    return {"allowlist_version": header.version, "allowlist_rows": header.count, "allowlist_age_s": age_s}
+
+
+# --- the socket -----------------------------------------------------------------------------------------------
+
+
+async def serve(directory: Path, answer: Callable[[], dict[str, Any]]) -> asyncio.Server | None:
+    """Answer every connection on the agent's socket with one line of JSON. None where there can be no socket: a
+    gate does not need one."""
 
     async def handle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            text = await asyncio.to_thread(answer)
-            writer.write(json.dumps(text).encode() + b"\n")
+            found = await asyncio.to_thread(_said, answer)
+            writer.write(json.dumps(found).encode() + b"\n")
             await writer.drain()
+        except OSError:
+            log.debug("status-not-read")
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(handle, path)
-    path.chmod(0o600)
+    try:
+        with _short(directory) as path:
+            path.unlink(missing_ok=True)
+            server = await asyncio.start_unix_server(handle, path)
+            path.chmod(0o600)
+    except OSError as error:
+        log.error("no-status-socket", error=str(error))
+        return None
     return server
+
+
+def _said(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return answer()
+    except Exception as error:
+        return NOTHING | {"running": True, "troubles": [str(error)]}
 
 
 async def ask(directory: Path) -> dict[str, Any] | None:
     """The status of a running agent, or None when none answers."""
     try:
         async with asyncio.timeout(ANSWER_S):
-            reader, writer = await asyncio.open_unix_connection(directory / SOCKET)
+            with _short(directory) as path:
+                reader, writer = await asyncio.open_unix_connection(path)
             line = await reader.readline()
             writer.close()
         return json.loads(line) if line else None
     except (OSError, TimeoutError, ValueError):
         return None
+
+
+@contextlib.contextmanager
+def _short(directory: Path) -> Iterator[Path]:
+    """The socket's path by way of a descriptor: a socket's name may have only 107 bytes, a folder's more."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}/{SOCKET}")
+    finally:
+        os.close(descriptor)

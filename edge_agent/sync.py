@@ -77,21 +77,31 @@ def open_one(envelope: bytes, ring: Keyring) -> Opened:
 def newest_keys(envelopes: Sequence[bytes], root: Keyring) -> Opened | None:
     """The key statement of an answer, verified by the root. It comes first: the rest is signed by its keys."""
     for envelope in envelopes:
-        if unwrap(envelope).type == KeyStatement.TYPE:
+        if type_of(envelope) == KeyStatement.TYPE:
             return Opened(open_as(KeyStatement, envelope, root), envelope, b"")
     return None
 
 
-def open_all(envelopes: Sequence[bytes], ring: Keyring) -> tuple[list[Opened], list[Refused]]:
-    """Every other message of an answer. One that is refused takes nothing else with it."""
+def open_all(envelopes: Sequence[bytes], ring: Keyring) -> tuple[list[Opened], list[tuple[str, Refused]]]:
+    """Every other message of an answer, and (type, why) of those refused. One takes nothing else with it."""
     opened, refused = [], []
     for envelope in envelopes:
+        kind = type_of(envelope)
+        if kind == KeyStatement.TYPE:
+            continue
         try:
-            if unwrap(envelope).type != KeyStatement.TYPE:
-                opened.append(open_one(envelope, ring))
+            opened.append(open_one(envelope, ring))
         except Refused as error:
-            refused.append(error)
+            refused.append((kind, error))
     return opened, refused
+
+
+def type_of(envelope: bytes) -> str:
+    """What it says it is; empty for no envelope at all."""
+    try:
+        return unwrap(envelope).type
+    except Refused:
+        return ""
 
 
 def first_of(opened: Sequence[Opened], kind: Any) -> Opened | None:

@@ -10,12 +10,12 @@ import aiohttp
 
 from edge_agent.identity import Identity
 from edge_agent.sync import split
+from protocol.allowlist import accept_keys
 from protocol.envelope import Keyring, digest, open_as
 from protocol.errors import Failure, Refused
 from protocol.messages import MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES, Hello, KeyStatement, Role, decode
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10, sock_connect=10, sock_read=30)
 
 
 class NetworkFailure(Exception):
@@ -26,17 +26,35 @@ class NetworkFailure(Exception):
         self.status = status
 
 
+class UnknownCertificate(NetworkFailure):
+    """The server showed a certificate that the key statement in hand does not name."""
+
+
 class Pins(aiohttp.Fingerprint):
     """Accepts the certificates that the key statement names, whatever their dates say (SPEC §4.2)."""
 
     def __init__(self, digests: frozenset[bytes]) -> None:
         super().__init__(bytes(32))
-        self._digests = digests
+        self.digests = digests
 
     def check(self, transport: Any) -> None:
-        found = digest(transport.get_extra_info("ssl_object").getpeercert(binary_form=True))
-        if found not in self._digests:
-            raise aiohttp.ServerFingerprintMismatch(b"".join(sorted(self._digests)), found, "central", 0)
+        """Called when the connection stands, before a byte of a request is sent on it."""
+        secure = transport.get_extra_info("ssl_object")
+        found = digest(secure.getpeercert(binary_form=True)) if secure else b""
+        if found not in self.digests:
+            raise aiohttp.ServerFingerprintMismatch(b"".join(sorted(self.digests)), found, "central", 0)
+
+
+class Shown(Pins):
+    """Accepts any certificate and remembers it: for hello, which brings the statement that it is then judged by."""
+
+    def __init__(self) -> None:
+        super().__init__(frozenset())
+        self.found = b""
+
+    def check(self, transport: Any) -> None:
+        secure = transport.get_extra_info("ssl_object")
+        self.found = digest(secure.getpeercert(binary_form=True)) if secure else b""
 
 
 class Uplink:
@@ -47,24 +65,27 @@ class Uplink:
         self._pinned = identity.pinned
         self.url = identity.url.rstrip("/")
         parts = urlsplit(self.url)
-        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        self._secure = parts.scheme == "https"
+        if not self._secure and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
             raise Refused(Failure.NOT_SATISFIABLE, f"{self.url}: plain HTTP is for loopback only")
         self._session: aiohttp.ClientSession | None = None
+        self._pins: Pins | None = None
+        self._keys_number = self._signed_ms = 0
         self.pin(statement)
 
-    def pin(self, statement: KeyStatement | None) -> None:
-        """Trust these certificates from the next connection on."""
-        self._pins = frozenset(key.public for key in statement.keys if Role.SERVE in key.roles) if statement else None
-
-    def _ssl(self, unverified: bool = False) -> Any:
-        if not self._pinned:
-            return True
-        if unverified or self._pins is None:
-            return False
-        return Pins(self._pins)
+    def pin(self, statement: KeyStatement | None, signed_ms: int = 0) -> None:
+        """Trust these certificates from the next connection on. One that is to come counts already: the signed time
+        of an agent that was away is old. One that has ended by signed time does not."""
+        if statement is None:
+            return
+        self._keys_number, self._signed_ms = max(self._keys_number, statement.number), signed_ms
+        named = (key for key in statement.keys if Role.SERVE in key.roles)
+        digests = frozenset(key.public for key in named if not key.until_ms or key.until_ms > signed_ms)
+        if self._pins is None or self._pins.digests != digests:  # the same object keeps connections in use
+            self._pins = Pins(digests)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=TIMEOUT, connector=aiohttp.TCPConnector(limit=4))
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=4))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -74,41 +95,53 @@ class Uplink:
     async def hello(self) -> tuple[Hello, KeyStatement]:
         """Central's key statement by way of the root. With pinning the certificate is checked against what the
         statement says, before anything of ours is sent. Raises NetworkFailure, Refused."""
-        async with self._request("GET", "/v1/hello", None, self._ssl(unverified=True)) as response:
+        shown = Shown()
+        checked = self._pinned and self._secure
+        async with self._request("GET", "/v1/hello", None, shown if checked else True) as response:
             body = await _limited(response)
-            peer = response.connection.transport if response.connection else None
-            secure = peer.get_extra_info("ssl_object") if peer else None
-            certificate = secure.getpeercert(binary_form=True) if secure else None
         hello = decode(Hello, body)
         statement = open_as(KeyStatement, hello.key_statement, self._root)
-        self.pin(statement)
-        if self._pinned and certificate is not None and digest(certificate) not in (self._pins or ()):
+        accept_keys(self._keys_number, statement)
+        self.pin(statement, self._signed_ms)
+        if checked and (self._pins is None or shown.found not in self._pins.digests):
             raise Refused(Failure.UNKNOWN_KEY, "the server's certificate is not one that the root vouches for")
         return hello, statement
 
     async def send(self, path: str, body: bytes, timeout_s: float = 30) -> tuple[bytes, ...]:
         """POST a body, get envelopes. Raises NetworkFailure, Refused."""
-        if self._pinned and self._pins is None:
-            await self.hello()
-        async with self._request("POST", path, body, self._ssl(), timeout_s) as response:
+        try:
+            return await self._send(path, body, timeout_s)
+        except UnknownCertificate:
+            await self.hello()  # it was changed while this device was away: only the root can vouch for the new one
+            return await self._send(path, body, timeout_s)
+
+    async def _send(self, path: str, body: bytes, timeout_s: float) -> tuple[bytes, ...]:
+        async with self._request("POST", path, body, await self._trust(), timeout_s) as response:
             return split(await _limited(response))
 
+    async def _trust(self) -> Any:
+        if not self._pinned or not self._secure:
+            return True
+        if self._pins is None:
+            await self.hello()
+        return self._pins
+
     async def snapshot(self, body: bytes) -> AsyncGenerator[bytes]:
-        """The frames of a snapshot: its envelope, then chunks, as they arrive."""
-        async with self._request("POST", "/v1/snapshot", body, self._ssl()) as response:
-            try:
-                while True:
+        """The frames of a snapshot: its envelope, then chunks, as they arrive. Ends early when the line does."""
+        async with self._request("POST", "/v1/snapshot", body, await self._trust()) as response:
+            while True:
+                try:
                     size = int.from_bytes(await response.content.readexactly(4))
                     if size > max(MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES):
                         raise Refused(Failure.OVERSIZED, f"a frame of {size} bytes")
-                    yield await response.content.readexactly(size)
-            except EOFError as error:
-                if getattr(error, "partial", b""):
-                    raise NetworkFailure("the snapshot broke off") from None
+                    frame = await response.content.readexactly(size)
+                except EOFError:
+                    return
+                yield frame
 
     @asynccontextmanager
     async def _request(
-        self, method: str, path: str, body: bytes | None, ssl_: Any, timeout_s: float = 30
+        self, method: str, path: str, body: bytes | None, trust: Any, timeout_s: float = 30
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("use `async with`")
@@ -116,12 +149,14 @@ class Uplink:
         headers = {"Content-Type": "application/msgpack"} if body is not None else {}
         try:
             async with self._session.request(
-                method, self.url + path, data=body, headers=headers, ssl=ssl_, timeout=timeout, allow_redirects=False
+                method, self.url + path, data=body, headers=headers, ssl=trust, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
                     text = (await response.content.read(500)).decode(errors="replace")
                     raise NetworkFailure(f"{path}: status {response.status} {text}", response.status)
                 yield response
+        except aiohttp.ServerFingerprintMismatch as error:
+            raise UnknownCertificate(f"{path}: the server's certificate is not a pinned one") from error
         except (aiohttp.ClientError, ssl.SSLError, OSError, TimeoutError) as error:
             raise NetworkFailure(f"{path}: {type(error).__name__}: {error}") from error
 

@@ -52,7 +52,7 @@ def _opened(directory: Path, taken: int) -> list[str]:
     findings = []
     try:
         gate = Gate(store, DryRelease(), SystemMoments(), Holding(city.DEVICE, city.GATE))
-        uptake = Uptake(directory, store, gate, identity)
+        uptake = Uptake(directory, gate, identity)
         uptake.load()
         if store.lost_tail is not None:
             findings.append(f"a tail is said to be lost: {store.lost_tail}")

@@ -18,6 +18,7 @@ from edge_agent import outbox
 from edge_agent.gate import Gate
 from edge_agent.holding import Holding
 from edge_agent.moments import SystemMoments
+from edge_agent.pruning import prune
 from edge_agent.release.dry import DryRelease
 from edge_agent.store import Limits, Store
 from edge_agent.uptake import Uptake
@@ -40,7 +41,7 @@ class Life:
         self.gate = Gate(
             self.store, DryRelease(outside / "released"), self.moments, Holding(identity.device, identity.gate)
         )
-        self.uptake = Uptake(directory, self.store, self.gate, identity)
+        self.uptake = Uptake(directory, self.gate, identity)
         self.uptake.load()
         moment = self.moments.now()
         clock = self.gate.clock(moment)
@@ -83,7 +84,7 @@ class Life:
         self.see(f"taken {version}")
 
     def prune(self) -> None:
-        outbox.prune(self.store, self.moments.now().wall_ms + 1, keep_ms=0)
+        prune(self.store, self.moments.now().wall_ms + 1, keep_ms=0)
 
 
 def live(directory: str, outside: str, seed: str, steps: str = "0") -> None:
