@@ -43,8 +43,8 @@ class Snapshots:
         self._building: dict[str, asyncio.Lock] = {}
         self.built = 0
 
-    async def newest(self, domain: str) -> SnapshotFile:
-        """A file from which a delta leads to the current list; built now if there is none.
+    async def newest(self, domain: str, floor: int = 0) -> SnapshotFile:
+        """A file from `floor` on from which a delta leads to the current list; built now if there is none.
 
         Raises Refused for a domain without a list.
         """
@@ -52,7 +52,7 @@ class Snapshots:
             async with self._database.read() as connection:
                 head = await _head(connection, domain)
                 for file in self._files(domain):
-                    if await _is_near(connection, head, file.version):
+                    if file.version >= floor and await _is_near(connection, head, file.version):
                         return file
                 try:
                     file = await self._build(connection, head, MAX_CHUNK_ROWS)
@@ -64,13 +64,13 @@ class Snapshots:
             return file
 
     async def of_version(self, domain: str, version: int) -> SnapshotFile:
-        """The file of this version if it still serves, to go on with after a break; else the newest."""
+        """The file of this version if it still serves, to go on with after a break; else one that is newer."""
         file = next((file for file in self._files(domain) if file.version == version), None)
         if file is not None:
             async with self._database.read() as connection:
                 if await _is_near(connection, await _head(connection, domain), version):
                     return file
-        return await self.newest(domain)
+        return await self.newest(domain, floor=version)
 
     async def frames(self, file: SnapshotFile, first_chunk: int) -> AsyncIterator[bytes]:
         """The bytes to send: header, then the chunks from `first_chunk` on. Constant memory."""

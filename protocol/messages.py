@@ -359,5 +359,5 @@ class Fetch(Message, frozen=True):
     nonce: Id16
     at_ms: Millis
     version: Count
-    """0 = the newest there is; otherwise go on with this one."""
+    """Of the snapshot to go on with; without one begun, the floor: an older one is of no use."""
     first_chunk: Count
