@@ -1,0 +1,1 @@
+"""Faults planted into copies of the code, each of which a test of the product's behaviour has to notice."""
