@@ -319,7 +319,7 @@ async def test_revoking_ends_the_wait_and_everything_after_it(city: City, client
         await enrolment.revoke(connection, city.device.id, "stolen", now_ms())
     answer = await asyncio.wait_for(waiting, 3)
     assert find(Revoked, answer, city.keys.publish.public).reason == "stolen"
-    assert await client.send("/v1/poll", city.device.poll()) == answer
+    assert await client.send("/v1/poll", city.device.poll()) == [city.keys.statement_envelope, *answer]
     assert await client.send("/v1/batches", Journal(city.device).upload()) == answer
     assert await client.send("/v1/holdings", city.device.inventory()) == answer
     assert failure(await client.post("/v1/snapshot", city.device.fetch()))[0] == 403
