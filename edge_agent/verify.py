@@ -11,7 +11,7 @@ from edge_agent import lists
 from edge_agent.files import read_only, unchecked
 from edge_agent.identity import IdentityDamaged
 from edge_agent.mark import Mark, read_mark
-from edge_agent.parts import ENVELOPES, AtRest
+from edge_agent.parts import ENVELOPES, KEYS, AtRest
 from edge_agent.store import DATABASE
 from edge_agent.sync import open_one
 from edge_agent.transaction import event_id
@@ -107,7 +107,8 @@ def _signed(connection: sqlite3.Connection, root: Keyring) -> Iterator[Fault]:
     rows = dict(connection.execute(ENVELOPES).fetchall())
     found = AtRest(rows, root)
     for name in rows:
-        found.opened(name)
+        if not name.startswith(KEYS):  # these were opened by the root's key
+            found.opened(name)
     for name, refused in found.refused.items():
         yield Fault(name, f"part {name!r}: {refused}")
     for number, first, through, envelope in connection.execute("SELECT epoch, first, through, envelope FROM receipts"):
