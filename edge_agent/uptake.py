@@ -152,7 +152,8 @@ class Uptake(Keeper):
             self.store.commit(lambda t: parts.put(t, parts.MANIFEST, offered.number, found.envelope))
             self.store.manifest_floor = offered.number
             self.use(with_manifest(self.gate.holding, found))
-            self.troubles.clear()
+            for part in PartName:  # each is tried again
+                self.troubles.pop(part, None)
             with contextlib.suppress(Refused):
                 self.save_keys(self.identity.domain_keys)
 
@@ -232,6 +233,8 @@ class Uptake(Keeper):
     def finish_snapshot(self, writer: SnapshotWriter) -> None:
         """Swap the finished list in by one transaction; the old file goes afterwards."""
         with self.lock:
+            if self.destroyed:
+                raise Refused(Failure.NOT_SATISFIABLE, "this device is revoked")
             fresh = writer.finish()
             try:
                 self._catch_up(fresh)
@@ -256,7 +259,7 @@ class Uptake(Keeper):
             if delta.base == fresh.header.version and delta.key_number == fresh.header.key_number:
                 fresh.apply(delta)
         self._meanwhile = None
-        if self.destroyed or fresh.header.version < self.list_floor:
+        if fresh.header.version < self.list_floor:
             raise Refused(Failure.NOT_NEWER, f"snapshot {fresh.header.version}, {self.list_floor} is held by now")
 
     def snapshot_refused(self, error: Exception) -> None:
