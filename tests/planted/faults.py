@@ -80,7 +80,7 @@ from typing import NamedTuple
 """,
             ),
         ),
-        ("tests/central/test_ingest.py", CUSTODY),
+        ("tests/central/test_ingest.py",),
     ),
     Fault(
         "batch-verified-over-a-reencoding",
@@ -107,7 +107,7 @@ from typing import NamedTuple
         "Whoever stole a device writes the town's statistics.",
         "central/ingest.py",
         (Edit('good = "untrusted" if revoked else "accepted"', 'good = "accepted"'),),
-        (CUSTODY,),
+        (f"{CUSTODY}::test_revocation_counts_from_what_was_held",),
     ),
     Fault(
         "resend-gets-another-receipt",
@@ -126,14 +126,14 @@ answer = self._keys.receipt.seal(
             ),
             Edit("Inventory, Resume, decode", "Inventory, Receipt, Resume, decode"),
         ),
-        (CUSTODY,),
+        (f"{CUSTODY}::test_the_same_batch_gets_the_same_receipt",),
     ),
     Fault(
         "import-last-write-wins",
         "A card opens doors in the name of whoever stands last in the file.",
         "central/actions/card_plan.py",
         (Edit("if card is not None and card.reference != row.member:", "if card is not None and not row.member:"),),
-        (CARDS,),
+        (f"{CARDS}::test_a_uid_is_never_taken_from_another_member",),
     ),
     Fault(
         "import-takes-random-uids",
@@ -149,7 +149,7 @@ answer = self._keys.receipt.seal(
 """,
             ),
         ),
-        (CARDS,),
+        (f"{CARDS}::test_a_refused_row_says_why_and_where",),
     ),
 )
 
