@@ -28,7 +28,7 @@ LEFT_OUT = (".git", ".venv", "build", "*.egg-info", "__pycache__", ".*_cache", "
 AT_A_TIME = 2
 LONGEST_S = 240
 """Of one fault's tests. One that hangs them is a fault that they do not name."""
-BROKEN = ("NameError", "ImportError", "ModuleNotFoundError", "UnboundLocalError", "SyntaxError")
+BROKEN = ("NameError", "AttributeError", "ImportError", "ModuleNotFoundError", "UnboundLocalError", "SyntaxError")
 """What a plant must not be noticed by: no engineer commits code that never runs."""
 PROGRAMS = {"tapgate-edge": "edge_agent", "tapgate-central": "central"}
 

@@ -13,6 +13,8 @@ class Edit(NamedTuple):
 
     find: str
     put: str
+    file: str = ""
+    """Empty: the fault's own."""
 
 
 class Fault(NamedTuple):
@@ -26,22 +28,25 @@ class Fault(NamedTuple):
     tests: tuple[str, ...]
     """Which of them ought to notice, by their paths."""
 
-    def planted(self, root: Path) -> str:
-        """The file as it is with the fault in it. Raises DoesNotFit."""
-        path = root / self.file
-        if not path.exists():
-            raise DoesNotFit(f"{self.file} does not exist")
-        text = path.read_text(encoding="utf-8")
-        for find, put in self.edits:
+    def planted(self, root: Path) -> dict[str, str]:
+        """The files that it touches as they are with the fault in them. Raises DoesNotFit."""
+        texts: dict[str, str] = {}
+        for find, put, other in self.edits:
+            file = other or self.file
+            if not (root / file).exists():
+                raise DoesNotFit(f"{file} does not exist")
+            text = texts.get(file) or (root / file).read_text(encoding="utf-8")
             if (found := text.count(find)) != 1:
-                raise DoesNotFit(f"{self.file} has {found} places, not one, that read: {find.strip()[:100]}")
-            text = text.replace(find, put)
-        try:
-            compile(text, self.file, "exec")
-        except SyntaxError as error:
-            raise DoesNotFit(f"{self.file} with the fault in it is no Python: {error}") from None
-        return text
+                raise DoesNotFit(f"{file} has {found} places, not one, that read: {find.strip()[:100]}")
+            texts[file] = text.replace(find, put)
+        for file, text in texts.items():
+            try:
+                compile(text, file, "exec")
+            except SyntaxError as error:
+                raise DoesNotFit(f"{file} with the fault in it is no Python: {error}") from None
+        return texts
 
     def plant(self, root: Path) -> None:
         """Into a copy of the code. Raises DoesNotFit."""
-        (root / self.file).write_text(self.planted(root), encoding="utf-8")
+        for file, text in self.planted(root).items():
+            (root / file).write_text(text, encoding="utf-8")

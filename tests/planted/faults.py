@@ -132,7 +132,18 @@ answer = self._keys.receipt.seal(
         "import-last-write-wins",
         "A card opens doors in the name of whoever stands last in the file.",
         "central/actions/card_plan.py",
-        (Edit("if card is not None and card.reference != row.member:", "if card is not None and not row.member:"),),
+        (
+            Edit(
+                """\
+        why = f"this UID is bound to member {card.reference!r} already, the row names {row.member!r}"
+        return Planned(row, RowVerdict(row.number, Verdict.COLLISION, why))
+""",
+                """\
+        card = None  # it has changed hands
+""",
+            ),
+            Edit("INSERT INTO", "INSERT OR REPLACE INTO", "central/actions/card_store.py"),
+        ),
         (f"{CARDS}::test_a_uid_is_never_taken_from_another_member",),
     ),
     Fault(
@@ -469,7 +480,7 @@ EDGE = (
         except Refused as error:  # it was answered, so it has arrived
             log.warning("odd-answer", error=str(error))
             mark = (run.epoch_number, run.epoch, run.last)
-            self.store.commit(lambda t: outbox._set_delivered(t.connection, *mark))
+            self.gate.store.commit(lambda t: outbox._set_delivered(t.connection, *mark))
 """,
             ),
         ),
