@@ -521,10 +521,10 @@ def test_a_snapshot_that_arrives_after_revocation_brings_nothing_back(stocked: E
     stocked.take(central.seal(central.manifest))
     head, found = central.snapshot()
     writer = stocked.uptake.begin_snapshot(head)
+    for chunk in found:
+        writer.add(chunk)
     stocked.uptake.destroy()
     with pytest.raises(Refused):
-        for chunk in found:
-            writer.add(chunk)
         stocked.uptake.finish_snapshot(writer)
     assert identity_file.load(stocked.directory) is None
     assert stocked.gate.holding.allowlist is None
