@@ -95,7 +95,8 @@ def test_an_event_that_is_not_what_was_stored_is_never_sent(stocked: Edge) -> No
     for number in range(4):
         stocked.tap(number)
     stocked.store.connection.execute(
-        "UPDATE events SET public = substr(public, 1, 3) || x'7f' || substr(public, 5) WHERE id = ?", (event_id(1, 2),)
+        "UPDATE events SET public = CAST(substr(public, 1, 3) || x'7f' || substr(public, 5) AS BLOB) WHERE id = ?",
+        (event_id(1, 2),),
     )
     with pytest.raises(StoreDamaged, match="event 2"):
         next_run(stocked.store)

@@ -1,4 +1,4 @@
-"""One transaction a tap, on disk when it returns; what the store says when it cannot write, and when it is not itself."""
+"""One transaction a tap, on disk when it returns; and what the store says when it cannot write or was damaged."""
 
 import os
 import sqlite3
@@ -143,9 +143,9 @@ def test_a_full_journal_can_still_be_opened_and_read(tmp_path: Path) -> None:
         begin(store)
         with pytest.raises(JournalUnwritable):
             fill(store)
-    with closing(small(tmp_path)) as store, pytest.raises(JournalUnwritable):
-        for _ in range(2):
-            begin(store)
+    with closing(small(tmp_path)) as store:
+        assert len(rows(tmp_path)) > 50
+        with pytest.raises(JournalUnwritable):
             fill(store)
 
 
@@ -286,7 +286,7 @@ def test_a_record_of_the_history_that_is_not_what_was_stored_counts_as_none(tmp_
         begin(store)
         store.commit(lambda transaction: transaction.remember(b"k", history))
         assert store.commit(lambda transaction: transaction.history(b"k")) == history
-        store.connection.execute("UPDATE history SET record = x'00' || record")
+        store.connection.execute("UPDATE history SET record = CAST(x'00' || record AS BLOB)")
         assert store.commit(lambda transaction: transaction.history(b"k")) is None
 
 
