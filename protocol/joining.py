@@ -34,4 +34,7 @@ def from_text(text: str) -> JoinToken:
         data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
     except ValueError:
         raise Refused(Failure.MALFORMED, "join token: it is not base64url without padding") from None
-    return decode(JoinToken, data)
+    try:
+        return decode(JoinToken, data)
+    except Refused as refused:
+        raise Refused(refused.kind, f"the join token is not complete: copy the whole line ({refused.detail})") from None
