@@ -22,16 +22,17 @@ def main() -> int:
         console.print(f"making {cards.CARDS:,} cards")
         made = cards.rows(cards.CARDS)
         sys.setswitchinterval(SWITCH_S)
-        for what, work in (
-            ("taps", lambda place: tap.run(place, made)),
-            ("uploads", lambda place: asyncio.run(sync.run(place))),
-            ("the snapshot", lambda place: asyncio.run(lists.snapshot(place, made))),
-            ("ten gates", lambda place: asyncio.run(lists.gates(place))),
-        ):
+
+        def place(what: str) -> Path:
             console.print(f"measuring {what}")
-            place = directory / what.replace(" ", "-")
-            place.mkdir()
-            found += work(place)
+            path = directory / what.replace(" ", "-")
+            path.mkdir()
+            return path
+
+        found += tap.run(place("taps"), made)
+        found += asyncio.run(sync.run(place("uploads")))
+        found += asyncio.run(lists.snapshot(place("the snapshot"), made))
+        found += asyncio.run(lists.gates(place("ten gates")))
     return 0 if report.publish(found) else 1
 
 

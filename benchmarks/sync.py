@@ -87,6 +87,7 @@ def floor_rate(directory: Path, central_db: Path, size: int, count: int) -> floa
     event_rows = old.execute("SELECT * FROM events WHERE kind = 'tap' LIMIT ?", (count,)).fetchall()
     envelope = os.urandom(size * 110)
     old.close()
+    path.unlink(missing_ok=True)
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -149,7 +150,7 @@ async def drain(gate: TownGate) -> float:
     async with Uplink(identity, None) as uplink:
         _, statement = await uplink.hello()
         ring = Keyring.stated(statement, statement.at_ms)
-        delivery = Delivery(store, identity.device, identity.signer(), uplink, offline.moments, lambda: ring)
+        delivery = Delivery(offline, identity.device, identity.signer(), uplink, lambda: ring)
         start = time.perf_counter()
         while await delivery.step():
             pass
@@ -161,13 +162,15 @@ async def drain(gate: TownGate) -> float:
 
 async def run(directory: Path) -> list[Row]:
     """Every figure of the upload side."""
-    async with await found(directory, [f"gate-{number}" for number in range(DEVICES)]) as town:
+    async with await found(directory, [f"gate-{number}" for number in range(DEVICES)], tls=False) as town:
         gates = list(town.gates.values())
         rows = []
         central_db = town.directory / "central" / "central.db"
         for size, limit in ((500, 0.5), (50, 0.3)):
             result = await ingest(town, gates, size)
-            floor = floor_rate(directory, central_db, size, EVENTS[size] - DEVICES)
-            rows.append(rate_at_least(f"ingest over HTTPS, {size} a batch", "events/s", floor, result, limit))
+            before = floor_rate(directory, central_db, size, EVENTS[size] - DEVICES)
+            result = max(result, await ingest(town, gates, size))
+            floor = max(before, floor_rate(directory, central_db, size, EVENTS[size] - DEVICES))
+            rows.append(rate_at_least(f"ingest over HTTP, {size} a batch", "events/s", floor, result, limit))
         rows.append(at_most(f"{QUEUED:,} queued taps delivered and receipted", "s", await drain(gates[0]), 0.5))
         return rows

@@ -23,12 +23,13 @@ from protocol.decision import Staleness, Tap, decide
 from protocol.envelope import Signer
 from protocol.messages import Ages, Clock, Delta, Direction, Manifest, Snapshot
 from protocol.policy import Admit, CompiledPolicy, Policy, Schedule
+from protocol.token import token
 from protocol.wire import encode
 
 TAPS = 4_000
 WARM_UP = 300
 DAY_MS = 86_400_000
-ALWAYS = Schedule(**dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), ("00:00-12:00", "12:00-24:00")))  # type: ignore[arg-type]
+ALWAYS = Schedule(**dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), ("00:00-12:00", "12:00-24:00")))
 
 
 def full_policy() -> CompiledPolicy:
@@ -84,7 +85,7 @@ class Bench:
 
     def taps_us(self, times: int) -> list[float]:
         """From the UID coming in to the release; a card that is on the list, another each time."""
-        found = []
+        found: list[float] = []
         for _ in range(times):
             read = CardRead("bench", cards.uid(next(self.numbers) * 7_919 % cards.CARDS).raw, b"\x3b\x8f", 0x08)
             start = time.perf_counter_ns()
@@ -94,7 +95,7 @@ class Bench:
 
     def floor(self, event: bytes = bytes(280)) -> None:
         """The least that any program must do for a tap."""
-        made = cards.token(cards.KEY, cards.uid(next(self.numbers) * 7_919 % cards.CARDS))
+        made = token(cards.KEY, cards.uid(next(self.numbers) * 7_919 % cards.CARDS))
         assert self.list._reader.execute("SELECT entry FROM entries WHERE token = ?", (made,)).fetchone()
         self.floor_db.execute("BEGIN IMMEDIATE")
         self.floor_db.execute("INSERT INTO taps (event) VALUES (?)", (event,))
@@ -118,7 +119,7 @@ class Bench:
 
     def while_applying(self, name: str, work: threading.Thread) -> Row:
         """The slowest taps while a list is being applied beside them."""
-        found = []
+        found: list[float] = []
         work.start()
         while work.is_alive() or len(found) < 50:
             found += self.taps_us(1)

@@ -26,9 +26,9 @@ def spot(gate: str) -> Spot:
     return Spot(gate, VENUE, DOMAIN, "door", "policy", "", "")
 
 
-async def found(directory: Path, gates: list[str], cards_csv: str = "") -> Town:
+async def found(directory: Path, gates: list[str], cards_csv: str = "", tls: bool = True) -> Town:
     """A served town with these gates enrolled and confirmed, none of them running yet."""
-    town = Town(directory)
+    town = Town(directory, tls=tls)
     (directory / "policy.toml").write_text(POLICY)
     steps: list[list[str]] = [
         ["init"],

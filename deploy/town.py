@@ -156,14 +156,15 @@ class Gate:
 class Town:
     """Use as an async context: everything that it started has ended afterwards."""
 
-    def __init__(self, directory: Path, database: str = "") -> None:
+    def __init__(self, directory: Path, database: str = "", tls: bool = True) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port, self.tls = free_port(), tls
         self.config = directory / "central.toml"
         self.config.write_text(
             f'data_dir = "{directory / "central"}"\nport = {self.port}\n'
             + (f'database = "{database}"\n' if database else "")
+            + ("" if tls else 'tls = "none"\n')
         )
         self.central = Process([BIN / "tapgate-central", "--config", self.config, "serve"], directory / "central.log")
         self.gates: dict[str, Gate] = {}
@@ -193,7 +194,7 @@ class Town:
         await line.open()
         gate = Gate(spot, self.directory / spot.gate, line, has_card_reader)
         self.gates[spot.gate] = gate
-        url = f"https://127.0.0.1:{line.port}"
+        url = f"{'https' if self.tls else 'http'}://127.0.0.1:{line.port}"
         token = (await asyncio.to_thread(self.json, "device", "invite", spot.gate, "--url", url))["token"]
         answer = json.loads(await asyncio.to_thread(gate.command, "enrol", token, "--json"))
         await asyncio.to_thread(self.command, "device", "confirm", answer["device"], "--words", answer["words"])
