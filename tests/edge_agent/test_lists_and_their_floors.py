@@ -44,7 +44,7 @@ def test_no_moment_has_a_part_in_use_without_its_floor(tmp_path: Path) -> None:
             file = unchecked(b"list_file", named[0])
             assert file is not None
             in_use = lists.read_header(disk / file.decode()).version
-            assert parts["allowlist"][0] >= in_use, disk.name
+            assert parts.get("allowlist", (0, b""))[0] >= in_use, disk.name
 
 
 def test_a_delta_that_leads_elsewhere_than_it_says_leaves_the_list_as_it_was(tmp_path: Path) -> None:
