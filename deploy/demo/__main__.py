@@ -60,22 +60,12 @@ class Demo:
         """The city's side by commands, then three agents that enrol."""
         town = self.town
         console.rule("[bold]central and three gates")
-        for arguments in (
-            ["init"],
-            *(["domain", "add", spot.domain] for spot in SPOTS),
-            *(["venue", "add", s.venue, "--domain", s.domain, "--title-en", s.title_en] for s in SPOTS),
-            ["policy", "put", "open-house", str(HERE / "policy.toml")],
-        ):
-            await asyncio.to_thread(town.command, *arguments)
-        for s in SPOTS:
-            titles = ["--title-zh", s.title_zh, "--title-en", s.title_en]
-            await asyncio.to_thread(
-                town.command, "gate", "add", s.gate, "--venue", s.venue, "--kind", s.kind, "--policy", s.policy, *titles
-            )
-            imported = ["card", "import", str(HERE / "cards.csv"), "--domain", s.domain, "--notation", "hex", "--apply"]
-            await asyncio.to_thread(town.command, *imported)
+        await asyncio.to_thread(town.command, "init")
         await town.start_central()
         console.print(f"central serves on https://127.0.0.1:{town.port}")
+        policy = asyncio.to_thread(town.command, "policy", "put", "open-house", str(HERE / "policy.toml"))
+        await asyncio.gather(policy, *(asyncio.to_thread(self.add_venue, spot) for spot in SPOTS))
+        await asyncio.gather(*(asyncio.to_thread(self.add_gate, spot) for spot in SPOTS))
         reader = card_reader()
         if reader:
             console.print(f"card reader found and used at the library door: {reader}")
@@ -86,6 +76,16 @@ class Demo:
         for gate in town.gates.values():
             status = await gate.until(lambda status: status["allowlist_version"] > 0)
             console.print(f"{gate.spot.gate}: holds a list of {status['allowlist_rows']} cards")
+
+    def add_venue(self, s: Spot) -> None:
+        self.town.command("domain", "add", s.domain)
+        self.town.command("venue", "add", s.venue, "--domain", s.domain, "--title-en", s.title_en)
+
+    def add_gate(self, s: Spot) -> None:
+        titles = ["--title-zh", s.title_zh, "--title-en", s.title_en]
+        self.town.command("gate", "add", s.gate, "--venue", s.venue, "--kind", s.kind, "--policy", s.policy, *titles)
+        imported = ["--domain", s.domain, "--notation", "hex", "--apply"]
+        self.town.command("card", "import", str(HERE / "cards.csv"), *imported)
 
     async def tap(self, gate: Gate, uid: str) -> tuple[str, str]:
         """One tap, shown when the gate has answered. Returns outcome and reason."""
