@@ -10,6 +10,10 @@ from edge_agent.schema import migrate
 PAGE_BYTES = 4096
 
 
+ERRORS = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged database raises: its own error texts may be bytes that are no text."""
+
+
 class JournalUnwritable(Exception):
     """Nothing can be written down, so nobody may enter (leaving stays free)."""
 
@@ -67,7 +71,7 @@ def judged(path: Path, error: Exception) -> JournalUnwritable | StoreDamaged:
     """What an error of SQLite means: no space, no permission and a closed connection say nothing of the content."""
     code = getattr(error, "sqlite_errorcode", 0)
     passing = code & 0xFF in _PASSING and code not in _UNREADABLE
-    if passing or isinstance(error, sqlite3.ProgrammingError):
+    if passing or isinstance(error, sqlite3.ProgrammingError | OSError):
         return JournalUnwritable(f"{path}: {error}")
     return StoreDamaged(f"{path}: {error}")
 

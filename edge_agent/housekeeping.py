@@ -107,6 +107,7 @@ class Housekeeping:
             store.reload()
             self.uptake.load()
         self._begin(why)
+        self.uptake.remove_leftovers()
         tail = store.lost_tail
         if tail is not None:
             last = store.last_of(tail.epoch)

@@ -1,5 +1,6 @@
 """What an agent holds from central: read back at start, swapped between two taps, destroyed when it is revoked."""
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import structlog
 
 from edge_agent import identity as identity_file
 from edge_agent import lists, parts
+from edge_agent.database import JournalUnwritable, StoreDamaged
 from edge_agent.freshness import Freshness
 from edge_agent.gate import Gate
 from edge_agent.holding import Holding
@@ -45,15 +47,6 @@ class Keeper:
     def load(self) -> None:
         """Put to use what an earlier run took up. What no longer verifies is left out and fetched again."""
         with self.lock:
-            name = self.store.fact("list_file")
-            live = self.directory / name.decode() if name else None
-            if self.store.is_writable:  # else this may be an older name than the one that counts
-                lists.remove_others(self.directory, live)
-            self.reload(live)
-
-    def reload(self, live: Path | None) -> None:
-        """The parts as they stand on disk, with the list in this file."""
-        with self.lock:
             self.generation = int.from_bytes(self.store.fact("generation") or b"")
             found = parts.at_rest(self.store, self.root)
             self.statement = found.statement
@@ -71,10 +64,18 @@ class Keeper:
             for part, error in found.refused.items():
                 log.error("stored-part-refused", part=part, error=str(error))
             self.use(msgspec.structs.replace(self.gate.holding, allowlist=None))  # never two writers of one file
-            self.use(self.with_keys(holding, self._open_list(live)))
+            self.use(self.with_keys(holding, self._open_list()))
             self.freshness.load()
 
-    def _open_list(self, path: Path | None) -> ListFile | None:
+    def remove_leftovers(self) -> None:
+        """Lists that an earlier run did not finish or did not get to remove; once the store says which one counts."""
+        with self.lock:
+            live = self.gate.holding.allowlist
+            lists.remove_others(self.directory, live.path if live else None)
+
+    def _open_list(self) -> ListFile | None:
+        name = self.store.fact("list_file")
+        path = self.directory / name.decode() if name else None
         if path is None or not path.exists():
             return None
         try:
@@ -163,11 +164,13 @@ class Keeper:
             self.identity = msgspec.structs.replace(self.identity, domain_keys=(), signing_private=b"")
             for pattern in ("list-*.db", "damaged-list-*.db"):
                 lists.remove_others(self.directory, None, pattern)
+            with contextlib.suppress(JournalUnwritable, StoreDamaged):
+                self.store.commit(lambda transaction: transaction.set_fact("list_file", b""))
 
     def close(self) -> None:
         """Remember how fresh the list is, so that a restart does not make it look older."""
         with self.lock:
-            if self.gate.confirmed_ms > 0:
+            with contextlib.suppress(JournalUnwritable, StoreDamaged):
                 self.freshness.persist()
             self.use(msgspec.structs.replace(self.gate.holding, allowlist=None))
 

@@ -89,7 +89,7 @@ class ListFile:
             with self._lock:
                 row = self._reader.execute(LOOKUP, (token,)).fetchone()
             return None if row is None or row[0] is None else _entry.decode(row[0])
-        except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
             raise ListDamaged(f"{self.path}: {error}") from error
 
     def apply(self, delta: Delta) -> None:

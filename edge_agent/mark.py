@@ -19,6 +19,8 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
     manifest: int
     signed_ms: int
+    head: bytes = b""
+    """Nothing else vouches for the newest event."""
 
 
 class MarkFile:

@@ -81,7 +81,11 @@ def next_run_after(
                 (event_id(number, 0) + through, event_id(number + 1, 0), most + 1),
             ).fetchall()
             if rows:
-                return _run(number, epoch, through, rows, most)
+                run = _run(number, epoch, through, rows, most)
+                newest = number == store.epoch.number and run.last == store.next_sequence - 1
+                if newest and run.head != store.head:
+                    raise StoreDamaged(f"event {run.last} of epoch {epoch.hex()} is not what was stored")
+                return run
     return None
 
 

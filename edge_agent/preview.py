@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_agent import identity as identity_file
+from edge_agent.database import ERRORS
 from edge_agent.files import read_only, unchecked
 from edge_agent.lists import ListDamaged, lookup_once
 from edge_agent.parts import ENVELOPES, MANIFEST, AtRest
@@ -84,7 +85,7 @@ def _read(directory: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
         with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
             envelopes = dict(connection.execute(ENVELOPES).fetchall())
             stored = connection.execute("SELECT name, value FROM facts").fetchall()
-    except sqlite3.DatabaseError as error:
+    except ERRORS as error:
         raise Refused(Failure.MALFORMED, f"{path}: {error}") from None
     facts = {name: unchecked(name.encode(), value) for name, value in stored}
     return envelopes, {name: value for name, value in facts.items() if value is not None}

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from edge_agent.database import ERRORS
 from edge_agent.files import checked, read_only, unchecked
+from edge_agent.mark import read_mark
 from edge_agent.store import Store
-from edge_agent.transaction import SEQUENCE_BITS, Transaction
+from edge_agent.transaction import SEQUENCE_BITS, SEQUENCES, Transaction, event_id
 from protocol.decision import History
 from protocol.envelope import unwrap
 from protocol.errors import Refused
@@ -22,7 +24,6 @@ log = structlog.get_logger(__name__)
 
 BLOCK_ROWS = 500
 NOTHING_DELIVERED = (-1).to_bytes(8, signed=True)
-SEQUENCES = (1 << SEQUENCE_BITS) - 1
 
 Row = tuple[Any, ...]
 
@@ -39,13 +40,16 @@ def carry_over(path: Path, store: Store) -> Salvaged:
     try:
         with contextlib.closing(sqlite3.connect(read_only(path), uri=True, isolation_level=None)) as old:
             return _carry_over(old, store)
-    except sqlite3.DatabaseError as error:
+    except ERRORS as error:
         log.error("nothing-salvaged", error=str(error))
         return Salvaged(0, [])
 
 
 def _carry_over(old: sqlite3.Connection, store: Store) -> Salvaged:
-    epochs = dict(_started(old))
+    epochs, ends = _stated(old)
+    mark = read_mark(store.directory)
+    if mark is not None and mark.head:
+        ends[mark.epoch] = (mark.sequence, mark.head)
     for number, epoch, stored in _rows(old, "epochs", "number, epoch, delivered"):
         if isinstance(epoch, bytes):
             epochs[number] = (epoch, _delivered(epoch, stored))
@@ -55,7 +59,8 @@ def _carry_over(old: sqlite3.Connection, store: Store) -> Salvaged:
     _put(store, "parts", _rows(old, "parts", "name, version, envelope"))
     _put(store, "facts", filter(_fact_holds, _rows(old, "facts", "name, value")))
     _put(store, "history", filter(_history_holds, _rows(old, "history", "key, record, at_ms")))
-    good = _good_events(_rows(old, "events", "id, public, personal, previous"), set(epochs))
+    last = {event_id(number, ends[name][0]): ends[name][1] for number, (name, _) in epochs.items() if name in ends}
+    good = _good_events(_rows(old, "events", "id, public, personal, previous"), set(epochs), last)
     return Salvaged(_put(store, "events", good), _missing(store))
 
 
@@ -64,15 +69,20 @@ def _delivered(epoch: bytes, stored: Any) -> bytes:
     return stored if unchecked(epoch, stored) is not None else checked(epoch, NOTHING_DELIVERED)
 
 
-def _started(old: sqlite3.Connection) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
-    """The names of epochs as their first events state them, for rows that cannot be read any more."""
-    with contextlib.suppress(sqlite3.DatabaseError):
+def _stated(old: sqlite3.Connection) -> tuple[dict[int, tuple[bytes, bytes]], dict[bytes, tuple[int, bytes]]]:
+    """What first events state: the names of epochs, for rows that cannot be read any more, and how the one before
+    each ended: (sequence, head)."""
+    epochs: dict[int, tuple[bytes, bytes]] = {}
+    ends: dict[bytes, tuple[int, bytes]] = {}
+    with contextlib.suppress(*ERRORS):
         for id_, public in old.execute("SELECT id, public FROM events WHERE id & ? = 0", (SEQUENCES,)):
             with contextlib.suppress(Refused, TypeError):
                 event = decode(Event, public)
                 if event.kind == Kind.START:
-                    name = decode(EpochStart, unwrap(event.detail).payload).epoch
-                    yield id_ >> SEQUENCE_BITS, (name, checked(name, NOTHING_DELIVERED))
+                    start = decode(EpochStart, unwrap(event.detail).payload)
+                    epochs[id_ >> SEQUENCE_BITS] = (start.epoch, checked(start.epoch, NOTHING_DELIVERED))
+                    ends[start.previous_epoch] = (start.previous_sequence, start.previous_head)
+    return epochs, ends
 
 
 def _rows(old: sqlite3.Connection, table: str, columns: str) -> Iterator[Row]:
@@ -84,39 +94,38 @@ def _rows(old: sqlite3.Connection, table: str, columns: str) -> Iterator[Row]:
             last = row[0]
             yield row
         return
-    except sqlite3.DatabaseError as error:
+    except ERRORS as error:
         log.warning("table-damaged", table=table, error=str(error))
-    with contextlib.suppress(sqlite3.DatabaseError):
+    with contextlib.suppress(*ERRORS):
         for row in old.execute(f"SELECT {columns} FROM {table} ORDER BY {key} DESC"):
             if last is not None and row[0] <= last:
                 return
             yield row
 
 
-def _good_events(rows: Iterable[Row], epochs: set[int]) -> Iterator[Row]:
-    """Events of sound form whose bytes the next one's link vouches for. Rows rise, and behind damage they fall."""
+def _good_events(rows: Iterable[Row], epochs: set[int], last: dict[int, bytes]) -> Iterator[Row]:
+    """Events of sound form whose bytes are vouched for: by the next one's link, or by their head in `last`. Rows
+    rise, and behind damage they fall."""
     held: Row | None = None
-    vouched = True
     for row in rows:
-        if not _is_sound(row, epochs):
+        if not _is_sound(row, epochs, last):
             log.warning("event-not-salvaged", id=row[0])
             continue
-        if held is not None and row[0] == held[0] + 1:
-            vouched = extend(held[3], held[1]) == row[3]
-        falling = held is not None and row[0] == held[0] - 1
-        if falling and held is not None and extend(row[3], row[1]) != held[3]:
+        if held is None:
+            held = row
+        elif row[0] == held[0] - 1 and extend(row[3], row[1]) != held[3]:
             log.warning("event-not-salvaged", id=row[0])
-            continue
-        if held is not None and vouched:
-            yield _without_broken_personal(held)
-        elif held is not None:
-            log.warning("event-not-salvaged", id=held[0])
-        held, vouched = row, True
+        else:
+            if row[0] != held[0] + 1 or extend(held[3], held[1]) == row[3]:
+                yield _without_broken_personal(held)
+            else:
+                log.warning("event-not-salvaged", id=held[0])
+            held = row
     if held is not None:
         yield _without_broken_personal(held)
 
 
-def _is_sound(row: Row, epochs: set[int]) -> bool:
+def _is_sound(row: Row, epochs: set[int], last: dict[int, bytes]) -> bool:
     id_, public, _, previous = row
     try:
         event = decode(Event, public)
@@ -127,6 +136,7 @@ def _is_sound(row: Row, epochs: set[int]) -> bool:
         and id_ >> SEQUENCE_BITS in epochs
         and isinstance(previous, bytes)
         and len(previous) == 32
+        and last.get(id_) in (None, extend(previous, public))
     )
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import structlog
 
 from edge_agent.database import (
+    ERRORS,
     JournalUnwritable,
     Limits,
     StoreDamaged,
@@ -27,6 +28,7 @@ from edge_agent.files import checked, unchecked
 from edge_agent.mark import Mark, MarkFile, read_mark
 from edge_agent.moments import Moment
 from edge_agent.reserve import Reserve
+from edge_agent.schema import NewerSchema
 from edge_agent.transaction import SEQUENCE_BITS, Epoch, Transaction, event_id
 from protocol.envelope import Signer
 from protocol.journal import extend, genesis
@@ -83,15 +85,15 @@ class Store:
     def _use(self, open_: Callable[[], sqlite3.Connection]) -> None:
         try:
             self.connection = open_()
-        except sqlite3.DatabaseError as error:
-            raise judged(self.path, error) from error
-        try:
-            self._load()
-        except BaseException as error:
-            self.connection.close()
-            if isinstance(error, sqlite3.DatabaseError | TypeError | ValueError):
-                raise judged(self.path, error) from error
+            try:
+                self._load()
+            except BaseException:
+                self.connection.close()
+                raise
+        except (StoreDamaged, JournalUnwritable, NewerSchema):
             raise
+        except Exception as error:  # a flipped bit in the schema can raise anything
+            raise judged(self.path, error) from error
 
     def _load(self) -> None:
         for name, value in self.connection.execute("SELECT name, value FROM facts").fetchall():
@@ -100,6 +102,10 @@ class Store:
         for epoch, delivered in self.connection.execute("SELECT epoch, delivered FROM epochs").fetchall():
             if unchecked(epoch, delivered) is None:
                 raise StoreDamaged(f"{self.path}: the delivered mark of an epoch is not what was stored")
+        newest = "SELECT id >> ? AS number FROM events ORDER BY id DESC LIMIT 1"
+        orphan = f"SELECT 1 FROM ({newest}) WHERE number NOT IN (SELECT number FROM epochs)"
+        if self.connection.execute(orphan, (SEQUENCE_BITS,)).fetchall():
+            raise StoreDamaged(f"{self.path}: the newest events belong to no epoch")
         self.signed_ms = int.from_bytes(self.fact("signed_ms") or b"")
         row = self.connection.execute("SELECT max(version) FROM parts WHERE name = 'manifest'").fetchone()
         self.manifest_floor = row[0] or 0
@@ -124,7 +130,7 @@ class Store:
     def close(self) -> None:
         """Leaves a checkpointed database behind."""
         with self.lock:
-            with contextlib.suppress(sqlite3.DatabaseError):
+            with contextlib.suppress(*ERRORS):
                 self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.connection.close()
             self._mark.close()
@@ -193,7 +199,7 @@ class Store:
             self.connection.execute("BEGIN IMMEDIATE")
             result = work(transaction)
             self.connection.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
+        except ERRORS as error:
             self._roll_back()
             self._look_again(error)
             raise judged(self.path, error) from error
@@ -213,14 +219,14 @@ class Store:
             self.on_append()
 
     def _roll_back(self) -> None:
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(*ERRORS):
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
 
-    def _look_again(self, error: sqlite3.DatabaseError) -> None:
+    def _look_again(self, error: Exception) -> None:
         """After a failed commit only the disk knows whether the event is on it: look, and go on from there."""
         log.error("commit-failed", error=str(error), code=getattr(error, "sqlite_errorname", ""))
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(*ERRORS):
             last = self.last_row(self.epoch.number) if self.epoch.number else None
             if last is not None and last[0] >= self.next_sequence:
                 self.next_sequence, self.head = last[0] + 1, last[1]
@@ -229,7 +235,8 @@ class Store:
         """Remember beside the database how far it goes."""
         with self.lock:
             if self.epoch.number:
-                self._mark.write(Mark(self.epoch.epoch, self.next_sequence - 1, self.manifest_floor, self.signed_ms))
+                sequence = self.next_sequence - 1
+                self._mark.write(Mark(self.epoch.epoch, sequence, self.manifest_floor, self.signed_ms, self.head))
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -250,5 +257,5 @@ class Store:
         with self.lock:
             try:
                 yield self.connection
-            except sqlite3.DatabaseError as error:
+            except ERRORS as error:
                 raise judged(self.path, error) from error

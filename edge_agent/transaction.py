@@ -12,6 +12,7 @@ from protocol.journal import extend
 from protocol.messages import encode
 
 SEQUENCE_BITS = 40
+SEQUENCES = (1 << SEQUENCE_BITS) - 1
 
 _history = msgspec.msgpack.Decoder(History)
 

@@ -1,5 +1,6 @@
 """Is everything on this disk what was once written? Reads only; names every fault."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,17 +9,18 @@ from typing import NamedTuple
 
 from edge_agent import identity as identity_file
 from edge_agent import lists
+from edge_agent.database import ERRORS
 from edge_agent.files import read_only, unchecked
 from edge_agent.identity import IdentityDamaged
 from edge_agent.mark import Mark, read_mark
-from edge_agent.parts import ENVELOPES, KEYS, AtRest
+from edge_agent.parts import ENVELOPES, KEYS, MANIFEST, AtRest
 from edge_agent.store import DATABASE
 from edge_agent.sync import open_one
-from edge_agent.transaction import event_id
-from protocol.envelope import Keyring
+from edge_agent.transaction import SEQUENCES, event_id
+from protocol.envelope import Keyring, unwrap
 from protocol.errors import Refused
 from protocol.journal import extend, genesis, personal_digest
-from protocol.messages import Event, Receipt, decode
+from protocol.messages import EpochStart, Event, PartName, Receipt, decode
 
 
 class Fault(NamedTuple):
@@ -49,11 +51,11 @@ def faults(directory: Path) -> list[Fault]:
             connection.execute("BEGIN")  # one view of everything, while taps go on
             found = list(_database(connection, device))
             found += _signed(connection, root) if root else ()
-            found += [Fault("mark", text) for text in _mark(mark, connection)]
-            listed = _list_file(connection)
-    except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+            found += _ends(mark, connection)
+            listed, floor = _list_file(connection)
+    except (*ERRORS, TypeError, ValueError, AttributeError) as error:
         return [Fault("journal", f"{path.name}: {error}")]
-    return [*found, *(Fault("list", text) for text in _list(directory, listed))]
+    return [*found, *(Fault("list", text) for text in _list(directory, listed, floor))]
 
 
 def _database(connection: sqlite3.Connection, device: str) -> Iterator[Fault]:
@@ -105,10 +107,16 @@ def _chain(connection: sqlite3.Connection, number: int, epoch: bytes, device: st
 
 def _signed(connection: sqlite3.Connection, root: Keyring) -> Iterator[Fault]:
     rows = dict(connection.execute(ENVELOPES).fetchall())
+    versions = dict(connection.execute("SELECT name, version FROM parts").fetchall())
+    known = {MANIFEST, PartName.POLICY, PartName.CONFIG, PartName.ALLOWLIST}
+    for name in versions.keys() - known:
+        if not name.startswith(KEYS):
+            yield Fault("journal", f"there is no part {name!r}")
     found = AtRest(rows, root)
-    for name in rows:
-        if not name.startswith(KEYS):  # these were opened by the root's key
-            found.opened(name)
+    for name in rows.keys() & known:
+        opened = found.opened(name)
+        if opened and versions[name] != getattr(opened.message, "version", getattr(opened.message, "number", 0)):
+            yield Fault(name, f"part {name!r}: its floor is not its version")
     for name, refused in found.refused.items():
         yield Fault(name, f"part {name!r}: {refused}")
     for number, first, through, envelope in connection.execute("SELECT epoch, first, through, envelope FROM receipts"):
@@ -120,31 +128,48 @@ def _signed(connection: sqlite3.Connection, root: Keyring) -> Iterator[Fault]:
             yield Fault("receipt", f"receipt {number}/{first}: {error}")
 
 
-def _mark(mark: Mark | None, connection: sqlite3.Connection) -> Iterator[str]:
+def _ends(mark: Mark | None, connection: sqlite3.Connection) -> Iterator[Fault]:
+    """The last event of an epoch has none behind it: the next epoch's statement names its head, or the mark does."""
+    last = {}
+    for number, epoch in connection.execute("SELECT number, epoch FROM epochs").fetchall():
+        low, high = event_id(number, 0), event_id(number + 1, 0)
+        query = "SELECT id, public, previous FROM events WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
+        for id_, public, previous in connection.execute(query, (low, high)).fetchall():
+            last[epoch] = (id_ - low, extend(previous, public))
+    for (detail,) in connection.execute("SELECT public FROM events WHERE id & ? = 0", (SEQUENCES,)).fetchall():
+        with contextlib.suppress(Refused):
+            start = decode(EpochStart, unwrap(decode(Event, detail).detail).payload)
+            named = (start.previous_sequence, start.previous_head)
+            found = last.get(start.previous_epoch, named)
+            if found[0] < named[0]:
+                yield Fault("gap", f"epoch {start.previous_epoch.hex()}: its events after {found[0]} are missing")
+            elif found[0] == named[0] and found != named:
+                yield Fault("journal", f"epoch {start.previous_epoch.hex()}: its last event is not the one of then")
     if mark is None:
         return
-    row = connection.execute("SELECT number FROM epochs WHERE epoch = ?", (mark.epoch,)).fetchone()
-    last = (
-        row
-        and connection.execute(
-            "SELECT max(id) FROM events WHERE id < ? AND id >= ?", (event_id(row[0] + 1, 0), event_id(row[0], 0))
-        ).fetchone()[0]
-    )
-    if last is None or last < event_id(row[0], mark.sequence):
-        yield f"epoch {mark.epoch.hex()}: events up to {mark.sequence} were written, the journal ends before"
+    sequence, head = last.get(mark.epoch, (-1, b""))
+    if sequence < mark.sequence:
+        yield Fault(
+            "mark", f"epoch {mark.epoch.hex()}: events up to {mark.sequence} were written, the journal ends before"
+        )
+    elif sequence == mark.sequence and mark.head not in (b"", head):
+        yield Fault("journal", f"epoch {mark.epoch.hex()}, event {sequence}: it is not what was written")
 
 
-def _list_file(connection: sqlite3.Connection) -> str:
+def _list_file(connection: sqlite3.Connection) -> tuple[str, int]:
     row = connection.execute("SELECT value FROM facts WHERE name = 'list_file'").fetchone()
     name = unchecked(b"list_file", row[0]) if row else None
-    return name.decode() if name else ""
+    floor = connection.execute("SELECT version FROM parts WHERE name = 'allowlist'").fetchone()
+    return name.decode() if name else "", floor[0] if floor else 0
 
 
-def _list(directory: Path, name: str) -> list[str]:
+def _list(directory: Path, name: str, floor: int) -> list[str]:
     """The list in use; one that the agent replaced in the meantime is nobody's concern."""
     if not name:
         return []
     if (directory / name).exists():
         found = lists.verify(directory / name)
+        if not found and lists.read_header(directory / name).version < floor:
+            found = [f"{name}: it is older than the floor {floor}"]
         return found if (directory / name).exists() else []
     return [] if any(directory.glob("list-*.db")) else [f"{name}: the allowlist in use is gone"]

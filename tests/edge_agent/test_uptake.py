@@ -11,11 +11,11 @@ from edge_agent import identity as identity_file
 from edge_agent import lists, parts
 from protocol.allowlist import CardState
 from protocol.chunks import chunks
-from protocol.envelope import Signer, encode, seal_domain_key
+from protocol.envelope import Signer, seal_domain_key
 from protocol.errors import Failure, Refused
-from protocol.messages import Ages, Fresh, GateConfig, Key, KeyStatement, Manifest, Part, PartName, Role
+from protocol.messages import Ages, Fresh, GateConfig, Key, KeyStatement, Part, PartName, Role
 from protocol.policy import Admit, Policy
-from tests.support.central_side import DAY_MS, DEVICE, DOMAIN, GATE, CentralSide, entry, key, uid
+from tests.support.central_side import DAY_MS, DEVICE, DOMAIN, GATE, CentralSide, entry, key
 from tests.support.edge_side import Edge
 
 
@@ -536,10 +536,3 @@ def test_the_secret_of_the_join_token_goes_when_data_flows(edge: Edge) -> None:
     stored = identity_file.load(edge.directory)
     assert stored is not None
     assert stored.secret == b""
-
-
-def test_manifests_are_taken_as_they_are(central: CentralSide) -> None:
-    """The helper signs what SPEC says."""
-    assert isinstance(central.manifest, Manifest)
-    assert encode(central.manifest)
-    assert uid(1) != uid(2)

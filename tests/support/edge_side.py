@@ -89,6 +89,7 @@ class Edge:
         self.store.begin_epoch(
             DEVICE, self.gate.holding.gate, identity.signer(), moment, self.gate.clock(moment), "start"
         )
+        self.uptake.remove_leftovers()
 
     def close(self) -> None:
         self.uptake.close()
