@@ -22,13 +22,16 @@ log = structlog.get_logger(__name__)
 def prepare(directory: Path, token: JoinToken) -> Identity:
     """The keys of this device, on disk before central hears of them: a lost answer can then be asked for again.
 
-    Raises Refused when the device has already joined with another token.
+    A device that has joined keeps its keys: a central restored from a backup older than the device takes it back
+    under its old name, with its journal. Raises Refused when it belongs to another central.
     """
     held = identity_file.load(directory)
     if held is not None and held.secret == token.secret:
         return held
     if held is not None and held.device:
-        raise Refused(Failure.NOT_NEWER, f"this device is already {held.device}; remove its data to enrol it anew")
+        if held.root_public != token.root_public:
+            raise Refused(Failure.UNKNOWN_KEY, f"this is {held.device} of another central; move its data away first")
+        return msgspec.structs.replace(held, url=token.url, pinned=token.pinned, secret=token.secret)
     sealing_private, sealing_public = new_sealing_key()
     identity = Identity(
         url=token.url,
@@ -62,6 +65,8 @@ async def enrol(directory: Path, identity: Identity) -> Identity:
     enrolled = messages[0]
     if enrolled.signing_public != identity.signer().public:
         raise Refused(Failure.OTHER_DEVICE, "the answer is for another device's key")
+    if identity.device not in ("", enrolled.device):
+        raise Refused(Failure.OTHER_DEVICE, f"this is {identity.device}: the token has to be for gate {identity.gate}")
     identity = msgspec.structs.replace(
         identity, device=enrolled.device, gate=enrolled.gate, venue=enrolled.venue, domain=enrolled.domain
     )

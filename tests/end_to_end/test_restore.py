@@ -237,18 +237,30 @@ async def test_what_a_restored_central_and_a_set_back_agent_still_have_is_put_to
 
 
 @pytest.mark.xdist_group("restore-both")
-async def test_a_gate_that_joined_after_the_backup_keeps_its_journal_until_it_is_known_again(town: QuickTown) -> None:
+async def test_a_gate_that_joined_after_the_backup_comes_back_with_all_that_it_ever_told(town: QuickTown) -> None:
     backup = town.directory / "yesterday.backup"
     await town.do("backup", backup)
     gate = await town.open_gate()
+    device = town.device_of(gate)
     await tap(gate, ALICE)
     await delivered(gate)
+    receipted = set(town.held())
     await restore(town, backup)
     for _ in range(3):
-        assert (await tap(gate, ALICE)).reason == "ok"
+        assert (await tap(gate, ALICE)).reason == "ok", "what it holds stays good"
     status = await gate.until(lambda status: status["central_reachable"] is False)
     assert status["backlog"] >= 3
     assert town.held() == []
+
+    await asyncio.to_thread(gate.process.stop)
+    url = f"https://127.0.0.1:{gate.line.port}"
+    joined = json.loads(await asyncio.to_thread(gate.command, "enrol", await town.invite(url), "--json"))
+    assert joined["device"] == device
+    await town.do("device", "confirm", device, "--words", joined["words"])
+    gate.process.start()
+    await gate.until(lambda _: True)
+    assert (await tap(gate, ALICE)).reason == "ok"
+    assert receipted < await in_custody_once(town, gate)
 
 
 def test_a_backup_is_restored_by_the_program_itself(places: Places) -> None:
