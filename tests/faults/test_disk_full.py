@@ -153,7 +153,10 @@ def test_a_store_can_be_opened_on_a_full_disk(life: Life) -> None:
 
 def test_the_real_agent_keeps_running_says_so_and_recovers(tmp_path: Path) -> None:
     settings = "[journal]\nmax_mib = 16\nprune_above_mib = 8\nreserve_mib = 1\n"
-    with small_disk(tmp_path / "disk", DISK_MIB) as disk, Programs(tmp_path, data_dir=disk, settings=settings) as programs:
+    with (
+        small_disk(tmp_path / "disk", DISK_MIB) as disk,
+        Programs(tmp_path, data_dir=disk, settings=settings) as programs,
+    ):
         programs.start_edge()
         assert programs.tapped(UIDS[0]).reason == "ok"
         programs.line.cut()
