@@ -27,8 +27,8 @@ def invite(settings: Config, gate: str, url: str, as_json: bool) -> None:
     if as_json:
         say(result, True)
     else:
-        click.echo("On the device, within ten minutes:", err=True)
-        click.echo(f"  tapgate-edge enrol {result['token']}")
+        click.echo("On the device, within ten minutes: tapgate-edge enrol TOKEN", err=True)
+        click.echo(result["token"])
 
 
 @device.command("confirm")

@@ -130,6 +130,10 @@ def say(result: dict[str, Any], as_json: bool) -> None:
     Console().print(table)
 
 
+COPIED_BY_HAND = ("device", "words")
+"""Columns that a person copies into the next command: never broken over two lines."""
+
+
 def say_rows(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "", columns: str = "") -> None:
     """A list: a JSON array for a script, a table for a person.
 
@@ -144,7 +148,8 @@ def say_rows(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "", c
     table = Table(box=None)
     names = columns.split() or list(rows[0])
     for name in names:
-        table.add_column(name.removesuffix("_ms").replace("_", " "), overflow="fold")
+        title = name.removesuffix("_ms").replace("_", " ")
+        table.add_column(title, overflow="fold", no_wrap=name in COPIED_BY_HAND)
     for row in rows:
         table.add_row(*(text_of(name, row[name]) for name in names))
     Console().print(table)
