@@ -74,6 +74,9 @@ class Subscription:
         if uptake.gate.list_damaged.is_set():
             uptake.gate.list_damaged.clear()
             await asyncio.to_thread(uptake.drop_damaged_list)
+        if uptake.statement is None:  # even that it waits for confirmation is signed
+            hello, _ = await self.uplink.hello()
+            await asyncio.to_thread(uptake.take, (hello.key_statement,), self.moments.now())
         wait_s = 0 if uptake.wants_snapshot and not self.snapshots.is_busy else self.wait_s
         poll = await asyncio.to_thread(self._poll, wait_s)
         asked_s = time.monotonic()

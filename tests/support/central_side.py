@@ -17,6 +17,7 @@ from protocol.envelope import (
     Signer,
     digest,
     domain_key_digest,
+    new_sealing_key,
     open_as,
     seal_domain_key,
     unwrap,
@@ -86,7 +87,7 @@ class CentralSide:
     def __init__(self, now_ms: int | None = None) -> None:
         self.root, self.receipts, self.publisher = (Signer(key(name)) for name in ("root", "receipt", "publish"))
         self.device_signer = Signer(key("device"))
-        self.sealing_public = bytes(32)
+        self.sealing_public = new_sealing_key()[1]
         self.now_ms = now_ms if now_ms is not None else time.time_ns() // 1_000_000
         self.served: list[Key] = []
         self.keys_number, self.generation, self.number = 1, 1, 0
