@@ -74,7 +74,7 @@ async def held_members(
     in_domain: set[bytes] = set()
     for some_ids in slices(ids):
         numbers = select(cards.c.member, func.max(cards.c.number)).where(cards.c.member.in_(some_ids))
-        last_card.update((await connection.execute(numbers.group_by(cards.c.member))).tuples().all())
+        last_card.update({row[0]: row[1] for row in await connection.execute(numbers.group_by(cards.c.member))})
         there = select(subjects.c.member).where(subjects.c.domain == domain, subjects.c.member.in_(some_ids))
         in_domain.update((await connection.execute(there)).scalars())
     return {
