@@ -9,6 +9,7 @@ import structlog
 
 from edge_agent import __version__
 from edge_agent import identity as identity_file
+from edge_agent.store import DATABASE
 from edge_agent.identity import Identity
 from edge_agent.sync import UNDERSTANDS, first_of, open_all, open_one
 from edge_agent.uplink import NetworkFailure, Uplink
@@ -23,7 +24,8 @@ def prepare(directory: Path, token: JoinToken) -> Identity:
     """The keys of this device, on disk before central hears of them: a lost answer can then be asked for again.
 
     A device that has joined keeps its keys: a central restored from a backup older than the device takes it back
-    under its old name, with its journal. Raises Refused when it belongs to another central.
+    under its old name, with its journal. Raises Refused when it belongs to another central, or where the journal of
+    another device lies: no device may deliver what another one wrote.
     """
     held = identity_file.load(directory)
     if held is not None and held.secret == token.secret:
@@ -32,6 +34,11 @@ def prepare(directory: Path, token: JoinToken) -> Identity:
         if held.root_public != token.root_public:
             raise Refused(Failure.UNKNOWN_KEY, f"this is {held.device} of another central; move its data away first")
         return msgspec.structs.replace(held, url=token.url, pinned=token.pinned, secret=token.secret)
+    if held is None and (directory / DATABASE).exists():
+        raise Refused(
+            Failure.OTHER_DEVICE,
+            f"{directory} holds the journal of a device whose keys are gone: move it aside and keep it, then enrol",
+        )
     sealing_private, sealing_public = new_sealing_key()
     identity = Identity(
         url=token.url,

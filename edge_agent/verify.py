@@ -55,6 +55,8 @@ def faults(directory: Path) -> list[Fault]:
             listed, floor = _list_file(connection)
     except (*ERRORS, TypeError, ValueError, AttributeError) as error:
         return [Fault("journal", f"{path.name}: {error}")]
+    if identity is None:
+        return found  # revoked: its lists were destroyed with its keys
     return [*found, *(Fault("list", text) for text in _list(directory, listed, floor))]
 
 

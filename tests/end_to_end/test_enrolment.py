@@ -126,6 +126,9 @@ async def test_a_revoked_device_destroys_keys_and_lists_keeps_its_journal_and_is
     assert "identity.json" not in left
     assert not [name for name in left if "list" in name]
     assert json.loads(invoke("tapgate-edge", "--config", gate.config, "status", "--json").stdout)["sequence"] >= 5
+    assert invoke("tapgate-edge", "--config", gate.config, "journal", "verify").exit_code == 0
+    with pytest.raises(CommandFailed, match="keys are gone"):
+        gate.command("enrol", await town.invite(f"http://127.0.0.1:{town.port}"))
     outcomes = {(event["epoch"], event["sequence"]): event["outcome"] for event in town.log()}
     told = {(signal[0], int(signal[1])) for signal in gate.signals()}
     assert told <= outcomes.keys()
