@@ -9,6 +9,8 @@ import msgspec
 
 DEFAULT_DATA_DIR = "/var/lib/tapgate-central"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LONGEST_DATA_DIR = 96
+"""Bytes: Linux allows 107 for the path of a socket in it."""
 
 
 class ConfigError(Exception):
@@ -105,6 +107,8 @@ def _fault(config: Config) -> str:
         return f"plain HTTP is served on loopback only: 'host' is {config.host!r} and 'tls' is \"none\""
     if config.tls == "files" and not (config.certificate and config.private_key):
         return "'tls' is \"files\": state 'certificate' and 'private_key'"
+    if len(bytes(config.data_dir)) > LONGEST_DATA_DIR:
+        return f"'data_dir' has more than {LONGEST_DATA_DIR} bytes: its socket could not be opened"
     if not 0 <= config.port <= 65_535:
         return f"'port' is {config.port}"
     if urlsplit(config.url).scheme not in ("https", "http"):

@@ -14,6 +14,9 @@ from edge_agent.readers import Reader
 from edge_agent.release import Release
 from edge_agent.release.dry import DryRelease
 
+LONGEST_DATA_DIR = 96
+"""Bytes: Linux allows 107 for the path of a socket in it."""
+
 
 class ConfigError(Exception):
     """The settings cannot be used; the text names the file, the key and what is wrong."""
@@ -78,6 +81,8 @@ def load(path: Path) -> Config:
     if twice:
         raise ConfigError(f"{path}: two readers are named {twice!r}")
     data_dir = config.data_dir if config.data_dir.is_absolute() else path.parent / config.data_dir
+    if len(bytes(data_dir.absolute())) > LONGEST_DATA_DIR:
+        raise ConfigError(f"{path}: 'data_dir' has more than {LONGEST_DATA_DIR} bytes: its socket could not be opened")
     return msgspec.structs.replace(config, data_dir=data_dir)
 
 

@@ -59,6 +59,7 @@ def central(town: QuickTown, *arguments: str | Path) -> Result:
         ('tls = "none"\nhost = "0.0.0.0"\n', ("loopback",)),
         ("port = \n", ("central.toml",)),
         ('database = "mysql://x"\n', ("sqlite:///",)),
+        (f'data_dir = "/tmp/{"x" * 100}"\n', ("data_dir", "socket")),
     ],
 )
 def test_wrong_settings_of_central_are_named_with_what_would_do(
