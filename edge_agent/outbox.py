@@ -145,7 +145,7 @@ def accept_receipt(store: Store, device: str, receipt: Receipt, envelope: bytes,
             raise Refused(Failure.BROKEN_CHAIN, f"the receipt's head at {receipt.through} is not this journal's")
         connection.execute(
             "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)",
-            (number, receipt.first, receipt.through, now_ms, envelope),
+            (number, receipt.first, receipt.through, max(now_ms, receipt.at_ms), envelope),
         )
         for exempt in receipt.exceptions:
             connection.execute(
