@@ -14,9 +14,6 @@ from edge_agent.readers import Reader
 from edge_agent.release import Release
 from edge_agent.release.dry import DryRelease
 
-LONGEST_DATA_DIR = 96
-"""Bytes: Linux allows 107 for the path of a socket in it."""
-
 
 class ConfigError(Exception):
     """The settings cannot be used; the text names the file, the key and what is wrong."""
@@ -80,10 +77,21 @@ def load(path: Path) -> Config:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ConfigError(f"{path}: two readers are named {twice!r}")
-    data_dir = config.data_dir if config.data_dir.is_absolute() else path.parent / config.data_dir
-    if len(bytes(data_dir.absolute())) > LONGEST_DATA_DIR:
-        raise ConfigError(f"{path}: 'data_dir' has more than {LONGEST_DATA_DIR} bytes: its socket could not be opened")
-    return msgspec.structs.replace(config, data_dir=data_dir)
+    return _beside(config, path.parent)
+
+
+def _beside(config: Config, folder: Path) -> Config:
+    """Paths are relative to the settings file, wherever the agent is started from."""
+    release = config.release
+    if release.path is not None:
+        release = msgspec.structs.replace(release, path=folder / release.path)
+    readers = tuple(
+        msgspec.structs.replace(reader, path=str(folder / reader.path))
+        if reader.kind == "simulated" and reader.path not in ("", "-")
+        else reader
+        for reader in config.readers
+    )
+    return msgspec.structs.replace(config, data_dir=folder / config.data_dir, release=release, readers=readers)
 
 
 def make_reader(settings: ReaderSettings) -> Reader:
@@ -125,4 +133,4 @@ def _check_keys(path: Path, data: dict[str, Any], kind: Any, where: str) -> None
 def _paths(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise NotImplementedError
+    raise ValueError("a path is text")

@@ -132,10 +132,7 @@ class Subscription:
             await asyncio.sleep(PENDING_S)
         word = first_of(opened, Manifest) or first_of(opened, Fresh)
         if word is not None and word.message.generation != self.uptake.generation:
-            if self.uptake.generation:
-                self.on_restored()  # the upload loop reconciles, and says when it has
-            else:
-                await asyncio.to_thread(self.uptake.set_generation, word.message.generation)
+            self.on_restored()  # the upload loop reconciles, and says when it has; a new device does so once
 
     async def _pace(self, idle: bool) -> None:
         """A central that answers at once, again and again, with nothing that can be taken up, is not stormed."""
