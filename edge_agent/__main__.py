@@ -147,8 +147,10 @@ def show_status(settings: config.Config, as_json: bool) -> None:
     if answer is None:
         try:
             answer = status.of_stopped(settings.data_dir)
-        except (IdentityDamaged, OSError, ValueError, sqlite3.DatabaseError) as error:
-            fail(f"{settings.data_dir}: {error}")
+        except (IdentityDamaged, OSError) as error:
+            fail(str(error))
+        except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+            fail(f"{settings.data_dir / DATABASE}: {error}")
         answer["readers"] = _not_running(settings)
     say(answer, as_json)
 

@@ -7,10 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
+from edge_agent import schema
 from edge_agent.database import Limits, StoreDamaged
 from edge_agent.files import checked, destroy_file, replace_file, unchecked
 from edge_agent.mark import read_mark
+from edge_agent.migrations import migrations
 from edge_agent.reserve import Reserve
 from edge_agent.schema import NewerSchema
 from edge_agent.store import JournalUnwritable, Store
@@ -324,3 +327,18 @@ def test_taps_of_several_threads_stand_one_after_the_other(edge: Edge) -> None:
         thread.join()
     sequences = [event.sequence for event in edge.events()]
     assert sequences == list(range(81))
+
+
+def test_every_migration_is_named_where_it_is_looked_for() -> None:
+
+    assert tuple(step.name for step in migrations.pending(Database(memory=True))) == schema.NAMES
+
+
+def test_an_older_schema_is_copied_aside_before_it_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(tmp_path, LIMITS).close()
+    monkeypatch.setattr("edge_agent.schema.NAMES", ("m001_journal", "m002_more"))
+    Store(tmp_path, LIMITS).close()
+    with closing(sqlite3.connect(tmp_path / "agent.db.before-002")) as db:
+        assert db.execute("SELECT count(*) FROM events").fetchone() == (0,)
