@@ -6,7 +6,6 @@ import datetime as dt
 import functools
 import json
 import logging
-import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ import structlog
 from edge_agent import __version__, config, enrolment, status
 from edge_agent import identity as identity_file
 from edge_agent.agent import Agent, AlreadyRunning, hold_lock
-from edge_agent.database import JournalUnwritable, StoreDamaged
+from edge_agent.database import ERRORS, JournalUnwritable, StoreDamaged
 from edge_agent.identity import IdentityDamaged
 from edge_agent.journal_file import export as export_journal
 from edge_agent.preview import preview
@@ -149,7 +148,7 @@ def show_status(settings: config.Config, as_json: bool) -> None:
             answer = status.of_stopped(settings.data_dir)
         except (IdentityDamaged, OSError) as error:
             fail(str(error))
-        except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+        except (*ERRORS, TypeError, ValueError) as error:
             fail(f"{settings.data_dir / DATABASE}: {error}")
         answer["readers"] = _not_running(settings)
     say(answer, as_json)
