@@ -33,8 +33,10 @@ def examine(directory: Path, seen: bytes, released_lines: bytes) -> list[str]:
     findings += journal.findings
     findings += audit_released(released(released_lines), journal.publics, held)
     for epoch, through in receipted.items():
-        if journal.delivered.get(epoch, -2) < through:
-            findings.append(f"{epoch} was receipted through {through}, the agent says {journal.delivered.get(epoch)}")
+        if epoch not in journal.delivered:  # pruned to the end: nothing of it may be left, and central has it all
+            findings += [f"{name} belongs to no epoch" for name in journal.publics if name[0] == epoch]
+        elif journal.delivered[epoch] < through:
+            findings.append(f"{epoch} was receipted through {through}, the agent says {journal.delivered[epoch]}")
     for epoch, through in journal.delivered.items():
         missing = [sequence for sequence in range(through + 1) if (epoch, sequence) not in held]
         findings += [f"{epoch} {sequence} counts as delivered, central never had it" for sequence in missing[:3]]

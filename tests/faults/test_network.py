@@ -146,7 +146,7 @@ def test_ten_days_apart_from_central_are_decided_by_age_and_arrive_whole(tmp_pat
             store = Store(programs.data)
             release = DryRelease(programs.released_file)
             gate = Gate(store, release, moments, Holding(identity.device, identity.gate))
-            uptake = Uptake(programs.data, store, gate, identity)
+            uptake = Uptake(programs.data, gate, identity)
             uptake.load()
             moment = moments.now()
             store.begin_epoch(
