@@ -136,7 +136,11 @@ class Programs:
         assert identity is not None
         url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.line.port}"
         identity_file.save(self.data, msgspec.structs.replace(identity, url=url))
-        self.start_central()
+        try:
+            self.start_central()
+        except BaseException as error:  # nobody calls __exit__ of what was never entered
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(self, *error: Any) -> None:
