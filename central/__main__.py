@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from central import config
-from central.commands import cards, custody, devices, places, setup
+from central.commands import cards, custody, devices, keys, places, setup
 from central.commands.shell import PROGRAM, fail
 
 DEFAULT_CONFIG = Path("/etc/tapgate/central.toml")
@@ -47,7 +47,9 @@ for command in (
     places.policy,
     cards.card,
     devices.device,
+    keys.keys,
     custody.log,
+    custody.evidence,
     custody.verify,
     custody.journal,
     custody.backup,

@@ -142,7 +142,7 @@ def load_keys(config: Config) -> Keys:
         if served not in {key.public for key in keys.statement.keys if Role.SERVE in key.roles}:
             raise ConfigError(
                 "the key statement does not name this server's certificate, so no device would trust it: "
-                "state the keys anew"
+                "`tapgate-central keys state --certificate FILE`"
             )
     return keys
 

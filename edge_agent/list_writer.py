@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from edge_agent.files import sync_directory, sync_file
-from edge_agent.lists import Header, ListFile, failed, remove, write_header
+from edge_agent.lists import Header, ListFile, failed, remove, with_crc, write_header
 from protocol.allowlist import accept_applied
 from protocol.chunks import rows_of
 from protocol.errors import Failure, Refused
@@ -37,8 +37,12 @@ class SnapshotWriter:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -1024"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute("CREATE TABLE header (id INTEGER PRIMARY KEY, record BLOB NOT NULL)")
-        self._connection.execute("CREATE TABLE entries (token BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID")
-        self._connection.execute("CREATE TABLE changes (token BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID")
+        self._connection.execute(
+            "CREATE TABLE entries (token BLOB PRIMARY KEY, entry BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID"
+        )
+        self._connection.execute(
+            "CREATE TABLE changes (token BLOB PRIMARY KEY, entry BLOB, crc INTEGER NOT NULL) WITHOUT ROWID"
+        )
         self._connection.execute("BEGIN")
         # Synced piece by piece: one great sync at the end would hold up the taps' own.
         self._file = os.open(self.path, os.O_RDWR)
@@ -56,7 +60,7 @@ class SnapshotWriter:
             raise Refused(Failure.NOT_SATISFIABLE, f"no room for snapshot {self.head.version}")
         rows = rows_of(chunk)
         try:
-            self._connection.executemany("INSERT INTO entries VALUES (?, ?)", rows)
+            self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?)", with_crc(rows))
             os.fdatasync(self._file)
         except sqlite3.IntegrityError as error:
             raise Refused(Failure.MALFORMED, f"snapshot {self.head.version}, chunk {self._next}: {error}") from None

@@ -6,10 +6,22 @@ from central.actions import (
     cards,
     custody_log,
     devices,
+    evidence,
     journal_import,
     places,
     verify,
 )
 from central.actions.action import ACTIONS
 
-__all__ = ["ACTIONS", "backup", "card_import", "cards", "custody_log", "devices", "journal_import", "places", "verify"]
+__all__ = [
+    "ACTIONS",
+    "backup",
+    "card_import",
+    "cards",
+    "custody_log",
+    "devices",
+    "evidence",
+    "journal_import",
+    "places",
+    "verify",
+]

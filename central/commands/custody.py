@@ -1,4 +1,4 @@
-"""`log`, `verify`, `journal`, `backup`, `restore`."""
+"""`log`, `evidence`, `verify`, `journal`, `backup`, `restore`."""
 
 import datetime as dt
 import sys
@@ -12,7 +12,7 @@ import msgspec
 from central import operate
 from central.actions.restore import restore as restore_backup
 from central.app import only_writer
-from central.commands.shell import act, as_json, fail, finish, progress_bar, readable, say, say_json
+from central.commands.shell import act, as_json, fail, finish, progress_bar, readable, say, say_json, say_rows
 from central.config import Config
 from central.keys import Keys
 
@@ -29,6 +29,22 @@ class Instant(click.ParamType[int]):
             return int(dt.datetime.fromisoformat(value).astimezone(dt.UTC).timestamp() * 1_000)
         except ValueError:
             self.fail(f"{value!r} is not a time such as 2026-01-31T08:00 or 2026-01-31T08:00+08:00", param, ctx)
+
+
+@click.command()
+@click.option("--device", default="", help="Only of one device.")
+@click.option("--kind", default="", help="gap, fork, loss, broken-chain, other-device, other-epoch or alarm.")
+@as_json
+@click.pass_obj
+def evidence(settings: Config, device: str, kind: str, as_json: bool) -> None:
+    """What contradicts or is missing: gaps, forks, losses, refused batches, alarms. None of it is ever discarded.
+
+    Example: tapgate-central evidence --kind fork
+    """
+    found = act(settings, "evidence", {"device": device, "kind": kind})["evidence"]
+    say_rows(
+        found, as_json, "No evidence: nothing contradicts and nothing is missing.", "at_ms kind device seen detail"
+    )
 
 
 @click.command()
