@@ -100,9 +100,10 @@ class Subscription:
         try:
             return await self._held
         except asyncio.CancelledError:
-            if self._hurried:
-                return None
-            raise
+            task = asyncio.current_task()
+            if not self._hurried or (task is not None and task.cancelling()):
+                raise
+            return None
         finally:
             self._held, self._hurried = None, False
 

@@ -295,6 +295,22 @@ async def test_the_held_poll_is_asked_anew_when_a_trailing_snapshot_has_arrived(
     await stop(tasks)
 
 
+async def test_a_loop_that_is_stopped_while_it_is_hurried_stops(stocked: Edge) -> None:
+    listener = Listener(stocked)
+
+    async def held(path: str, found: list[bytes]) -> list[bytes]:
+        await asyncio.sleep(300)
+        return found
+
+    listener.line.bend = held
+    task = asyncio.create_task(listener.subscription.run(0.01))
+    await until(lambda: listener.polls())
+    listener.subscription.hurry()
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.done()
+
+
 async def test_a_damaged_list_is_fetched_again_without_a_restart(stocked: Edge) -> None:
     listener = Listener(stocked)
     listed = stocked.gate.holding.allowlist
