@@ -17,7 +17,7 @@ from central.keys import Keys
 from central.store.database import Database
 from central.store.schema import epochs, events
 from central.store.steps import Rows, Statement, Steps
-from protocol.envelope import unwrap
+from protocol.envelope import digest, unwrap
 from protocol.errors import Failure, Refused
 from protocol.messages import MAX_BATCH_EVENTS, Batch, EpochHeld, Holdings, Inventory, Resume, decode
 
@@ -158,6 +158,10 @@ def _holding(claim: Claim, revoked: bool) -> Steps[Holding]:
         (batch.device, *about, *about),
     )
     holding = Holding(tuple(EpochState(*row) for row in rows), revoked=revoked)
+    if claim.start is not None:
+        told = (batch.device, digest(claim.start_envelope))
+        asked = yield Statement("SELECT 1 FROM evidence WHERE device = ? AND digest = ? AND kind = 'gap'", told)
+        holding = holding._replace(asked=bool(asked))
     if overlaps(claim, holding.of(batch.device, batch.epoch)):
         touching = yield from _touching(claim)
         holding = holding._replace(batches=touching)

@@ -30,6 +30,8 @@ class Holding(NamedTuple):
     batches: tuple[Batch, ...] = ()
     """Stored ones that touch the claim's sequences; needed only where the claim overlaps (`overlaps`)."""
     revoked: bool = False
+    asked: bool = False
+    """Event 0 was answered once already by a resume for the epoch that it names."""
 
     def of(self, device: str, epoch: bytes) -> EpochState:
         """The epoch's state; nothing held is sequence −1 at the genesis head."""
@@ -78,6 +80,9 @@ def judge(claim: Claim, holding: Holding, now_ms: int) -> Verdict:
         for other in holding.batches
         for sequence in range(max(other.first, batch.first), other.first + len(other.events))
     }
+    forgotten = _forgotten(claim, state, holding)
+    if forgotten is not None and not holding.revoked:
+        return _ask_again(claim, forgotten, now_ms)
     rows, exceptions = _sort(claim, holding.revoked)
     if held:
         rows = [row for row in rows if row[2] not in held]
@@ -99,6 +104,23 @@ def _gap(claim: Claim, state: EpochState, revoked: bool, now_ms: int) -> Verdict
     resume = Resume(batch.device, batch.epoch, state.through + 1, state.head, now_ms)
     evidence = Evidence("gap", sealed.digest, detail, body)
     return Verdict(None if revoked else resume, "", 0, [], None, [evidence])
+
+
+def _forgotten(claim: Claim, state: EpochState, holding: Holding) -> EpochState | None:
+    """The epoch that a new one names, where less of it is held than the device knows: central lost a tail (its
+    disk was set back), since a device delivers its epochs in order. Asked once: the device may have pruned it."""
+    start = claim.start
+    if start is None or not start.previous_epoch or state.through >= 0 or holding.asked:
+        return None
+    before = holding.of(claim.batch.device, start.previous_epoch)
+    return before if start.previous_sequence > before.through else None
+
+
+def _ask_again(claim: Claim, before: EpochState, now_ms: int) -> Verdict:
+    detail = f"epoch {claim.batch.epoch.hex()} names {before.epoch.hex()} beyond {before.through}, which is held"
+    resume = Resume(claim.batch.device, before.epoch, before.through + 1, before.head, now_ms)
+    evidence = Evidence("gap", digest(claim.start_envelope), detail, claim.start_envelope)
+    return Verdict(resume, "", 0, [], None, [evidence])
 
 
 def _fork(claim: Claim, sequence: int, revoked: bool, now_ms: int) -> Verdict:

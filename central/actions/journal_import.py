@@ -69,6 +69,8 @@ async def journal_import(context: Context, _params: JournalImportParams) -> Jour
 async def _take(custodian: Custodian, number: int, body: bytes, now_ms: int) -> BatchOutcome:
     try:
         taken = await custodian.take(body, now_ms)
+        if taken.outcome == "gap":  # a file cannot be asked for more: a new epoch is taken at its second word
+            taken = await custodian.take(body, now_ms)
     except Refused as refused:
         return BatchOutcome(number, "refused", 0, f"{refused.kind}: {refused.detail}")
     why = "sequences before it are not held: is the journal whole?" if taken.outcome == "gap" else ""

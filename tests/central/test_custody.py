@@ -121,6 +121,29 @@ async def test_a_restored_disk_shows_when_its_next_epoch_begins(
     assert len(await city.rows(epochs)) == 3
 
 
+async def test_a_tail_that_was_lost_here_is_asked_for_and_taken_again(
+    custodian: Custodian, city: City, keys: Keys, journal: Journal
+) -> None:
+    last = len(journal.publics) - 1
+    await custodian.take(journal.upload(0, 2), NOW_MS)  # what came after is gone with the disk
+    following = Journal(city.device, journal)
+    resume = opened(Resume, (await custodian.take(following.upload(), NOW_MS)).answer, keys)
+    assert (resume.epoch, resume.next) == (journal.epoch, 3)
+    taken = await custodian.take(journal.upload(3, last), NOW_MS)
+    assert taken.events == last - 2
+    receipt = opened(Receipt, (await custodian.take(following.upload(), NOW_MS)).answer, keys)
+    assert (receipt.epoch, receipt.through) == (following.epoch, 0)
+
+
+async def test_a_tail_that_nobody_has_is_asked_for_once(
+    custodian: Custodian, city: City, keys: Keys, journal: Journal
+) -> None:
+    await custodian.take(journal.upload(0, 2), NOW_MS)
+    following = Journal(city.device, journal)
+    opened(Resume, (await custodian.take(following.upload(), NOW_MS)).answer, keys)
+    opened(Receipt, (await custodian.take(following.upload(), NOW_MS)).answer, keys)
+
+
 async def test_a_declared_loss_is_evidence_and_the_queue_moves(
     custodian: Custodian, city: City, journal: Journal
 ) -> None:

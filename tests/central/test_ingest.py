@@ -205,8 +205,20 @@ def test_an_epoch_that_names_another_head_than_is_held(device: Device, journal: 
     assert kinds(verdict(Journal(device, other), held(journal, 9))) == ["fork"]
 
 
-def test_an_epoch_that_names_more_than_has_arrived_is_in_order(device: Device, journal: Journal) -> None:
-    assert kinds(verdict(Journal(device, journal), held(journal, 4))) == []
+def test_an_epoch_that_names_more_than_is_held_sends_for_the_rest_first(device: Device, journal: Journal) -> None:
+    """A device delivers its epochs in order: what is missing here was held once and lost."""
+    found = verdict(Journal(device, journal), held(journal, 4))
+    assert kinds(found) == ["gap"]
+    assert isinstance(found.answer, Resume)
+    assert (found.answer.epoch, found.answer.next, found.answer.head) == (journal.epoch, 5, journal.heads[5])
+    assert not found.rows
+
+
+def test_it_is_asked_for_once(device: Device, journal: Journal) -> None:
+    """A device that has nothing more of it must be able to go on."""
+    found = verdict(Journal(device, journal), held(journal, 4)._replace(asked=True))
+    assert kinds(found) == []
+    assert isinstance(found.answer, Receipt)
 
 
 def test_an_old_epoch_that_goes_on_after_its_successor_began(device: Device, journal: Journal) -> None:
