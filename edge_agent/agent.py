@@ -171,7 +171,9 @@ class Agent:
 
     def status(self) -> dict[str, Any]:
         reached = status.Reachability(self.delivery.reachable, self.subscription.reachable)
-        troubles = [f"{trouble.part} {trouble.version}: {trouble.why}" for trouble in self.uptake.troubles.values()]
+        troubles = [
+            f"{trouble.part} {trouble.version}: {trouble.why}" for trouble in list(self.uptake.troubles.values())
+        ]
         if self.subscription.pending:
             troubles.append("waiting for an operator to confirm this device")
         return status.of_running(self.gate, self.readers, reached, troubles)

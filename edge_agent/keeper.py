@@ -70,20 +70,27 @@ class Keeper:
     def remove_leftovers(self) -> None:
         """Lists that an earlier run did not finish or did not get to remove; once the store says which one counts."""
         with self.lock:
-            live = self.gate.holding.allowlist
-            lists.remove_others(self.directory, live.path if live else None)
+            lists.remove_others(self.directory, self._list_path())
 
     def _open_list(self) -> ListFile | None:
-        name = self.store.fact("list_file")
-        path = self.directory / name.decode() if name else None
+        path = self._list_path()
         if path is None or not path.exists():
             return None
         try:
             return ListFile(path)
-        except lists.ListDamaged as error:
-            log.error("list-damaged", error=str(error))
-            lists.set_aside(path)
+        except (lists.ListDamaged, Refused) as error:
+            log.error("list-not-opened", error=str(error))
+            if isinstance(error, lists.ListDamaged):
+                self._set_aside(path)
             return None
+
+    def _list_path(self) -> Path | None:
+        name = self.store.fact("list_file")
+        return self.directory / name.decode() if name else None
+
+    def _set_aside(self, path: Path) -> None:
+        with contextlib.suppress(OSError):  # where it cannot be moved it is still out of use
+            lists.set_aside(path)
 
     def fetch_again(self, name: str) -> None:
         """The stored copy of a part is not what was taken up: the next poll does not claim to hold it."""
@@ -92,16 +99,19 @@ class Keeper:
             self.use(msgspec.structs.replace(self.gate.holding, taken=taken))
 
     def drop_damaged_list(self) -> None:
-        """A list that failed while in use is set aside and fetched whole; one that is as it was published stays."""
+        """A list that failed while in use is set aside and fetched whole; one that is as it was published stays.
+
+        Raises Refused when it cannot be looked at just now.
+        """
         with self.lock:
             damaged = self.gate.holding.allowlist
             if damaged is None:
                 return
-            found = lists.verify(damaged.path)
+            found = lists.damage(damaged.path)
             log.error("list-damaged", found=found[:3])
             if found:
                 self.use(msgspec.structs.replace(self.gate.holding, allowlist=None))
-                lists.set_aside(damaged.path)
+                self._set_aside(damaged.path)
 
     def use(self, holding: Holding) -> None:
         """Swap what the gate holds between two taps; a list that is in use no more is closed."""

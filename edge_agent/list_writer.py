@@ -26,7 +26,10 @@ class SnapshotWriter:
         self._next = 0
         self._count = 0
         self._file = -1
-        self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        except sqlite3.DatabaseError as error:
+            raise failed(self.path, error) from error
         try:
             self._begin()
         except (sqlite3.DatabaseError, OSError) as error:

@@ -84,9 +84,9 @@ def _entry_at(connection: sqlite3.Connection, token: bytes) -> bytes | None:
 
 
 def failed(path: Path, error: Exception) -> Refused | ListDamaged:
-    """A list that could not be written for want of space is refused and tried again; anything else is damage."""
+    """What finds no room or no permission is refused and tried again; anything else is damage."""
     if isinstance(error, OSError) or isinstance(judged(path, error), JournalUnwritable):
-        return Refused(Failure.NOT_SATISFIABLE, f"{path.name} cannot be stored: {error}")
+        return Refused(Failure.NOT_SATISFIABLE, f"{path.name} cannot be stored or opened: {error}")
     return ListDamaged(f"{path}: {error}")
 
 
@@ -94,19 +94,22 @@ class ListFile:
     """The live list: one writing connection for deltas, one reading connection for taps."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ListDamaged."""
+        """Raises ListDamaged, and Refused where it cannot be opened just now (a full disk)."""
         self.path = path
         self._lock = threading.Lock()
-        self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._reader = sqlite3.connect(read_only(path), uri=True, isolation_level=None, check_same_thread=False)
-        try:
-            self._writer.execute("PRAGMA synchronous = FULL")
-            self._writer.execute("PRAGMA journal_size_limit = 33554432")
-            self._reader.execute("PRAGMA cache_size = -8192")
-            self.header = _read_header(self._writer)
-        except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError, TypeError) as error:
-            self.close()
-            raise ListDamaged(f"{path}: {error}") from error
+        with contextlib.ExitStack() as opened:
+            try:
+                self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                opened.callback(self._writer.close)
+                self._writer.execute("PRAGMA synchronous = FULL")
+                self._writer.execute("PRAGMA journal_size_limit = 33554432")
+                self._reader = sqlite3.connect(read_only(path), uri=True, isolation_level=None, check_same_thread=False)
+                opened.callback(self._reader.close)
+                self._reader.execute("PRAGMA cache_size = -8192")
+                self.header = _read_header(self._writer)
+            except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError, TypeError) as error:
+                raise failed(path, error) from error
+            opened.pop_all()
 
     def lookup(self, token: bytes) -> Entry | None:
         """The entry of a token. Never waits for a delta. Raises ListDamaged."""
@@ -183,16 +186,24 @@ def read_header(path: Path) -> Header:
 def verify(path: Path) -> list[str]:
     """What is wrong with a list file, row by row; empty when it is what was published. Reads only."""
     try:
-        connection = sqlite3.connect(read_only(path), uri=True)
-        try:
+        return damage(path)
+    except Refused as refused:
+        return [f"{path.name}: {refused}"]
+
+
+def damage(path: Path) -> list[str]:
+    """The same, but Refused where the file cannot be looked at just now: that is no damage."""
+    try:
+        with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
             found = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
             header = _read_header(connection)
             rows: Iterable[tuple[bytes, bytes]] = connection.execute(ROWS)
             sum_ = total(rows)
             count = connection.execute(f"SELECT count(*) FROM ({ROWS})").fetchone()[0]
-        finally:
-            connection.close()
     except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError, TypeError) as error:
+        what = failed(path, error)
+        if isinstance(what, Refused):
+            raise what from error
         return [f"{path.name}: {error}"]
     if count != header.count:
         found.append(f"{path.name}: {count} rows where {header.count} belong")

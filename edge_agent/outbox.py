@@ -98,7 +98,7 @@ def _run(number: int, epoch: bytes, through: int, rows: list[Row], most: int) ->
     following: Row | None = None
     for following in rows:
         id_, public, personal, previous = following
-        if not isinstance(public, bytes) or not isinstance(previous, bytes):
+        if not (isinstance(public, bytes) and isinstance(previous, bytes) and isinstance(personal, bytes | None)):
             raise StoreDamaged(f"event {id_ - event_id(number, 0)} of epoch {epoch.hex()} is not what was stored")
         room -= len(public) + 5
         if publics and (len(publics) == most or room < 0 or id_ != rows[0][0] + len(publics)):
@@ -233,5 +233,5 @@ def _set_delivered(connection: sqlite3.Connection, number: int, epoch: bytes, th
 def _delivered(epoch: bytes, stored: bytes) -> int:
     value = unchecked(epoch, stored)
     if value is None:
-        raise StoreDamaged(f"the delivered mark of epoch {epoch.hex()} is not what was stored")
+        raise StoreDamaged(f"the delivered mark of epoch {epoch!r} is not what was stored")
     return int.from_bytes(value, signed=True)

@@ -41,9 +41,9 @@ class AtRest:
     def __init__(self, rows: Mapping[str, bytes], root: Keyring) -> None:
         self.refused: dict[str, Refused] = {}
         self.statement: KeyStatement | None = None
-        self._rows = rows
+        self._rows = {name: row for name, row in rows.items() if isinstance(name, str) and isinstance(row, bytes)}
         keys: dict[bytes, frozenset[Role]] = {}
-        for name in rows:
+        for name in self._rows:
             if name.startswith(KEYS):
                 for key in self._keys(name, root):
                     keys[key.public] = keys.get(key.public, frozenset()) | frozenset(key.roles)

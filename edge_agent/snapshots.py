@@ -67,7 +67,7 @@ class Snapshots:
             if self._writer is not None:
                 await asyncio.to_thread(self._writer.abandon)
             if isinstance(error, Refused | ListDamaged):
-                self.uptake.snapshot_refused(error)
+                await asyncio.to_thread(self.uptake.snapshot_refused, error)
             raise
         finally:
             self._writer = None

@@ -72,8 +72,8 @@ class Subscription:
         """Raises NetworkFailure, Refused, JournalUnwritable."""
         uptake = self.uptake
         if uptake.gate.list_damaged.is_set():
-            uptake.gate.list_damaged.clear()
             await asyncio.to_thread(uptake.drop_damaged_list)
+            uptake.gate.list_damaged.clear()
         if uptake.statement is None:  # even that it waits for confirmation is signed
             hello, _ = await self.uplink.hello()
             await asyncio.to_thread(uptake.take, (hello.key_statement,), self.moments.now())

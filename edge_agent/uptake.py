@@ -251,7 +251,8 @@ class Uptake(Keeper):
             if self.gate.holding.manifest is not None:
                 self.freshness.confirm(self.gate.holding.manifest)
             if old is not None:
-                lists.remove(old.path)
+                with contextlib.suppress(OSError):  # then the next start removes it
+                    lists.remove(old.path)
 
     def _catch_up(self, fresh: ListFile) -> None:
         """The live list may have moved on while the snapshot was on its way: the new one follows it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent import list_writer, lists
+from edge_agent.database import JournalUnwritable
 from edge_agent.list_writer import SnapshotWriter
 from edge_agent.lists import ListDamaged, ListFile
 from protocol.allowlist import CardState
@@ -222,3 +223,23 @@ def test_a_list_that_finds_no_room_is_refused_and_stays(stocked: Edge) -> None:
     stocked.uptake.troubles.clear()
     stocked.take(central.seal(central.manifest), central.seal(delta(central, 1)))
     assert stocked.tap(300).reason == "class-not-admitted"
+
+
+def test_a_full_disk_at_start_is_no_damage_to_the_list(stocked: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, error: Exception) -> JournalUnwritable:
+        return JournalUnwritable("no room for the shared memory")
+
+    stocked.close()
+    (listed,) = stocked.directory.glob("list-*.db")
+    whole = listed.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(lists, "judged", full)
+        listed.write_bytes(b"as if it could not be opened")
+        stocked.open()
+        assert stocked.tap(1).reason == "list-missing"
+        stocked.close()
+    assert listed.exists()
+    assert not list(stocked.directory.glob("damaged-list-*"))
+    listed.write_bytes(whole)
+    stocked.open()
+    assert stocked.tap(1).outcome == "granted"
