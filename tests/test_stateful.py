@@ -404,7 +404,7 @@ def test_whatever_happens_nothing_promised_is_broken(capsys: Any) -> None:
         run_state_machine_as_test(
             seed(SEED)(Life),
             settings=settings(
-                max_examples=int(os.environ.get("TAPGATE_EXAMPLES", "60")),
+                max_examples=int(os.environ.get("TAPGATE_EXAMPLES", "100")),
                 stateful_step_count=40,
                 deadline=None,
                 database=None,
