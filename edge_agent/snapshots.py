@@ -13,7 +13,7 @@ from edge_agent.list_writer import SnapshotWriter
 from edge_agent.lists import ListDamaged
 from edge_agent.moments import Moments
 from edge_agent.uplink import NetworkFailure, Uplink
-from edge_agent.uptake import Uptake
+from edge_agent.uptake import NothingNewer, Uptake
 from protocol.envelope import Signer, digest
 from protocol.errors import Failure, Refused
 from protocol.messages import Fetch
@@ -66,7 +66,7 @@ class Snapshots:
         except Exception as error:  # a download that is cancelled leaves its file to the next start
             if self._writer is not None:
                 await asyncio.to_thread(self._writer.abandon)
-            if isinstance(error, Refused | ListDamaged):
+            if isinstance(error, Refused | ListDamaged) and not isinstance(error, NothingNewer):
                 await asyncio.to_thread(self.uptake.snapshot_refused, error)
             raise
         finally:

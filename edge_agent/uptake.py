@@ -50,6 +50,11 @@ NAMES = {
 """What a message that is refused is called in the next poll's troubles."""
 
 
+class NothingNewer(Refused):
+    """Central's newest snapshot is the list in use: a delta will bring what is missing. No fault of the list, so not
+    among the troubles, where it would keep central from sending that very delta."""
+
+
 class Uptake(Keeper):
     """Its methods run one at a time, in a worker thread."""
 
@@ -225,8 +230,13 @@ class Uptake(Keeper):
             number = head.key_number if self.identity.domain_key(head.key_number) is not None else -1
             accept_snapshot(self.manifest(), self.list_floor, number, head)
             live = self.gate.holding.allowlist
-            if live and not live.header.deltas and (live.header.version, live.header.sum) == (head.version, head.sum):
-                raise Refused(Failure.WRONG_BASE, f"snapshot {head.version} is what is held already")
+            if (
+                live
+                and not live.header.deltas
+                and (live.header.version, live.header.sum) == (head.version, head.sum)
+                and PartName.ALLOWLIST not in self.troubles
+            ):
+                raise NothingNewer(Failure.WRONG_BASE, f"snapshot {head.version} is what is held already")
             self._meanwhile = []
             return SnapshotWriter(self.directory, head, digest(envelope))
 

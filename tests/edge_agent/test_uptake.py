@@ -9,6 +9,7 @@ import pytest
 
 from edge_agent import identity as identity_file
 from edge_agent import lists, parts
+from edge_agent.uptake import NothingNewer
 from protocol.allowlist import CardState
 from protocol.chunks import chunks
 from protocol.envelope import Signer, seal_domain_key
@@ -368,6 +369,32 @@ def test_a_restart_between_new_key_and_new_list_keeps_the_gate_open(stocked: Edg
     assert stocked.uptake.wants_snapshot
     stocked.fetch()
     assert stocked.tap(2).outcome == "granted"
+
+
+def test_a_snapshot_that_is_the_list_in_use_is_no_trouble_and_the_delta_comes(stocked: Edge) -> None:
+    """An answer may name a newer list without its delta; what is fetched then must not keep central from sending it."""
+    central = stocked.central
+    head, _ = central.snapshot()
+    base = stocked.uptake.gate.holding.allowlist.header.version  # type: ignore[union-attr]
+    central.put_card(1, CardState.BLOCKED)
+    central.publish()
+    stocked.take(central.seal(central.manifest))
+    assert stocked.uptake.wants_snapshot
+    with pytest.raises(NothingNewer):
+        stocked.uptake.begin_snapshot(head)
+    assert not stocked.uptake.troubles
+    stocked.take(central.seal(central.manifest), central.seal(central.delta(base)))
+    assert stocked.tap(1).reason == "card-blocked"
+
+
+def test_a_list_that_no_delta_fits_is_fetched_again_at_the_version_it_has(stocked: Edge) -> None:
+    central = stocked.central
+    head, _ = central.snapshot()
+    central.put_card(1, CardState.BLOCKED)
+    central.publish()
+    stocked.take(central.seal(central.manifest))
+    stocked.uptake.snapshot_refused(Refused(Failure.WRONG_DIGEST, "the sum is another"))
+    stocked.uptake.begin_snapshot(head).abandon()
 
 
 def test_a_crash_before_the_swap_leaves_the_old_list_and_no_leftovers(stocked: Edge) -> None:
