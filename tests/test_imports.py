@@ -82,7 +82,13 @@ OWNERS: dict[str, tuple[str, ...]] = {
 }
 """Every library outside the standard one, and the standard ones that touch the world, by the files that own it."""
 
-PURE = ("protocol/*", "central/claim.py", "central/ingest.py", "edge_agent/sync.py", "edge_agent/readers/presentation.py")
+PURE = (
+    "protocol/*",
+    "central/claim.py",
+    "central/ingest.py",
+    "edge_agent/sync.py",
+    "edge_agent/readers/presentation.py",
+)
 """Files without clock, network, disk or log: what they know, they are told."""
 
 WORLDLY = {
