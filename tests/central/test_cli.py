@@ -1,9 +1,11 @@
 """The command line: exit codes, texts, and commands beside a real server that holds the database."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -99,13 +101,14 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("domain add", "domain list", "venue add", "venue list", "gate add", "gate list", "policy put", "policy show"),
         *("card import", "card find", "card block", "card unblock"),
         *("device invite", "device confirm", "device list", "device revoke"),
+        *("evidence", "keys show", "keys state"),
     }
 
 
 def test_every_action_reads_or_writes_by_name() -> None:
     assert {name for name, action in ACTIONS.items() if not action.writes} == {
         *("domain.list", "venue.list", "gate.list", "policy.show", "card.find", "device.list"),
-        *("log", "verify", "backup"),
+        *("log", "evidence", "verify", "backup"),
     }
 
 
@@ -226,6 +229,34 @@ def test_a_journal_is_imported_as_the_device_itself(run: Operator, tmp_path: Pat
     assert "is cut short" in run.refused("journal", "import", str(path))
     path.write_bytes(encode(Upload(b"", ())))
     assert "j" in run.refused("journal", "import", str(path))
+
+
+def test_evidence_is_shown_to_who_asks(run: Operator) -> None:
+    assert "nothing contradicts" in run("evidence").stdout
+    device = Device()
+    with contextlib.closing(sqlite3.connect(run.directory / "central.db")) as db:
+        row = (device.id, bytes(32), "fork", 1_790_000_000_000, "two epochs name one predecessor", b"envelope")
+        db.execute("INSERT INTO evidence (device, digest, kind, at_ms, detail, body) VALUES (?, ?, ?, ?, ?, ?)", row)
+        db.commit()
+    (found,) = run.json("evidence", "--kind", "fork")
+    assert (found["device"], found["kind"], found["seen"], found["bytes"]) == (device.id, "fork", 1, 8)
+    assert run.json("evidence", "--device", "another") == []
+
+
+def test_stated_keys_name_the_certificates_and_rise(run: Operator) -> None:
+    keys_dir = run.directory / "keys"
+    before = run.json("keys", "show")
+    stated = run.json("keys", "state", "--certificate", str(keys_dir / "tls.crt"))
+    assert stated["number"] > before["number"]
+    assert run.json("keys", "show")["number"] == stated["number"]
+    run("verify")
+
+
+def test_keys_are_stated_only_where_the_root_is_and_never_without_a_pinned_certificate(run: Operator) -> None:
+    keys_dir = run.directory / "keys"
+    assert "--certificate" in run.refused("keys", "state")
+    (keys_dir / "root.key").rename(keys_dir / "elsewhere")
+    assert "root.key" in run.refused("keys", "state", "--certificate", str(keys_dir / "tls.crt"))
 
 
 # --- beside a running server ----------------------------------------------------------------------------------
