@@ -28,7 +28,7 @@ def spot(gate: str) -> Spot:
 
 async def found(directory: Path, gates: list[str], cards_csv: str = "", tls: bool = True) -> Town:
     """A served town with these gates enrolled and confirmed, none of them running yet."""
-    town = Town(directory, tls=tls)
+    town = Town(directory, tls=tls, lines=False)
     (directory / "policy.toml").write_text(POLICY)
     steps: list[list[str]] = [
         ["init"],
