@@ -89,10 +89,9 @@ class Delivery:
             if message.fork and message.epoch == self.gate.store.epoch.epoch:
                 self._forked = message
         elif isinstance(message, Resume):
-            if message.epoch != run.epoch or message.next >= run.first - run.lost:
-                raise Refused(Failure.OTHER_EPOCH, "resuming there would not bring the batch any nearer")
             log.warning("resume", epoch=message.epoch.hex(), next=message.next)
-            await asyncio.to_thread(outbox.accept_resume, self.gate.store, self.device, message)
+            if not await asyncio.to_thread(outbox.accept_resume, self.gate.store, self.device, message):
+                raise Refused(Failure.OTHER_EPOCH, "resuming there would bring nothing that was not sent")
         elif isinstance(message, Revoked) and message.device == self.device:
             self.revoked.set()
         else:

@@ -158,17 +158,20 @@ def accept_receipt(store: Store, device: str, receipt: Receipt, envelope: bytes,
     store.commit(work)
 
 
-def accept_resume(store: Store, device: str, resume: Resume) -> None:
-    """Go back to where central stands, even below what was receipted; never forward: only a receipt does that."""
+def accept_resume(store: Store, device: str, resume: Resume) -> bool:
+    """Go back to where central stands, in whatever epoch it names, even below what was receipted. False when that
+    is not back: only a receipt leads forward."""
     if resume.device != device:
         raise Refused(Failure.OTHER_DEVICE, f"resume for {resume.device}")
     number = _number_of(store, resume.epoch)
 
-    def work(transaction: Transaction) -> None:
-        if resume.next <= read_delivered(transaction.connection, number):
-            _set_delivered(transaction.connection, number, resume.epoch, resume.next - 1)
+    def work(transaction: Transaction) -> bool:
+        if resume.next > read_delivered(transaction.connection, number):
+            return False
+        _set_delivered(transaction.connection, number, resume.epoch, resume.next - 1)
+        return True
 
-    store.commit(work)
+    return store.commit(work)
 
 
 def inventory(store: Store) -> tuple[EpochHeld, ...]:

@@ -37,7 +37,7 @@ from edge_agent.snapshots import Snapshots
 from edge_agent.subscription import Subscription
 from edge_agent.uplink import NetworkFailure
 from protocol.allowlist import CardState
-from protocol.envelope import Keyring, open_as, unwrap
+from protocol.envelope import Keyring, digest, open_as, unwrap
 from protocol.errors import Refused
 from protocol.messages import Batch, EpochHeld, Holdings, Inventory, Poll, Receipt, decode
 from protocol.token import token
@@ -63,6 +63,7 @@ class Custody:
         self.batches: list[tuple[bytes, Batch, str]] = []
         self.receipts: dict[tuple[bytes, int, bytes], bytes] = {}
         self.events: dict[Name, bytes] = {}
+        self.asked: set[bytes] = set()
 
     def take(self, side: CentralSide, body: bytes, now_ms: int) -> list[bytes]:
         claim = verify(read_upload(body), Keyring.of(side.device_signer.public))
@@ -74,6 +75,7 @@ class Custody:
         assert verdict.answer is not None
         answer = side.receipts.seal(verdict.answer)
         assert verdict.outcome != "forked", "nobody else speaks in this device's name"
+        self.asked |= {found.digest for found in verdict.evidence if found.kind == "gap"}
         if verdict.outcome:
             self.receipts[name] = answer
             self.batches.append((batch.epoch, batch, verdict.outcome))
@@ -89,7 +91,8 @@ class Custody:
         batch = claim.batch
         about = {batch.epoch} | ({claim.start.previous_epoch} if claim.start else set())
         states = tuple(s for s in self.states.values() if s.epoch in about or s.previous_epoch in about)
-        holding = Holding(states)
+        asked = claim.start is not None and digest(claim.start_envelope) in self.asked
+        holding = Holding(states, asked=asked)
         if overlaps(claim, holding.of(batch.device, batch.epoch)):
             touching = [
                 other
@@ -404,7 +407,7 @@ def test_whatever_happens_nothing_promised_is_broken(capsys: Any) -> None:
         run_state_machine_as_test(
             seed(SEED)(Life),
             settings=settings(
-                max_examples=int(os.environ.get("TAPGATE_EXAMPLES", "100")),
+                max_examples=int(os.environ.get("TAPGATE_EXAMPLES", "75")),
                 stateful_step_count=40,
                 deadline=None,
                 database=None,

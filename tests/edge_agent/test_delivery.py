@@ -167,6 +167,28 @@ async def test_a_resume_goes_back_and_what_central_lacks_is_sent_again(sender: S
     assert sender.through == 6
 
 
+async def test_a_resume_for_the_epoch_before_sends_its_tail_again(sender: Sender, central: CentralSide) -> None:
+    """Central lost it and noticed by the statement that begins the next epoch."""
+    while await sender.delivery.step():
+        pass
+    old = sender.edge.store.epoch.epoch
+    sender.edge.reopen()
+    sender.delivery.gate = sender.edge.gate
+    tail = central.held[old][3:]
+    del central.held[old][3:]
+    central.receipted.clear()
+
+    async def ask(path: str, found: list[bytes]) -> list[bytes]:
+        sender.line.bend = None
+        return [central.receipts.seal(Resume(DEVICE, old, 3, bytes(32), 1))]
+
+    sender.line.bend = ask
+    while await sender.delivery.step():
+        pass
+    assert [public for public, _ in central.held[old][3:]] == [public for public, _ in tail]
+    assert outbox.backlog(sender.edge.store) == 0
+
+
 async def test_a_fork_in_this_epoch_is_told_once_and_only_this_epoch_s_counts(
     sender: Sender, central: CentralSide
 ) -> None:
