@@ -9,11 +9,12 @@ import structlog
 import tenacity
 
 from edge_agent.database import JournalUnwritable
+from edge_agent.list_uptake import NothingNewer
 from edge_agent.list_writer import SnapshotWriter
 from edge_agent.lists import ListDamaged
 from edge_agent.moments import Moments
 from edge_agent.uplink import NetworkFailure, Uplink
-from edge_agent.uptake import NothingNewer, Uptake
+from edge_agent.uptake import Uptake
 from protocol.envelope import Signer, digest
 from protocol.errors import Failure, Refused
 from protocol.messages import Fetch

@@ -350,7 +350,7 @@ EDGE = (
     Fault(
         "list-floor-outside-the-transaction",
         "Between the two commits an older list can come back in.",
-        "edge_agent/uptake.py",
+        "edge_agent/list_uptake.py",
         (
             Edit(
                 """\
