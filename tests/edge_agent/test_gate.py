@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from edge_agent.readers import CardRead, ReaderState
 from edge_agent.release import ReleaseFailed, Signal
@@ -107,13 +108,14 @@ def test_no_file_of_the_agent_holds_a_uid(stocked: Edge) -> None:
             assert uid(number).hex().encode() not in data.lower()
 
 
-def test_no_log_holds_a_uid_or_a_token(stocked: Edge, capsys: pytest.CaptureFixture[str]) -> None:
-    stocked.tap(99)
-    stocked.ear.look = fail
-    stocked.tap(1)
-    stocked.store.connection.close()
-    stocked.tap(1)
-    said = "".join(capsys.readouterr()).lower()
+def test_no_log_holds_a_uid_or_a_token(stocked: Edge) -> None:
+    with capture_logs() as logged:
+        stocked.tap(99)
+        stocked.ear.look = fail
+        stocked.tap(1)
+        stocked.store.connection.close()
+        stocked.tap(1)
+    said = repr(logged).lower()
     assert "tap-not-written" in said
     for number in (1, 99):
         assert uid(number).hex() not in said
