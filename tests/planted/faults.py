@@ -415,7 +415,7 @@ EDGE = (
                 """\
         connection.execute(
             "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)",
-            (number, receipt.first, receipt.through, now_ms, envelope),
+            (number, receipt.first, receipt.through, max(now_ms, receipt.at_ms), envelope),
         )
 """,
                 "",
@@ -525,10 +525,10 @@ EDGE = (
         (
             Edit(
                 """\
-        if resume.next <= read_delivered(transaction.connection, number):
+        if resume.next > read_delivered(transaction.connection, number):
 """,
                 """\
-        if resume.next > read_delivered(transaction.connection, number):
+        if resume.next <= read_delivered(transaction.connection, number):
 """,
             ),
         ),
