@@ -10,6 +10,7 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from central.files import replace_file, sync_directory
 from protocol.envelope import Keyring, Signer, open_as
 from protocol.errors import Failure, Refused
 from protocol.messages import Key, KeyStatement, Role
@@ -105,7 +106,7 @@ def state_keys(directory: Path, certificate_digests: list[bytes], now_ms: int) -
         *(Key(digest, (Role.SERVE,)) for digest in certificate_digests),
     ]
     statement = KeyStatement(max(previous + 1, now_ms), now_ms, tuple(keys))
-    _replace(path, root.seal(statement))
+    replace_file(path, root.seal(statement))
     return statement
 
 
@@ -120,22 +121,4 @@ def _write(path: Path, secret: bytes) -> None:
         file.write(secret.hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
-    _sync_directory(path.parent)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)

@@ -16,6 +16,7 @@ import msgspec
 
 from central.actions.action import ActionFailed
 from central.actions.frames import MAX_FRAME_BYTES, read_frames
+from central.files import sync_directory
 
 MAGIC = b"tapgate-backup-1\n"
 DIGEST_BYTES = 32
@@ -123,15 +124,6 @@ class BackupReader:
         end = _decoded(End, unpack(previous), self.path)
         if {table: count for table, count in end.rows.items() if count} != counts:
             raise ActionFailed(f"{self.path.name}: the rows are not as many as its own end says")
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a rename in it durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _deflate(data: bytes) -> bytes:

@@ -6,7 +6,6 @@ the field takes the restored lists for old ones.
 """
 
 import datetime as dt
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Progress, no_progress
 from central.actions.backup import BackupParams, Restored, backup
-from central.actions.backup_file import BackupReader, Block, sync_directory
+from central.actions.backup_file import BackupReader, Block
 from central.config import Config
+from central.files import replace_file, sync_directory
 from central.generation import generation_of, next_generation
 from central.keys import Keys
 from central.lists import refresh_domain
@@ -226,11 +226,4 @@ def remembered_generation(data_dir: Path) -> int:
 
 def remember_generation(data_dir: Path, generation: int) -> None:
     """On disk before the number is used."""
-    path = data_dir / GENERATION_FILE
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("w") as file:
-        file.write(f"{generation}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_directory(data_dir)
+    replace_file(data_dir / GENERATION_FILE, f"{generation}\n".encode())
