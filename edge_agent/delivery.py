@@ -5,12 +5,11 @@ import os
 from collections.abc import Callable
 
 import structlog
-import tenacity
 
 from edge_agent import outbox
-from edge_agent.database import JournalUnwritable
 from edge_agent.gate import Gate
 from edge_agent.outbox import Run
+from edge_agent.patience import waiting_out
 from edge_agent.sync import Opened, open_one
 from edge_agent.uplink import NetworkFailure, Uplink
 from protocol.envelope import Keyring, Signer
@@ -37,11 +36,7 @@ class Delivery:
 
     async def run(self, longest_wait_s: float) -> None:
         """Until cancelled or revoked. Failures are waited out with jitter, never given up."""
-        retrying = tenacity.AsyncRetrying(
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=longest_wait_s),
-            retry=tenacity.retry_if_exception_type((NetworkFailure, Refused, JournalUnwritable)),
-            before_sleep=self._say,
-        )
+        retrying = waiting_out(longest_wait_s, self._say)
         while not self.revoked.is_set():
             self.wake.clear()
             if not await retrying(self.step):
@@ -109,7 +104,6 @@ class Delivery:
         self._restored = False
         await asyncio.to_thread(self.on_reconciled, found[0].generation)
 
-    def _say(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+    def _say(self, attempt: int, error: BaseException | None) -> None:
         self.reachable = False if isinstance(error, NetworkFailure) else self.reachable
-        log.warning("delivery-failed", attempt=state.attempt_number, error=str(error))
+        log.warning("delivery-failed", attempt=attempt, error=str(error))

@@ -6,13 +6,12 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import structlog
-import tenacity
 
-from edge_agent.database import JournalUnwritable
 from edge_agent.list_uptake import NothingNewer
 from edge_agent.list_writer import SnapshotWriter
 from edge_agent.lists import ListDamaged
 from edge_agent.moments import Moments
+from edge_agent.patience import waiting_out
 from edge_agent.uplink import NetworkFailure, Uplink
 from edge_agent.uptake import Uptake
 from protocol.envelope import Signer, digest
@@ -45,11 +44,7 @@ class Snapshots:
 
     async def run(self, longest_wait_s: float) -> None:
         """Until cancelled. Failures are waited out with jitter, never given up."""
-        retrying = tenacity.AsyncRetrying(
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=longest_wait_s),
-            retry=tenacity.retry_if_exception_type((NetworkFailure, Refused, ListDamaged, JournalUnwritable)),
-            before_sleep=_say,
-        )
+        retrying = waiting_out(longest_wait_s, _say, ListDamaged)
         while True:
             await self._due.wait()
             await retrying(self.step)
@@ -112,6 +107,5 @@ class Snapshots:
         return writer
 
 
-def _say(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("snapshot-failed", attempt=state.attempt_number, error=str(error))
+def _say(attempt: int, error: BaseException | None) -> None:
+    log.warning("snapshot-failed", attempt=attempt, error=str(error))

@@ -6,17 +6,15 @@ import time
 from collections.abc import Callable
 
 import structlog
-import tenacity
 
 from edge_agent import __version__, outbox
-from edge_agent.database import JournalUnwritable
 from edge_agent.moments import Moments
+from edge_agent.patience import waiting_out
 from edge_agent.snapshots import Snapshots
 from edge_agent.sync import UNDERSTANDS, Opened, first_of
 from edge_agent.uplink import NetworkFailure, Uplink
 from edge_agent.uptake import Uptake
 from protocol.envelope import Signer
-from protocol.errors import Refused
 from protocol.messages import Fresh, Manifest, Pending, Poll, Revoked
 
 log = structlog.get_logger(__name__)
@@ -54,11 +52,7 @@ class Subscription:
 
     async def run(self, longest_wait_s: float) -> None:
         """Until cancelled or revoked. Failures are waited out with jitter, never given up."""
-        retrying = tenacity.AsyncRetrying(
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=longest_wait_s),
-            retry=tenacity.retry_if_exception_type((NetworkFailure, Refused, JournalUnwritable)),
-            before_sleep=self._say,
-        )
+        retrying = waiting_out(longest_wait_s, self._say)
         while not self.revoked.is_set():
             await retrying(self.step)
 
@@ -141,8 +135,7 @@ class Subscription:
         if self._idle_answers > 1:
             await asyncio.sleep(min(LONGEST_PAUSE_S, 0.1 * 2 ** min(self._idle_answers, 8)))
 
-    def _say(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+    def _say(self, attempt: int, error: BaseException | None) -> None:
         if isinstance(error, NetworkFailure):
             self.reachable = False
-        log.warning("poll-failed", attempt=state.attempt_number, error=str(error))
+        log.warning("poll-failed", attempt=attempt, error=str(error))

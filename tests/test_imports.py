@@ -35,12 +35,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "edge_agent/uplink.py",
         "edge_agent/screen/*",
     ),
-    "tenacity": (
-        "central/custody.py",
-        "edge_agent/delivery.py",
-        "edge_agent/subscription.py",
-        "edge_agent/snapshots.py",
-    ),
+    "tenacity": ("central/custody.py", "edge_agent/patience.py"),
     "ssl": ("central/app.py", "central/tls.py", "edge_agent/uplink.py"),
     # databases
     "sqlalchemy": ("central/*",),
