@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the full test suite needs from the system: a PC/SC service with a virtual reader, the
-# headers that pyscard is built with, a PostgreSQL server, strace for fault injection.
+# headers that pyscard is built with, a PostgreSQL server, strace for fault injection, a browser with Chinese type.
 set -eu
-packages="pcscd vsmartcard-vpcd libpcsclite-dev swig gcc python3-dev postgresql strace iproute2"
+packages="pcscd vsmartcard-vpcd libpcsclite-dev swig gcc python3-dev postgresql strace iproute2 chromium fonts-noto-cjk"
 
 missing=""
 for package in $packages; do
