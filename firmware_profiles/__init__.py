@@ -6,9 +6,10 @@ not hexadecimal is refused, naming the file and the place.
 
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -115,6 +116,49 @@ def match(reader_name: str) -> Profile:
     profiles = load_profiles()
     named = (p for p in profiles.values() if any(pattern.found_in(reader_name) for pattern in p.match.names))
     return next(named, profiles[GENERIC])
+
+
+class Matched(NamedTuple):
+    """The profile for a reader, and how it came to be this one."""
+
+    profile: Profile
+    source: str
+    """`shipped`, `published 3` or `local`."""
+    why: str
+    """`usb 072F:2200`, `name 'ACS ACR122U'`, `settings`, `no other profile fits`."""
+
+    @property
+    def label(self) -> str:
+        """As events have it: `acr122u`, `acr122u (local)`."""
+        return self.profile.name if self.source == "shipped" else f"{self.profile.name} ({self.source})"
+
+
+class ProfileBook:
+    """Every profile that an agent knows: this machine's own before those that central published before shipped ones."""
+
+    def __init__(
+        self, local: Mapping[str, Profile] = {}, published: Mapping[str, Profile] = {}, published_version: int = 0
+    ) -> None:
+        shipped = load_profiles()
+        self._sources = (("local", local), (f"published {published_version}", published), ("shipped", shipped))
+        self._profiles: dict[str, tuple[Profile, str]] = {}
+        for source, profiles in reversed(self._sources):
+            self._profiles |= {name: (profile, source) for name, profile in profiles.items()}
+
+    def named(self, name: str) -> Matched | None:
+        """The profile that the settings ask for by name."""
+        found = self._profiles.get(name)
+        return None if found is None else Matched(*found, "settings")
+
+    def match(self, reader_name: str, usb: str = "") -> Matched:
+        """By USB identifier (`072F:2200`) where it is known, else by PC/SC name, else the generic one."""
+        for profile, source in self._profiles.values():
+            if usb and usb.upper() in profile.match.usb:
+                return Matched(profile, source, f"usb {usb.upper()}")
+        for profile, source in self._profiles.values():
+            if any(pattern.found_in(reader_name) for pattern in profile.match.names):
+                return Matched(profile, source, f"name {reader_name!r}")
+        return Matched(*self._profiles[GENERIC], "no other profile fits")
 
 
 @cache
