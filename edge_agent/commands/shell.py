@@ -1,0 +1,61 @@
+"""What every command has in common: the settings, answers for a person or a script, honest exit codes.
+
+Exit codes: 0 done, 1 not done (one line on standard error says why), 2 wrong usage.
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from edge_agent import config
+
+PROGRAM = "tapgate-edge"
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON, for scripts.")
+
+
+def fail(why: str) -> NoReturn:
+    """One line to standard error, exit code 1."""
+    click.echo(f"{PROGRAM}: {why}", err=True)
+    sys.exit(1)
+
+
+def say(data: Any, as_json: bool) -> None:
+    """JSON for a script, a table for a person."""
+    if as_json:
+        click.echo(json.dumps(data))
+        return
+    width = max(map(len, data))
+    for key, value in data.items():
+        text = "–" if value in (None, "", []) else "; ".join(map(_short, value)) if isinstance(value, list) else value
+        click.echo(f"{key.replace('_', ' '):<{width}}  {text}")
+
+
+def _short(item: Any) -> str:
+    return " ".join(str(part) for part in item.values() if part) if isinstance(item, dict) else str(item)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The settings as first argument, read when the command runs: help needs no file."""
+
+    @click.pass_obj
+    @functools.wraps(command)
+    def run_command(config_path: Path, /, **options: Any) -> None:
+        try:
+            settings = config.load(config_path)
+        except config.ConfigError as error:
+            fail(str(error))
+        command(settings, **options)
+
+    return run_command
+
+
+def not_running(settings: config.Config) -> list[dict[str, str]]:
+    """The configured readers, of whose state nothing is known."""
+    why = "the agent does not run"
+    return [{"name": r.name, "kind": r.kind, "state": "unknown", "why": why} for r in settings.readers]
