@@ -167,6 +167,8 @@ class Life(RuleBasedStateMachine):
         self.line = FaultyLine(self.side)
         self.loop = asyncio.new_event_loop()
         self.released: set[Name] = set()
+        self.central_only: set[Name] = set()
+        """Released taps that a disk set back took from the device: central's copy is the last one."""
         self.floors = (0, 0)
         self.backup: tuple[int, Custody] | None = None
         self.disk: Path | None = None
@@ -286,6 +288,7 @@ class Life(RuleBasedStateMachine):
         self.disk = None
         self._open()
         self.released &= self._journal().keys() | self.side.custody.events.keys()
+        self.central_only |= self.released - self._journal().keys()
         self.floors = (0, 0)
 
     def _copied(self) -> Path:
@@ -314,8 +317,10 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.backup is not None and self.side.now_ms - self.backup[0] < BACKUP_MS)
     @rule()
     def restore_central(self) -> None:
+        """What the device lost as well is gone for good: loss of both cannot be made good, nor noticed."""
         assert self.backup is not None
         self.side.custody = copy.deepcopy(self.backup[1])
+        self.released -= self.central_only - self.side.custody.events.keys()
         self.side.generation += 1
         self.side.publish()
 
