@@ -9,14 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.store.schema import policies
 from protocol.envelope import digest
-from protocol.messages import decode, encode
+from protocol.messages import decode
 from protocol.policy import Policy, Refuse
 
 
 class PolicyPayload(NamedTuple):
     """A policy, and what a manifest and a target gate have to know of it."""
 
-    policy: Policy
+    body: bytes
+    """The payload, sent as it is stored: a later version of this code would write it otherwise."""
     version: int
     digest: bytes
     kinds: frozenset[str]
@@ -41,4 +42,4 @@ async def read_policies(connection: AsyncConnection, ids: Collection[str]) -> di
 def _payload(body: bytes) -> PolicyPayload:
     policy = decode(Policy, body)
     kinds = frozenset("rule:refuse" if isinstance(rule, Refuse) else "rule:admit" for rule in policy.rules)
-    return PolicyPayload(policy, policy.version, digest(encode(policy)), kinds)
+    return PolicyPayload(body, policy.version, digest(body), kinds)

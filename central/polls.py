@@ -23,6 +23,7 @@ from central.store.schema import devices, gates, venues
 from central.wakeups import Wakeups, device_topic, domain_topic, gate_topic, policy_topic
 from protocol.envelope import seal_domain_key
 from protocol.messages import Fresh, PartName, Pending, Poll
+from protocol.policy import Policy
 
 TOGETHER = 250
 """Devices looked after in one transaction."""
@@ -173,7 +174,7 @@ class Polls:
                 domain, number = offer.content.domain, offer.key_number
                 found.append(seal(seal_domain_key(offer.key, offer.device, domain, number, offer.sealing_public)))
             elif name is PartName.POLICY and offer.policy is not None:
-                found.append(seal(offer.policy.policy))
+                found.append(self._keys.publish.seal_payload(Policy.TYPE, offer.policy.body))
             elif name is PartName.CONFIG:
                 found.append(seal(offer.config))
             elif name in held:

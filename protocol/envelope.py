@@ -65,8 +65,10 @@ class Signer:
 
     def seal(self, message: object) -> bytes:
         """The envelope of a message struct, as bytes to store and send."""
-        type_ = message.TYPE  # type: ignore[attr-defined]
-        payload = encode(message)
+        return self.seal_payload(message.TYPE, encode(message))  # type: ignore[attr-defined]
+
+    def seal_payload(self, type_: str, payload: bytes) -> bytes:
+        """The envelope of a payload that was encoded before and must stay the bytes that it is."""
         signature = self._private.sign(_pre_authentication_encoding(type_, payload))
         return encode(Envelope(type_, payload, self.key_id, signature))
 
