@@ -12,7 +12,7 @@ from edge_agent.database import JournalUnwritable, StoreDamaged
 from edge_agent.holding import Holding
 from edge_agent.lists import ListDamaged
 from edge_agent.moments import Moment, Moments
-from edge_agent.readers import CardRead, ReaderState
+from edge_agent.readers import CardRead, ReaderFacts, ReaderState
 from edge_agent.release import Release, Signal
 from edge_agent.store import Store
 from edge_agent.transaction import Transaction
@@ -61,9 +61,9 @@ class Gate:
                 signal = self._decide_and_write(holding, read)
             except Exception as error:
                 signal = self._unwritten(holding.direction, error)
-            self._signal(signal)
+            released = self._signal(signal)
             self.store.settle()
-            return signal
+            return signal if released else msgspec.structs.replace(signal, failed=True)
 
     def _decide_and_write(self, holding: Holding, read: CardRead) -> Signal:
         moment = self.moments.now()
@@ -135,12 +135,16 @@ class Gate:
         outcome = Outcome.GRANTED if direction is Direction.OUT else Outcome.DENIED
         return Signal(self.store.epoch.epoch, -1, outcome, Reason.JOURNAL_UNWRITABLE.value, direction)
 
-    def _signal(self, signal: Signal) -> None:
+    def _signal(self, signal: Signal) -> bool:
         try:
             self.release.signal(signal)
         except Exception as error:
             log.error("release-failed", sequence=signal.sequence, error=f"{type(error).__name__}: {error}")
-            self.record(Kind.RELEASE_FAILED, encode(ReaderDetail(str(signal.sequence), "failed", str(error)[:500])))
+            self.record(
+                Kind.RELEASE_FAILED, encode(ReaderDetail(str(signal.sequence), "failed", _cut(str(error), 500)))
+            )
+            return False
+        return True
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -177,9 +181,12 @@ class Gate:
             if isinstance(error, StoreDamaged):
                 self.damaged.set()
 
-    def reader_changed(self, reader: str, state: ReaderState, why: str) -> None:
+    def reader_changed(self, reader: str, state: ReaderState, why: str, facts: ReaderFacts = ReaderFacts()) -> None:
         """Every change of a reader's state is an event that reaches central."""
-        self.record(Kind.READER, encode(ReaderDetail(reader[:500], state.value, why[:500])))
+        detail = ReaderDetail(
+            _cut(reader, 250), state.value, _cut(why, 500), _cut(facts.profile, 250), _cut(facts.firmware, 250)
+        )
+        self.record(Kind.READER, encode(detail))
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -199,6 +206,11 @@ class Gate:
         if holding.allowlist is None or holding.ages is None or holding.domain_key is None:
             return Staleness.MISSING
         return staleness(holding.ages, self.age_ms(moment))
+
+
+def _cut(text: str, most: int) -> str:
+    """At most so many bytes: an event has room for 2,048."""
+    return text.encode(errors="replace")[:most].decode(errors="ignore")
 
 
 def _personal(holding: Holding, known: Known) -> Personal:

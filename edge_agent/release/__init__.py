@@ -16,6 +16,8 @@ class Signal(msgspec.Struct, frozen=True):
     reason: str
     direction: Direction
     repeat: bool = False
+    failed: bool = False
+    """The release did not do what it was asked."""
 
 
 class ReleaseFailed(Exception):
