@@ -6,8 +6,7 @@ from pkgutil import resolve_name
 import click
 
 from edge_agent import __version__
-
-DEFAULT_CONFIG = Path("/etc/tapgate/edge.toml")
+from edge_agent.commands import DEFAULT_CONFIG
 
 COMMANDS = {
     "enrol": "enrolment:enrol",
@@ -16,6 +15,7 @@ COMMANDS = {
     "readers": "readers:readers",
     "decide": "looking:decide",
     "journal": "journal:journal",
+    "doctor": "doctor:doctor",
 }
 """Name of a command to its module in `edge_agent.commands` and the object in it."""
 

@@ -19,6 +19,15 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     sync_directory(path.parent)
 
 
+def is_there(path: Path) -> bool:
+    """Unlike `Path.exists`, raises PermissionError where nobody may tell."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def destroy_file(path: Path) -> None:
     """Overwrites a file's own blocks before it goes. Where the medium moves blocks about, nobody can promise more."""
     try:

@@ -29,7 +29,7 @@ def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]
     identity = identity_file.load(directory)
     if identity is None or not identity.device:
         raise Refused(Failure.OTHER_DEVICE, "this device is not enrolled")
-    envelopes, facts = _read(directory)
+    envelopes, facts = at_rest(directory)
     found = AtRest(envelopes, Keyring.of(identity.root_public))
     manifest: Manifest | None = _message(found, MANIFEST)
     policy: Policy | None = _message(found, PartName.POLICY)
@@ -77,7 +77,8 @@ def _message(found: AtRest, name: str) -> Any:
     return opened.message if opened else None
 
 
-def _read(directory: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
+def at_rest(directory: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The envelopes of the parts that are held, and the store's facts. Raises FileNotFoundError, Refused."""
     path = directory / DATABASE
     if not path.exists():
         raise FileNotFoundError(f"{path}: the agent has not run yet")

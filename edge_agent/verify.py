@@ -60,6 +60,29 @@ def faults(directory: Path) -> list[Fault]:
     return [*found, *(Fault("list", text) for text in _list(directory, listed, floor))]
 
 
+RECENT = 1_000
+
+
+def recent_faults(directory: Path, newest: int = RECENT) -> list[Fault]:
+    """Of the newest events and the mark alone: told at once, however long the journal is. Raises IdentityDamaged."""
+    identity = identity_file.load(directory)
+    path, mark = directory / DATABASE, read_mark(directory)
+    try:
+        with closing(sqlite3.connect(read_only(path), uri=True, isolation_level=None)) as connection:
+            connection.execute("BEGIN")
+            epochs = connection.execute("SELECT number, epoch FROM epochs ORDER BY number DESC LIMIT 1").fetchall()
+            found: list[Fault] = []
+            for number, epoch in epochs:
+                last = connection.execute("SELECT max(id) FROM events WHERE id >= ?", (event_id(number, 0),)).fetchone()
+                first = max(0, (last[0] or 0) - event_id(number, newest - 1))
+                found += _chain(connection, number, epoch, identity.device if identity else "", first)
+            named = mark.epoch if mark else b""
+            held = connection.execute("SELECT number, epoch FROM epochs WHERE epoch = ?", (named,)).fetchall()
+            return [*found, *_behind(mark, _last(connection, held))]
+    except (*ERRORS, TypeError, ValueError, AttributeError) as error:
+        return [Fault("journal", f"{path.name}: {error}")]
+
+
 def _database(connection: sqlite3.Connection, device: str) -> Iterator[Fault]:
     for (line,) in connection.execute("PRAGMA integrity_check"):
         if line != "ok":
@@ -79,13 +102,13 @@ def _database(connection: sqlite3.Connection, device: str) -> Iterator[Fault]:
             yield Fault("journal", f"fact {name!r}: not what was stored")
 
 
-def _chain(connection: sqlite3.Connection, number: int, epoch: bytes, device: str) -> Iterator[Fault]:
-    """Form, place, link and personal digest of every event of an epoch; gaps are damage unless pruned in front."""
+def _chain(connection: sqlite3.Connection, number: int, epoch: bytes, device: str, first: int = 0) -> Iterator[Fault]:
+    """Form, place, link and personal digest of an epoch's events; gaps are damage unless pruned in front."""
     low, high = event_id(number, 0), event_id(number + 1, 0)
     expected: int | None = None
     head = b""
     for id_, public, personal, previous in connection.execute(
-        "SELECT id, public, personal, previous FROM events WHERE id >= ? AND id < ? ORDER BY id", (low, high)
+        "SELECT id, public, personal, previous FROM events WHERE id >= ? AND id < ? ORDER BY id", (low + first, high)
     ):
         sequence = id_ - low
         where = f"epoch {epoch.hex()}, event {sequence}"
@@ -132,12 +155,7 @@ def _signed(connection: sqlite3.Connection, root: Keyring) -> Iterator[Fault]:
 
 def _ends(mark: Mark | None, connection: sqlite3.Connection) -> Iterator[Fault]:
     """The last event of an epoch has none behind it: the next epoch's statement names its head, or the mark does."""
-    last = {}
-    for number, epoch in connection.execute("SELECT number, epoch FROM epochs").fetchall():
-        low, high = event_id(number, 0), event_id(number + 1, 0)
-        query = "SELECT id, public, previous FROM events WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
-        for id_, public, previous in connection.execute(query, (low, high)).fetchall():
-            last[epoch] = (id_ - low, extend(previous, public))
+    last = _last(connection, connection.execute("SELECT number, epoch FROM epochs").fetchall())
     for (detail,) in connection.execute("SELECT public FROM events WHERE id & ? = 0", (SEQUENCES,)).fetchall():
         with contextlib.suppress(Refused):
             start = decode(EpochStart, unwrap(decode(Event, detail).detail).payload)
@@ -147,6 +165,25 @@ def _ends(mark: Mark | None, connection: sqlite3.Connection) -> Iterator[Fault]:
                 yield Fault("gap", f"epoch {start.previous_epoch.hex()}: its events after {found[0]} are missing")
             elif found[0] == named[0] and found != named:
                 yield Fault("journal", f"epoch {start.previous_epoch.hex()}: its last event is not the one of then")
+    yield from _behind(mark, last)
+
+
+Last = dict[bytes, tuple[int, bytes]]
+"""Sequence and head of the last event of each epoch that has one."""
+
+
+def _last(connection: sqlite3.Connection, epochs: list[tuple[int, bytes]]) -> Last:
+    found = {}
+    query = "SELECT id, public, previous FROM events WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
+    for number, epoch in epochs:
+        low, high = event_id(number, 0), event_id(number + 1, 0)
+        for id_, public, previous in connection.execute(query, (low, high)).fetchall():
+            found[epoch] = (id_ - low, extend(previous, public))
+    return found
+
+
+def _behind(mark: Mark | None, last: Last) -> Iterator[Fault]:
+    """The journal ends before what was once written, or otherwise."""
     if mark is None:
         return
     sequence, head = last.get(mark.epoch, (-1, b""))

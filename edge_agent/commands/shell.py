@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 not done (one line on standard error says why), 2 wrong us
 
 import functools
 import json
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +15,32 @@ from typing import Any, NoReturn
 import click
 
 from edge_agent import config
+from edge_agent.commands import DEFAULT_CONFIG
 
 PROGRAM = "tapgate-edge"
 
+LANGUAGES = ("zh-TW", "en")
+
+
+def _language_of_the_shell() -> str:
+    """zh-TW for any Chinese one, else English: as gettext chooses, by the first variable that is set."""
+    told = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
+    return "zh-TW" if told.startswith("zh") else "en"
+
+
+language = click.option(
+    "--lang", type=click.Choice(LANGUAGES), default=_language_of_the_shell, help="Default: the shell's (LANG)."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON, for scripts.")
+
+
+def this_program(config_path: Path) -> str:
+    """How a person calls this program for these settings, also where it is on nobody's PATH."""
+    beside = Path(sys.executable).with_name(PROGRAM)
+    program = str(beside) if beside.exists() else PROGRAM
+    return (
+        program if config_path == DEFAULT_CONFIG else f"{program} --config {shlex.quote(str(config_path.absolute()))}"
+    )
 
 
 def fail(why: str) -> NoReturn:
