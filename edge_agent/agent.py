@@ -23,7 +23,8 @@ from edge_agent.holding import Holding
 from edge_agent.housekeeping import Housekeeping
 from edge_agent.identity import Identity
 from edge_agent.moments import Moments, SystemMoments
-from edge_agent.readers import Reader, ReaderState
+from edge_agent.readers import Answer, CardRead, Reader, ReaderState
+from edge_agent.readers.answering import answer_to
 from edge_agent.recovery import open_store
 from edge_agent.snapshots import Snapshots
 from edge_agent.subscription import Subscription
@@ -156,12 +157,15 @@ class Agent:
         """A reader never ends the agent: whatever it raises is said, and it is started again."""
         while not self._stop_readers.is_set():
             try:
-                reader.run(self.gate.tap, self._reader_changed, self._stop_readers)
+                reader.run(self._tapped, self._reader_changed, self._stop_readers)
                 self._stop_readers.wait(1)
             except Exception as error:
                 log.exception("reader-failed", reader=reader.name)
                 self._reader_changed(reader.name, ReaderState.WEDGED, f"{type(error).__name__}: {error}")
                 self._stop_readers.wait(2)
+
+    def _tapped(self, read: CardRead) -> Answer:
+        return answer_to(self.gate.tap(read))
 
     def _reader_changed(self, name: str, state: ReaderState, why: str) -> None:
         self.readers[name] |= {"state": state.value, "why": why}

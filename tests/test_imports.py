@@ -83,6 +83,7 @@ PURE = (
     "central/ingest.py",
     "edge_agent/sync.py",
     "edge_agent/readers/presentation.py",
+    "edge_agent/readers/answering.py",
 )
 """Files without clock, network, disk or log: what they know, they are told."""
 

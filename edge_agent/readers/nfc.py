@@ -7,12 +7,14 @@ import atexit
 import importlib
 import logging
 import threading
+import time
 from typing import Any
 
 import structlog
 
-from edge_agent.readers import CardRead, OnRead, OnState, ReaderState
+from edge_agent.readers import CardRead, OnRead, OnState, ReaderFacts, ReaderState
 from edge_agent.readers.presentation import RETRY_PAUSE_S, Presentation, StateReport, Verdict
+from firmware_profiles import ProfileBook
 
 try:
     _clf: Any = importlib.import_module("nfc.clf")
@@ -61,6 +63,8 @@ class NfcReader:
         self._path = path
         self._stable_reads = stable_reads
         self._poll_s = poll_ms / 1000
+        self._beat_s = time.monotonic()
+        self._asked = threading.Event()
 
     def run(self, on_read: OnRead, on_state: OnState, stop: threading.Event) -> None:
         """See `Reader.run`. Over UDP, nfcpy's own wait for an absent card delays the end by up to 1 s."""
@@ -69,6 +73,10 @@ class NfcReader:
         card = Presentation(self._stable_reads)
         failures = misses = 0
         while not stop.is_set():
+            self._beat_s = time.monotonic()
+            if self._asked.is_set():
+                self._asked.clear()
+                _forget(self._path)
             try:
                 target = self._sense()
             except Exception as error:  # drivers raise what their transport does: OSError, struct.error, …
@@ -86,6 +94,21 @@ class NfcReader:
             elif misses >= MISSES_UNTIL_GONE:
                 card.gone()
             stop.wait(RETRY_PAUSE_S if verdict is Verdict.AGAIN else self._poll_s)
+
+    def facts(self) -> ReaderFacts:
+        return ReaderFacts(hardware=self._path)
+
+    def beat_s(self) -> float:
+        return self._beat_s
+
+    def reopen(self) -> None:
+        self._asked.set()
+
+    def re_establish(self) -> None:
+        self._asked.set()
+
+    def use_profiles(self, book: ProfileBook) -> None:
+        pass
 
     def _sense(self) -> Any:
         return _frontend(self._path).sense(_clf.RemoteTarget("106A"), iterations=1)

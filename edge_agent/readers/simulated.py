@@ -8,13 +8,15 @@ import os
 import select
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import structlog
 
-from edge_agent.readers import CardRead, OnRead, OnState, ReaderState
+from edge_agent.readers import CardRead, OnRead, OnState, ReaderFacts, ReaderState
 from edge_agent.readers.presentation import StateReport
+from firmware_profiles import ProfileBook
 
 LONGEST_UID = 10
 """Bytes. Shorter ones than a card has are let through: they show what an unreadable card does."""
@@ -85,17 +87,20 @@ class SimulatedReader:
     def __init__(self, name: str, source: str) -> None:
         self.name = name
         self._source = source
+        self._beat_s = time.monotonic()
+        self._again = threading.Event()
 
     def run(self, on_read: OnRead, on_state: OnState, stop: threading.Event) -> None:
         """See `Reader.run`. A pause or a quiet source ends within 0.3 s of `stop`."""
         report = StateReport(self.name, on_state)
         report.say(ReaderState.STARTING)
         while not stop.is_set():
+            self._again.clear()
             try:
                 source = self._open()
             except OSError as error:
                 report.say(ReaderState.ABSENT, f"{self._source}: {error.strerror}")
-                stop.wait(_LOOK_S)
+                self._pause(_LOOK_S, stop)
                 continue
             report.say(ReaderState.READY)
             try:
@@ -105,7 +110,33 @@ class SimulatedReader:
             finally:
                 if self._source != "-":
                     os.close(source)
-            stop.wait()
+            self._pause(float("inf"), stop)
+
+    def facts(self) -> ReaderFacts:
+        """The source stands for hardware; there is no profile and no firmware."""
+        return ReaderFacts(hardware=self._source)
+
+    def beat_s(self) -> float:
+        return self._beat_s
+
+    def reopen(self) -> None:
+        """The source is opened again; a script begins again."""
+        self._again.set()
+
+    def re_establish(self) -> None:
+        """There is nothing below the source."""
+        self._again.set()
+
+    def use_profiles(self, book: ProfileBook) -> None:
+        """Lines need none."""
+
+    def _pause(self, seconds: float, stop: threading.Event) -> None:
+        """Ends early when the reader is to stop or to open again."""
+        end_s = time.monotonic() + seconds
+        while not self._again.is_set():
+            self._beat_s = time.monotonic()
+            if stop.wait(max(0.0, min(_LOOK_S, end_s - self._beat_s))) or time.monotonic() >= end_s:
+                return
 
     def _open(self) -> int:
         if self._source == "-":
@@ -115,7 +146,7 @@ class SimulatedReader:
         return os.open(self._source, os.O_CLOEXEC | (os.O_RDWR if is_fifo else os.O_RDONLY))
 
     def _play(self, source: int, on_read: OnRead, stop: threading.Event) -> None:
-        for number, line in enumerate(_lines(source, stop), start=1):
+        for number, line in enumerate(self._lines(source, stop), start=1):
             try:
                 if len(line) > LONGEST_LINE:
                     raise ValueError(f"longer than {LONGEST_LINE} bytes")
@@ -126,29 +157,29 @@ class SimulatedReader:
                 log.warning("simulated line passed over", reader=self.name, line=number, why=str(error))
             else:
                 if isinstance(step, Wait):
-                    stop.wait(step.seconds)
+                    self._pause(step.seconds, stop)
                 elif step is not None:
                     on_read(step)
-            if stop.is_set():
+            if stop.is_set() or self._again.is_set():
                 return
 
-
-def _lines(source: int, stop: threading.Event) -> Iterator[bytes]:
-    """The lines of a file descriptor as they come, until its end or `stop`. An overlong one is cut short."""
-    pending = b""
-    poll = select.poll()
-    poll.register(source, select.POLLIN)
-    while not stop.is_set():
-        if not poll.poll(_LOOK_S * 1000):
-            continue
-        try:
-            chunk = os.read(source, 4096)
-        except OSError as error:
-            raise _SourceLost(error.strerror) from error
-        *whole, pending = (pending + chunk).split(b"\n")
-        yield from whole
-        pending = pending[: LONGEST_LINE + 1]  # enough to be refused when its end comes; never more memory
-        if not chunk:
-            if pending:
-                yield pending
-            return
+    def _lines(self, source: int, stop: threading.Event) -> Iterator[bytes]:
+        """The lines of a file descriptor as they come, until its end or `stop`. An overlong one is cut short."""
+        pending = b""
+        poll = select.poll()
+        poll.register(source, select.POLLIN)
+        while not (stop.is_set() or self._again.is_set()):
+            self._beat_s = time.monotonic()
+            if not poll.poll(_LOOK_S * 1000):
+                continue
+            try:
+                chunk = os.read(source, 4096)
+            except OSError as error:
+                raise _SourceLost(error.strerror) from error
+            *whole, pending = (pending + chunk).split(b"\n")
+            yield from whole
+            pending = pending[: LONGEST_LINE + 1]  # enough to be refused when its end comes; never more memory
+            if not chunk:
+                if pending:
+                    yield pending
+                return

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from edge_agent.readers import CardRead, Reader, ReaderState
+from edge_agent.readers import Answer, CardRead, Reader, ReaderState
 
 DEADLINE_S = 20.0
 
 
 class ReaderRun:
-    """A running reader. `on_tap`, when given, is called in the reader's thread, as the gate would be."""
+    """A running reader. `on_tap`, when given, is called in the reader's thread, as the gate would be.
+
+    `answer` is what the reader is then told to show.
+    """
 
     def __init__(self, reader: Reader, on_tap: Callable[[CardRead], None] | None = None) -> None:
+        self.answer = Answer.GRANTED
         self.taps: list[CardRead] = []
         self.states: list[tuple[ReaderState, str]] = []
         self.stop = threading.Event()
@@ -40,12 +44,13 @@ class ReaderRun:
         assert alive, "the reader's thread died"
         return time.monotonic() - started_s
 
-    def _tapped(self, read: CardRead) -> None:
+    def _tapped(self, read: CardRead) -> Answer:
         with self._news:
             self.taps.append(read)
             self._news.notify_all()
         if self._on_tap is not None:
             self._on_tap(read)
+        return self.answer
 
     def _stated(self, reader: str, state: ReaderState, why: str) -> None:
         with self._news:
