@@ -61,9 +61,10 @@ def faults(directory: Path) -> list[Fault]:
 
 
 RECENT = 1_000
+"""How many `doctor` looks at."""
 
 
-def recent_faults(directory: Path, newest: int = RECENT) -> list[Fault]:
+def recent_faults(directory: Path, newest: int) -> list[Fault]:
     """Of the newest events and the mark alone: told at once, however long the journal is. Raises IdentityDamaged."""
     identity = identity_file.load(directory)
     path, mark = directory / DATABASE, read_mark(directory)

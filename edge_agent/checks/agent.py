@@ -58,16 +58,16 @@ def enrolled(subject: Subject) -> Iterator[Verdict]:
     try:
         identity = identity_file.load(directory)
     except IdentityDamaged as error:
-        means = Said("金鑰檔壞了，必須重新註冊。", "The key file is damaged: this device has to be enrolled again.")
+        means = Said("金鑰檔壞了，必須重新加入中央。", "The key file is damaged: this device has to be enrolled again.")
         aside = f"sudo mv {directory} {directory}.damaged"
         yield fail(same(str(error)), means, "tapgate-central device invite GATE", aside, enrol)
         return
     if identity is None or not identity.device:
         means = Said(
-            "中央伺服器還不認得這台裝置。請管理者產生註冊碼。",
+            "中央還不認得這台裝置。請管理者產生加入碼。",
             "Central does not know this device yet. Ask an operator for a join token.",
         )
-        yield fail(Said("尚未註冊", "not enrolled"), means, "tapgate-central device invite GATE", enrol)
+        yield fail(Said("尚未加入中央", "not enrolled"), means, "tapgate-central device invite GATE", enrol)
     elif subject.status is not None and any("confirm this device" in text for text in subject.status["troubles"]):
         means = Said(
             "管理者要先比對字詞並確認，資料才會下來。",
@@ -100,7 +100,7 @@ def list_age(subject: Subject) -> Iterator[Verdict]:
     age_s = found["allowlist_age_s"]
     contact = ("tapgate-central device list", f"sudo journalctl -u {UNIT} -n 20 --no-pager")
     if not found["device"]:
-        yield not_applicable(Said("尚未註冊", "not enrolled"))
+        yield not_applicable(Said("尚未加入中央", "not enrolled"))
         return
     if age_s is None:
         means = Said("沒有名單時不放行任何人進入。", "Without a list nobody is let in.")
@@ -151,7 +151,7 @@ def troubles(subject: Subject) -> Iterator[Verdict]:
         return
     found = [text for text in subject.status["troubles"] if "confirm this device" not in text]
     means = Said(
-        "閘門繼續用上一版；中央伺服器也看得到這個問題。", "The gate keeps the last good version; central sees this too."
+        "閘門繼續用上一版；中央也看得到這個問題。", "The gate keeps the last good version; central sees this too."
     )
     for text in found:
         yield warn(same(text), means, f"sudo journalctl -u {UNIT} -n 50 --no-pager")
@@ -201,7 +201,7 @@ def _reader(subject: Subject, reader: dict[str, str]) -> Verdict:
 
 CHECKS = (
     Check("agent-running", Said("閘門程式執行中", "Agent runs"), running),
-    Check("enrolled", Said("已註冊", "Enrolled"), enrolled),
+    Check("enrolled", Said("已加入中央", "Enrolled"), enrolled),
     Check("list-age", Said("名單新鮮度", "Age of the list"), list_age),
     Check("published-parts", Said("中央發布的內容", "Published parts"), troubles),
     Check("reader", Said("讀卡機", "Readers"), readers),

@@ -31,7 +31,7 @@ from protocol.messages import KeyStatement, Role
 HELLO_S = 6.0
 SOON_MS = 30 * 86_400_000
 
-NOT_ENROLLED = Said("尚未註冊", "not enrolled")
+NOT_ENROLLED = Said("尚未加入中央", "not enrolled")
 
 
 def _identity(subject: Subject) -> Identity | None:
@@ -92,11 +92,11 @@ def _is_of_certificate(refused: Refused) -> bool:
 
 
 OFFLINE = Said(
-    "連不上中央伺服器。閘門照常判斷與記錄，但收不到新的名單與掛失。",
+    "連不上中央。閘門照常判斷與記錄，但收不到新的名單與掛失。",
     "Central cannot be reached. The gate goes on deciding and recording, without new lists and blocked cards.",
 )
 STRANGER = Said(
-    "回應的不是這台裝置註冊的中央伺服器。請檢查網址、代理伺服器與 DNS。",
+    "回應的不是這台裝置加入的中央。請檢查網址、代理伺服器與 DNS。",
     "Whatever answers is not the central that this device joined. Look at the address, proxies and DNS.",
 )
 
@@ -120,7 +120,7 @@ def certificate(subject: Subject) -> Iterator[Verdict]:
             STRANGER
             if not _is_of_certificate(refused)
             else Said(
-                "中央伺服器的憑證不是它聲明過的那張：可能換了憑證沒有重新聲明，也可能有人在中間攔截。",
+                "中央的憑證不是它聲明過的那張：可能換了憑證沒有重新聲明，也可能有人在中間攔截。",
                 "Central shows a certificate that it never stated: it was changed without a new statement, "
                 "or somebody sits in between.",
             )
@@ -136,10 +136,10 @@ def certificate(subject: Subject) -> Iterator[Verdict]:
                 same(str(failure)), means, show, "sudo apt install --reinstall ca-certificates", "timedatectl status"
             )
         else:
-            yield not_known(Said("連不上中央伺服器", "central cannot be reached"))
+            yield not_known(Said("連不上中央", "central cannot be reached"))
     else:
         yield ok(
-            Said("與中央伺服器聲明的相符", "one that central states")
+            Said("與中央聲明的相符", "one that central states")
             if identity.pinned
             else Said("系統信任", "trusted by this machine")
         )
@@ -164,13 +164,13 @@ def key_statement(subject: Subject) -> Iterator[Verdict]:
     going = [role.value for role, end_ms in ends.items() if end_ms is not None and now_ms < end_ms <= now_ms + SOON_MS]
     if gone:
         means = Said(
-            f"{'、'.join(gone)} 的金鑰已過期，中央伺服器要重新聲明。",
+            f"{'、'.join(gone)} 的金鑰已過期，中央要重新聲明。",
             f"No key for {', '.join(gone)} is valid any more; central has to state new ones.",
         )
         yield fail(seen, means, mend)
     elif going:
         means = Said(
-            f"{'、'.join(going)} 的金鑰在 30 天內到期，中央伺服器要重新聲明。",
+            f"{'、'.join(going)} 的金鑰在 30 天內到期，中央要重新聲明。",
             f"Keys for {', '.join(going)} end within 30 days; central has to state new ones.",
         )
         yield warn(seen, means, mend)
@@ -211,7 +211,7 @@ def contact(subject: Subject) -> Iterator[Verdict]:
 
 
 CHECKS = (
-    Check("central-reachable", Said("中央伺服器有回應", "Central answers"), reachable),
+    Check("central", Said("中央有回應", "Central answers"), reachable),
     Check("certificate", Said("憑證", "Certificate"), certificate),
     Check("key-statement", Said("金鑰聲明", "Key statement"), key_statement),
     Check("contact", Said("閘門與中央的連線", "The agent's contact with central"), contact),

@@ -52,11 +52,11 @@ def agent_clock(subject: Subject) -> Iterator[Verdict]:
     mend = ("sudo timedatectl set-ntp true", "timedatectl status")
     means = Said("閘門不信任這個時鐘，可能拒絕進入。", "The gate does not trust this clock and may deny entry.")
     if word == "trusted":
-        yield ok(Said("與中央伺服器的時間相符", "agrees with central's signed time"))
+        yield ok(Said("與中央的時間相符", "agrees with central's signed time"))
     elif word == "unconfirmed":
         yield warn(
-            Said("開機後還沒有收到中央伺服器的時間", "central's signed time has not come since the machine started"),
-            Said("連上中央伺服器後會自動確認。", "It is confirmed as soon as central is reached."),
+            Said("開機後還沒有收到中央的時間", "central's signed time has not come since the machine started"),
+            Said("連上中央後會自動確認。", "It is confirmed as soon as central is reached."),
             f"{subject.program} status",
         )
     elif word == "behind":

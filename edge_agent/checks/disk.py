@@ -214,7 +214,7 @@ def _worn(subject: Subject, name: str, used: int | None, failing: bool) -> Verdi
         else Said("磁碟自檢不通過", "its self-check fails")
     )
     means = Said(
-        "磁碟快壞了。請先備份並準備替換，換卡後重新註冊即可。",
+        "磁碟快壞了。請先備份並準備替換，換卡後重新加入中央即可。",
         "The disk is wearing out. Have another one ready; after the exchange, enrol again.",
     )
     mend = (
@@ -277,7 +277,7 @@ def _smart_percent(told: dict[str, Any]) -> int | None:
 
 
 CHECKS = (
-    Check("disk-space", Said("磁碟空間", "Disk space"), space),
+    Check("disk", Said("磁碟空間", "Disk space"), space),
     Check("disk-writable", Said("磁碟可寫入", "Disk writable"), writable),
     Check("file-system", Said("檔案系統", "File system"), file_system),
     Check("disk-wear", Said("磁碟耗損", "Disk wear"), wear),

@@ -34,7 +34,7 @@ def whole(subject: Subject) -> Iterator[Verdict]:
         yield not_applicable(Said("還沒有紀錄檔", "there is no journal yet"))
         return
     (directory / DATABASE).open("rb").close()
-    found = recent_faults(directory)
+    found = recent_faults(directory, RECENT)
     if found:
         means = Said(
             "紀錄有損壞或缺漏；閘門會自行換新並回報，請保留證據。",

@@ -140,7 +140,7 @@ def _no_directory(subject: Subject, directory: Path) -> Verdict:
     user = subject.service_user or "$USER"
     return warn(
         Said(f"還沒有 {directory}", f"there is no {directory} yet"),
-        Said("註冊或第一次啟動時會建立。", "Enrolling, or the first start, makes it."),
+        Said("加入中央或第一次啟動時會建立。", "Enrolling, or the first start, makes it."),
         f"sudo install -d -m 700 -o {user} {directory}",
     )
 
@@ -155,13 +155,13 @@ def key_file(subject: Subject) -> Iterator[Verdict]:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        yield not_applicable(Said("尚未註冊，沒有金鑰", "not enrolled: there are no keys"))
+        yield not_applicable(Said("尚未加入中央，沒有金鑰", "not enrolled: there are no keys"))
     else:
         if stat.S_IMODE(mode) == 0o600:
             yield ok(same(f"{path}: {stat.filemode(mode)}"))
         else:
             means = Said(
-                "別的帳號可能已經看過金鑰；改好權限後請考慮重新註冊。",
+                "別的帳號可能已經看過金鑰；改好權限後請考慮重新加入中央。",
                 "Others may have read the keys; consider enrolling anew.",
             )
             yield fail(same(f"{path}: {stat.filemode(mode)}"), means, f"sudo chmod 600 {path}")

@@ -35,7 +35,7 @@ def doctor(config_path: Path, as_json: bool, lang: str) -> None:
 
     Exit code 0: nothing fails; 1: something does. Run it with sudo, so that it may look everywhere.
 
-    Example: sudo tapgate-edge doctor --lang en
+    Example: tapgate-edge doctor --lang en
     """
     findings = examine(subject_of(config_path, Machine(), this_program(config_path)))
     told = [finding.told(lang) for finding in findings]
@@ -54,11 +54,13 @@ def _about(text: str, lang: str) -> str:
 def show(told: list[dict[str, Any]], lang: str) -> None:
     """For a person: one line a finding, and under what is not well what it means and what mends it."""
     console = Console(highlight=False, soft_wrap=True)
+    width = max(len(finding["id"]) for finding in told)
     for finding in told:
         style, mark = MARKS[finding["result"]]
         about = _about(finding["about"], lang)
         colon = "：" if lang == "zh-TW" else ": "
-        console.print(f"[{style}]{mark}[/] {escape(finding['title'] + about + colon + finding['seen'])}")
+        line = f"{finding['title']}{about}{colon}{finding['seen']}"
+        console.print(f"[{style}]{mark} {finding['id']:<{width}}[/] {escape(line)}")
         if finding["means"]:
             console.print(f"    {escape(finding['means'])}")
         for command in finding["mend"]:
