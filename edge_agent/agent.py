@@ -18,6 +18,7 @@ from edge_agent import status
 from edge_agent.config import Config, make_reader, make_release
 from edge_agent.database import StoreDamaged
 from edge_agent.delivery import Delivery
+from edge_agent.files import hand_over
 from edge_agent.gate import Gate
 from edge_agent.holding import Holding
 from edge_agent.housekeeping import Housekeeping
@@ -193,6 +194,7 @@ def hold_lock(directory: Path) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:  # a disk mounted read-only; the lock of an earlier run still serves
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    hand_over(descriptor, directory)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.files import checked, unchecked
+from edge_agent.files import checked, hand_over, unchecked
 from protocol.messages import encode
 
 FILE = "journal.mark"
@@ -32,6 +32,7 @@ class MarkFile:
         self._file = -1
         with contextlib.suppress(OSError):
             self._file = os.open(directory / FILE, os.O_RDWR | os.O_CREAT, 0o600)
+            hand_over(self._file, directory)
 
     def write(self, mark: Mark) -> None:
         data = checked(b"mark", encode(mark))

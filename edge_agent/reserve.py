@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from edge_agent.files import sync_directory
+from edge_agent.files import hand_over, sync_directory
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,7 @@ class Reserve:
             if free.f_bavail * free.f_frsize < ROOM * self._size_bytes:
                 return False
             with self._path.open("wb") as file:
+                hand_over(file.fileno(), self._directory)
                 os.posix_fallocate(file.fileno(), 0, self._size_bytes)
                 os.fsync(file.fileno())
             sync_directory(self._directory)

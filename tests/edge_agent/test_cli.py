@@ -12,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from edge_agent import identity as identity_file
 from edge_agent.__main__ import cli
 from edge_agent.agent import hold_lock
 from protocol.joining import to_text
@@ -275,3 +276,19 @@ def test_a_garbage_database_is_said(ran: Path, tmp_path: Path) -> None:
         result = edge_cli(ran, *arguments)
         assert result.exit_code == 1, arguments
         assert "agent.db" in result.output + result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave files to others")
+def test_what_root_writes_into_the_agents_directory_belongs_to_the_agent(ran: Path, tmp_path: Path) -> None:
+    folder, agent = tmp_path / "edge", 12345
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, agent, agent)
+    for name in ("agent.lock", "journal.mark", "journal.reserve"):
+        (folder / name).unlink(missing_ok=True)
+    assert edge_cli(ran, "journal", "export", str(tmp_path / "x")).exit_code == 0
+    held = identity_file.load(folder)
+    assert held is not None
+    identity_file.save(folder, held)
+    assert {path.name: path.stat().st_uid for path in folder.iterdir() if path.stat().st_uid != agent} == {}
+    assert {"agent.lock", "journal.mark", "journal.reserve", "identity.json"} <= {p.name for p in folder.iterdir()}
+    assert (tmp_path / "x").stat().st_uid == 0
