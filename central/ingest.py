@@ -39,7 +39,7 @@ class Holding(NamedTuple):
         return found or EpochState(epoch, -1, genesis(device, epoch))
 
 
-EventRow = tuple[str, bytes, int, int, str, str, str, str, str, str, int, str, bytes | None]
+EventRow = tuple[str, bytes, int, int, str, str, str, str, str, str, int, str, bytes | None, bytes | None]
 """A row of the table `events`, in the order of its columns."""
 
 
@@ -223,7 +223,7 @@ def _sort(claim: Claim, revoked: bool) -> tuple[list[EventRow], list[Exempt]]:
             event = _decode_event(public)
         except _UNREADABLE as error:
             exceptions.append(Exempt(sequence, Custody.REFUSED, f"does not decode: {error}"[:500]))
-            rows.append((device, epoch, sequence, 0, "", "", "", "", "", "", 0, "refused", kept))
+            rows.append((device, epoch, sequence, 0, "", "", "", "", "", "", 0, "refused", kept, None))
             continue
         at_ms, gate, kind = event.at_ms, event.gate, event.kind
         direction, decision, reason, rule = event.direction, event.decision, event.reason, event.rule
@@ -253,6 +253,7 @@ def _sort(claim: Claim, revoked: bool) -> tuple[list[EventRow], list[Exempt]]:
                 event.repeat_of,
                 outcome,
                 kept,
+                event.detail or None,
             )
         )
     return rows, exceptions

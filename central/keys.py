@@ -50,7 +50,7 @@ class Keys:
         state_keys(directory, [certificate_digest] if certificate_digest else [], now_ms)
         return cls(directory)
 
-    # --- raw UIDs at rest -------------------------------------------------------------------------------
+    # --- what is sealed at rest -------------------------------------------------------------------------
 
     def seal_uid(self, uid: CardUID, card: bytes) -> bytes:
         """The UID as it is stored: nonce and AES-256-GCM, bound to the card's id."""
@@ -69,6 +69,15 @@ class Keys:
 
     def open_name(self, sealed: bytes, member: bytes) -> str:
         return self._opened(sealed, b"name", member).decode()
+
+    def seal_pin(self, slow: bytes, venue: str, staff: str, salt: bytes) -> bytes:
+        """The scrypt half of a PIN (`protocol.pin.slow`), bound to person and salt: without the seal six digits
+        would be found by trying all of them."""
+        return self._sealed(slow, b"pin", _person(venue, staff, salt))
+
+    def open_pin(self, sealed: bytes, venue: str, staff: str, salt: bytes) -> bytes:
+        """Raises Refused `bad-signature` when it was altered or is somebody else's."""
+        return self._opened(sealed, b"pin", _person(venue, staff, salt))
 
     def _sealed(self, plain: bytes, purpose: bytes, owner: bytes) -> bytes:
         nonce = secrets.token_bytes(12)
@@ -93,6 +102,10 @@ class Keys:
         key = secrets.token_bytes(KEY_BYTES)
         _write(self.directory / f"domain-{domain}-{number}.key", key)
         return key
+
+
+def _person(venue: str, staff: str, salt: bytes) -> bytes:
+    return b"\0".join((venue.encode(), staff.encode(), salt))
 
 
 def state_keys(directory: Path, certificate_digests: list[bytes], now_ms: int) -> KeyStatement:

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.configs import renew_staff
 from central.keys import Keys
 from central.list_rows import ListRows, WantedTokens, listed
 from central.store.schema import cards, domains, member_classes, subjects
@@ -67,12 +68,14 @@ async def refresh_members(
 
 
 async def refresh_domain(connection: AsyncConnection, keys: Keys, domain: str, now_ms: int, anew: bool = False) -> bool:
-    """Compile a whole list again: after an import, and after the domain's key was rotated.
+    """Compile a whole list again: after an import, and after the domain's key was rotated, which what is made with
+    it follows (the verifiers of staff).
 
     `anew`: publish it as newer even if nothing changed, for after a restore, when gates may hold a list that this
     database never knew; no delta leads to it. Returns whether the list is newer.
     """
     number = (await connection.execute(select(domains.c.key_number).where(domains.c.id == domain))).scalar_one()
+    await renew_staff(connection, keys, now_ms, domain=domain)
     rows = await ListRows.open(connection, domain, number, now_ms)
     if anew:
         rows.renew()

@@ -18,15 +18,21 @@ from central.device_keys import state_of
 from central.keys import Keys
 from central.metrics import Metrics
 from central.publish import Offer, issue, offers
+from central.shared_parts import SharedParts
 from central.store.database import Database
 from central.store.schema import devices, gates, venues
-from central.wakeups import Wakeups, device_topic, domain_topic, gate_topic, policy_topic
+from central.wakeups import PROFILES_TOPIC, Wakeups, device_topic, domain_topic, gate_topic, policy_topic
 from protocol.envelope import seal_domain_key
-from protocol.messages import Fresh, PartName, Pending, Poll
+from protocol.messages import Fresh, GateConfig, PartName, Pending, Poll
 from protocol.policy import Policy
 
 TOGETHER = 250
 """Devices looked after in one transaction."""
+SENT = (
+    *(PartName.DOMAIN_KEY, PartName.POLICY, PartName.CONFIG),
+    *(PartName.PROFILES, PartName.NAMES, PartName.ALLOWLIST),
+)
+"""Parts in the order of an answer: what is decided with before what is shown, the list's delta last."""
 LOOK_AGAIN_S = 30.0
 """Waiters look again after this time even if nobody woke them."""
 
@@ -47,7 +53,7 @@ class Polls:
     ) -> None:
         self._database, self._keys, self._wakeups, self._now_ms = database, keys, wakeups, now_ms
         self._metrics = metrics
-        self._deltas = Deltas(keys)
+        self._deltas, self._shared = Deltas(keys), SharedParts(keys)
         self._asked: list[tuple[Poll, asyncio.Future[Look | None]]] = []
         self._looking: asyncio.Task[None] | None = None
 
@@ -99,7 +105,8 @@ class Polls:
         )
         async with self._database.read() as connection:
             place = (await connection.execute(query)).one()
-        return [device_topic(device), gate_topic(place.id), policy_topic(place.policy), domain_topic(place.domain)]
+        own = [device_topic(device), gate_topic(place.id), policy_topic(place.policy), domain_topic(place.domain)]
+        return [*own, PROFILES_TOPIC]
 
     # --- looking, for many devices at once ----------------------------------------------------------------------
 
@@ -165,18 +172,23 @@ class Polls:
     async def _parts(self, connection: AsyncConnection, offer: Offer, poll: Poll) -> list[bytes]:
         held = {part.name: part for part in poll.parts}
         troubled = {(trouble.part, trouble.version) for trouble in poll.troubles}
-        seal, found = self._keys.publish.seal, []
-        for name in (PartName.DOMAIN_KEY, PartName.POLICY, PartName.CONFIG, PartName.ALLOWLIST):
+        publish, found = self._keys.publish, []
+        for name in SENT:
             part = offer.part(name)
             if part is None or held.get(name) == part or (name, part.version) in troubled:
                 continue
             if name is PartName.DOMAIN_KEY:
                 domain, number = offer.content.domain, offer.key_number
-                found.append(seal(seal_domain_key(offer.key, offer.device, domain, number, offer.sealing_public)))
+                sealed = seal_domain_key(offer.key, offer.device, domain, number, offer.sealing_public)
+                found.append(publish.seal(sealed))
             elif name is PartName.POLICY and offer.policy is not None:
-                found.append(self._keys.publish.seal_payload(Policy.TYPE, offer.policy.body))
+                found.append(publish.seal_payload(Policy.TYPE, offer.policy.body))
             elif name is PartName.CONFIG:
-                found.append(seal(offer.config))
+                found.append(publish.seal_payload(GateConfig.TYPE, offer.config.body))
+            elif name in (PartName.PROFILES, PartName.NAMES):
+                shared = await self._shared.envelope(connection, part, offer.content.domain)
+                if shared is not None:
+                    found.append(shared)
             elif name in held:
                 delta = await self._deltas.envelope(connection, offer, held[name].version)
                 if delta is not None:

@@ -12,14 +12,16 @@ import structlog
 from sqlalchemy import and_, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.configs import ConfigPayload, read_configs
 from central.generation import generation_of
 from central.keys import Keys
 from central.lists import refresh_domain, refresh_members
 from central.policies import PolicyPayload, read_policies
+from central.shared_parts import names_parts, profiles_part
 from central.store.schema import devices, domains, gates, lists, manifests, venues
 from protocol.allowlist import list_digest
 from protocol.envelope import digest, domain_key_digest, unwrap
-from protocol.messages import Ages, Direction, GateConfig, Manifest, Part, PartName, Poll, decode, encode
+from protocol.messages import Manifest, Names, Part, PartName, Poll, Profiles, decode, encode
 
 __all__ = ["Offer", "issue", "manifest_for", "offers", "refresh_domain", "refresh_members"]
 
@@ -40,7 +42,7 @@ class Offer(NamedTuple):
     key: bytes
     key_number: int
     policy: PolicyPayload | None
-    config: GateConfig
+    config: ConfigPayload
     list_count: int
     list_sum: bytes
     list_base: int
@@ -59,6 +61,8 @@ async def offers(
     """By device; devices that are not active are left out. `polls`: what each said last, where it is known."""
     rows = (await connection.execute(_places(polls))).all()
     policies = await read_policies(connection, {row.policy for row in rows})
+    configs = await read_configs(connection, {row.id for row in rows})
+    shared = await profiles_part(connection), await names_parts(connection, {row.domain for row in rows})
     stored = await _stored(connection, polls)
     generation = await generation_of(connection)
     domain_keys: dict[tuple[str, int], bytes] = {}
@@ -69,8 +73,14 @@ async def offers(
             domain_keys[named] = keys.domain_key(*named)
         poll = polls[row.device]
         policy = _understood(row.device, policies.get(row.policy), poll)
+        config = configs[row.id]
+        parts = _parts(row, domain_keys[named], policy, config) + _screen_parts(row, config, shared, poll)
+        content = Manifest(
+            *(row.device, 0, 0, 0, row.domain, row.venue, row.id, tuple(parts), config.ages),
+            *(generation, keys.statement.number),
+        )
         found[row.device] = _offer(
-            row, domain_keys[named], policy, generation, keys.statement.number, stored.get(row.device), poll, now_ms
+            row, content, domain_keys[named], policy, config, stored.get(row.device), poll, now_ms
         )
     return found
 
@@ -134,7 +144,6 @@ def _places(ids: Iterable[str]) -> Any:
             devices.c.id.label("device"),
             devices.c.sealing_public,
             gates,
-            venues.c.time_zone,
             venues.c.domain,
             domains.c.key_number,
             lists.c.version.label("list_version"),
@@ -165,22 +174,10 @@ async def _stored(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, 
     return {row.device: row for row in await connection.execute(query)}
 
 
-def _offer(
-    row: Any,
-    key: bytes,
-    policy: PolicyPayload | None,
-    generation: int,
-    keys_number: int,
-    stored: Any,
-    poll: Poll | None,
-    now_ms: int,
-) -> Offer:
-    config = GateConfig(
-        row.config_version, row.id, row.kind, Direction(row.direction), row.time_zone, row.title_zh, row.title_en
-    )
+def _parts(row: Any, key: bytes, policy: PolicyPayload | None, config: ConfigPayload) -> list[Part]:
     parts = [
         Part(PartName.DOMAIN_KEY, row.key_number, domain_key_digest(row.key_number, key)),
-        Part(PartName.CONFIG, config.version, digest(encode(config))),
+        Part(PartName.CONFIG, config.version, config.digest),
     ]
     if policy is not None:
         parts.append(Part(PartName.POLICY, policy.version, policy.digest))
@@ -188,8 +185,33 @@ def _offer(
         sum_ = int.from_bytes(row.list_sum)
         list_ = list_digest(row.domain, row.key_number, row.list_count, sum_)
         parts.append(Part(PartName.ALLOWLIST, row.list_version, list_))
-    ages = Ages(row.warn_ms, row.restrict_ms, row.close_ms)
-    content = Manifest(row.device, 0, 0, 0, row.domain, row.venue, row.id, tuple(parts), ages, generation, keys_number)
+    return parts
+
+
+def _screen_parts(
+    row: Any, config: ConfigPayload, shared: tuple[Part | None, dict[str, Part]], poll: Poll | None
+) -> list[Part]:
+    """What an agent gets only if it said that it understands it: profiles, and names where its screen shows them."""
+    understands = poll.understands if poll is not None else ()
+    profiles, names = shared[0], shared[1].get(row.domain)
+    found = []
+    if profiles is not None and Profiles.TYPE in understands:
+        found.append(profiles)
+    if names is not None and config.config.screen.names and Names.TYPE in understands:
+        found.append(names)
+    return found
+
+
+def _offer(
+    row: Any,
+    content: Manifest,
+    key: bytes,
+    policy: PolicyPayload | None,
+    config: ConfigPayload,
+    stored: Any,
+    poll: Poll | None,
+    now_ms: int,
+) -> Offer:
     manifest = decode(Manifest, unwrap(stored.envelope).payload) if stored else None
     return Offer(
         row.device,

@@ -17,17 +17,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 CHANNEL = "tapgate"
 RECONNECT_S = 1.0
+PROFILES_TOPIC = "profiles"
+"""The published reader profiles are newer."""
 
 log = structlog.get_logger()
 
 
 def domain_topic(domain: str) -> str:
-    """Its list, or its key, is newer."""
+    """Its list, its key or its names are newer."""
     return f"domain:{domain}"
 
 
 def gate_topic(gate: str) -> str:
-    """Its configuration, ages, venue or choice of policy is newer."""
+    """Its configuration or ages are newer."""
     return f"gate:{gate}"
 
 

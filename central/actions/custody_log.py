@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
 from central.actions.action import Context, Params, Result, action
-from central.store.schema import batches, epochs, events
+from central.details import told
+from central.store.schema import RARE, RARE_KINDS, batches, epochs, events
 from protocol.envelope import unwrap
 from protocol.errors import Refused
 from protocol.messages import Batch, Clock, Event, decode
@@ -26,6 +27,7 @@ class LogParams(Params, frozen=True):
 
     gate: str = ""
     device: str = ""
+    kind: str = ""
     decision: str = ""
     since_ms: int = 0
     until_ms: int = 0
@@ -34,7 +36,7 @@ class LogParams(Params, frozen=True):
 
 
 class LogLine(msgspec.Struct, frozen=True):
-    """One event. A stable interface: fields are only ever added."""
+    """One event. A stable interface: fields are only ever added. `detail`: what its kind adds (`central.details`)."""
 
     device: str
     epoch: str
@@ -48,6 +50,7 @@ class LogLine(msgspec.Struct, frozen=True):
     rule: str
     repeat_of: int
     outcome: str
+    detail: dict[str, Any] = {}
 
 
 class LogResult(Result, frozen=True):
@@ -69,6 +72,7 @@ COLUMNS = (
     events.c.rule,
     events.c.repeat_of,
     events.c.outcome,
+    events.c.detail,
 )
 _ORDER = (events.c.at_ms, events.c.device, events.c.epoch, events.c.sequence)
 
@@ -116,6 +120,10 @@ def _filtered(query: Select[Any], params: LogParams) -> Select[Any]:
     for column, wanted in ((events.c.gate, params.gate), (events.c.device, params.device)):
         if wanted:
             query = query.where(column == wanted)
+    if params.kind in RARE_KINDS:
+        query = query.where(RARE)
+    if params.kind:
+        query = query.where(events.c.kind == params.kind)
     if params.decision:
         query = query.where(events.c.decision == params.decision)
     if params.since_ms:
@@ -126,8 +134,9 @@ def _filtered(query: Select[Any], params: LogParams) -> Select[Any]:
 
 
 def _line(row: Sequence[Any]) -> LogLine:
-    device, epoch, sequence, at_ms, *rest = row
-    return LogLine(device, epoch.hex(), sequence, rest[0], iso(at_ms), *rest[1:])
+    device, epoch, sequence, at_ms, gate, *rest = row
+    rest[-1] = told(rest[0], rest[-1])
+    return LogLine(device, epoch.hex(), sequence, gate, iso(at_ms), *rest)
 
 
 async def _heads(connection: AsyncConnection, device: str) -> dict[tuple[str, bytes], int]:
@@ -182,13 +191,15 @@ def _forked_lines(device: str, envelope: bytes) -> list[LogLine]:
         except Refused:
             e = Event(sequence, 0, bytes(8), 0, Clock.TRUSTED, "", "unreadable")
         facts = (e.kind, e.direction, e.decision, e.reason, e.rule, e.repeat_of)
-        lines.append(LogLine(device, batch.epoch.hex(), sequence, e.gate, iso(e.at_ms), *facts, "forked"))
+        said = told(e.kind, e.detail)
+        lines.append(LogLine(device, batch.epoch.hex(), sequence, e.gate, iso(e.at_ms), *facts, "forked", detail=said))
     return lines
 
 
 def _wanted(line: LogLine, params: LogParams) -> bool:
     return (
         params.gate in ("", line.gate)
+        and params.kind in ("", line.kind)
         and params.decision in ("", line.decision)
         and (not params.since_ms or line.time >= iso(params.since_ms))
         and (not params.until_ms or line.time < iso(params.until_ms))

@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.configs import ConfigPayload, put_config, read_configs
 from central.lists import refresh_domain
 from central.store.schema import devices, domains, gates, policies, subjects, venues
 from central.wakeups import note, policy_topic
 from protocol.errors import Refused
-from protocol.messages import Poll, decode, encode
+from protocol.messages import Ages, Direction, GateConfig, Poll, decode, encode
 from protocol.policy import CompiledPolicy, Policy
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -115,28 +116,44 @@ async def domain_add(context: Context, params: DomainParams) -> Added:
 @action("venue.add", VenueParams, writes=True)
 async def venue_add(context: Context, params: VenueParams) -> Added:
     """A venue of a domain."""
-    try:
-        ZoneInfo(params.time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ActionFailed(f"there is no time zone {params.time_zone!r}; one is Asia/Taipei") from None
+    require_zone(params.time_zone)
     async with context.database.write() as connection:
         await _must_be_new(connection, venues, params.id, "venue")
-        await _must_exist(connection, domains, params.domain, "domain")
+        await must_exist(connection, domains, params.domain, "domain")
         await connection.execute(insert(venues).values(msgspec.to_builtins(params)))
     return Added(id=params.id)
 
 
+def require_zone(name: str) -> None:
+    """Raises ActionFailed for a time zone that does not exist."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ActionFailed(f"there is no time zone {name!r}; one is Asia/Taipei") from None
+
+
+def require_rising(ages: Ages) -> None:
+    """Raises ActionFailed for ages that no gate would take."""
+    if not 0 < ages.warn_ms <= ages.restrict_ms <= ages.close_ms:
+        raise ActionFailed("the ages do not rise: warn, then restrict, then close")
+
+
 @action("gate.add", GateParams, writes=True)
 async def gate_add(context: Context, params: GateParams) -> Added:
-    """A gate of a venue, under a policy that is already put."""
-    if not 0 < params.warn_ms <= params.restrict_ms <= params.close_ms:
-        raise ActionFailed("the ages do not rise: warn, then restrict, then close")
+    """A gate of a venue, under a policy that is already put, with a first configuration."""
+    ages = Ages(params.warn_ms, params.restrict_ms, params.close_ms)
+    require_rising(ages)
     async with context.database.write() as connection:
         await _must_be_new(connection, gates, params.id, "gate")
-        await _must_exist(connection, venues, params.venue, "venue")
-        await _must_exist(connection, policies, params.policy, "policy")
-        values = msgspec.to_builtins(params) | {"config_version": context.now_ms}
-        await connection.execute(insert(gates).values(values))
+        await must_exist(connection, venues, params.venue, "venue")
+        await must_exist(connection, policies, params.policy, "policy")
+        own = {"id": params.id, "venue": params.venue, "kind": params.kind, "policy": params.policy}
+        await connection.execute(insert(gates).values(own))
+        zone = (await connection.execute(select(venues.c.time_zone).where(venues.c.id == params.venue))).scalar_one()
+        first = GateConfig(
+            *(0, params.id, params.kind, Direction(params.direction), zone, params.title_zh, params.title_en)
+        )
+        await put_config(connection, context.keys, first, ages, context.now_ms)
     return Added(id=params.id)
 
 
@@ -156,10 +173,25 @@ async def venue_list(context: Context, _params: NamedParams) -> Listed:
 
 @action("gate.list", NamedParams, writes=False)
 async def gate_list(context: Context, _params: NamedParams) -> Listed:
-    """Every gate with its devices."""
+    """Every gate with its devices and what is configured of it."""
     of_gate = (devices.c.gate == gates.c.id) & (devices.c.state != "revoked")
     number = select(func.count()).where(of_gate).scalar_subquery().label("devices")
-    return await _listed(context, select(gates, number).order_by(gates.c.id))
+    async with context.database.read() as connection:
+        rows = (await connection.execute(select(gates, number).order_by(gates.c.id))).mappings().all()
+        configs = await read_configs(connection, [row["id"] for row in rows])
+    return Listed(rows=[dict(row) | _configured(configs[row["id"]]) for row in rows])
+
+
+def _configured(held: ConfigPayload) -> dict[str, object]:
+    config = held.config
+    return {
+        "direction": config.direction.value,
+        "title_zh": config.title_zh,
+        "title_en": config.title_en,
+        "passage": config.release.passage,
+        "config_version": config.version,
+        **msgspec.structs.asdict(held.ages),
+    }
 
 
 @action("policy.put", PolicyParams, writes=True)
@@ -235,7 +267,8 @@ async def _must_be_new(connection: AsyncConnection, table: Table, id_: str, what
         raise ActionFailed(f"{what} {id_!r} exists already")
 
 
-async def _must_exist(connection: AsyncConnection, table: Table, id_: str, what: str) -> None:
+async def must_exist(connection: AsyncConnection, table: Table, id_: str, what: str) -> None:
+    """Raises ActionFailed where a domain, venue, gate or policy of this name does not exist."""
     if not await _exists(connection, table, id_):
         raise ActionFailed(
             f"there is no {what} {id_!r}: add it first (`{what} {'put' if what == 'policy' else 'add'}`)"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,10 +19,12 @@ from central.actions.action import ActionFailed, Context, Progress, no_progress
 from central.actions.backup import BackupParams, Restored, backup
 from central.actions.backup_file import BackupReader, Block
 from central.config import Config
+from central.configs import put_config, read_configs
 from central.files import replace_file, sync_directory
 from central.generation import generation_of, next_generation
 from central.keys import Keys
 from central.lists import refresh_domain
+from central.shared_parts import put_names, put_profiles, read_profiles
 from central.store.database import Database, open_database
 from central.store.migrate import head, migrate_async
 from central.store.schema import cards, domains, gates, meta, metadata, policies
@@ -164,14 +166,18 @@ def _table(block: Block, reader: BackupReader) -> Any:
 
 
 async def _raise_versions(connection: AsyncConnection, keys: Keys, now_ms: int, progress: Progress) -> None:
-    """Lists, policies and configurations get numbers above any that were published since the backup."""
-    for gate in (await connection.execute(select(gates.c.id, gates.c.config_version))).all():
-        version = max(gate.config_version + 1, now_ms)
-        await connection.execute(update(gates).where(gates.c.id == gate.id).values(config_version=version))
+    """Lists, policies, configurations, profiles and names get numbers above any published since the backup."""
+    every = (await connection.execute(select(gates.c.id))).scalars().all()
+    for held in (await read_configs(connection, every)).values():
+        await put_config(connection, keys, held.config, held.ages, now_ms)
     await _raise_policies(connection, now_ms)
+    published = await read_profiles(connection)
+    if published.version:
+        await put_profiles(connection, published.profiles, now_ms)
     for domain in (await connection.execute(select(domains.c.id))).scalars().all():
         await progress(f"compiling the list of {domain}", 0, 0)
         await refresh_domain(connection, keys, domain, now_ms, anew=True)
+        await put_names(connection, domain, now_ms, anew=True)
 
 
 async def _raise_policies(connection: AsyncConnection, now_ms: int) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.actions import publishing, verify_custody, verify_people, verify_published
+from central.actions import publishing, verify_custody, verify_gates, verify_people, verify_published
 from central.actions.action import Context, Params, Result, action
 from central.actions.findings import Findings
 from central.keys import STATEMENT_FILE
@@ -37,6 +37,7 @@ async def verify(context: Context, _params: VerifyParams) -> Verified:
         await _keys(findings)
         await verify_custody.check(findings, connection)
         await verify_people.check(findings, connection)
+        await verify_gates.check(findings, connection)
         await verify_published.check(findings, connection)
         if await publishing.is_owed(connection):
             await findings.problem("lists", "an import was cut short, lists trail the cards: run it again")

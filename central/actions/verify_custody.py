@@ -161,7 +161,7 @@ def _differs(row: Any, public: bytes) -> str:
     except Refused:
         event = None
     if event is None:
-        blank = (row.at_ms, row.gate, row.kind, row.decision, row.reason, row.rule) == (0, "", "", "", "", "")
+        blank = not any((row.at_ms, row.gate, row.kind, row.decision, row.reason, row.rule, row.detail))
         return "" if blank and row.outcome == "refused" else "its signed bytes do not decode, its columns say something"
     for name in ("at_ms", "gate", "kind", "direction", "decision", "reason", "rule", "repeat_of"):
         said = getattr(event, name)
@@ -169,6 +169,8 @@ def _differs(row: Any, public: bytes) -> str:
             said = said.replace("\0", "")
         if getattr(row, name) != said:
             return f"{name} is {getattr(row, name)!r}, {said!r} was signed"
+    if (row.detail or b"") != event.detail:
+        return "its detail is not the one that was signed"
     if row.personal is not None and row.outcome != "refused" and personal_digest(row.personal) != event.personal_digest:
         return "its personal part is not the one that was signed"
     return ""

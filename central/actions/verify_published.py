@@ -11,14 +11,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.findings import Findings
 from central.keys import Keys
 from central.lists import compiled_blocks
-from central.store.schema import devices, domains, gates, join_tokens, list_entries, lists, manifests, policies, venues
+from central.store.schema import (
+    devices,
+    domains,
+    gate_configs,
+    join_tokens,
+    list_entries,
+    lists,
+    manifests,
+    name_lists,
+    policies,
+    profiles,
+)
 from protocol.allowlist import Entry, entry_digest, list_digest
 from protocol.envelope import Keyring, digest, domain_key_digest, open_as
 from protocol.errors import Refused
-from protocol.messages import Direction, Enrolled, GateConfig, Manifest, Part, PartName, Role, decode, encode
+from protocol.messages import Enrolled, Manifest, Part, PartName, Role, decode, encode
 from protocol.policy import CompiledPolicy, Policy
 
 ROWS_AT_ONCE = 2_000
+KEPT = (PartName.POLICY, PartName.CONFIG, PartName.PROFILES)
+"""Parts of which every version is kept."""
 
 
 async def check(findings: Findings, connection: AsyncConnection) -> None:
@@ -151,7 +164,11 @@ def _ours(findings: Findings) -> Keyring:
 
 async def _manifests(findings: Findings, connection: AsyncConnection) -> None:
     ring, stated = _ours(findings), await _stated(connection, findings.context.keys)
-    newest = {key[:2]: key[2] for key in stated if key[0] != PartName.POLICY}  # policies: gates change theirs
+    newest: dict[tuple[str, str], int] = {}
+    for name, owner, version in stated:
+        if name != PartName.POLICY:  # a gate may change to another policy, with a lower version
+            newest[name, owner] = max(version, newest.get((name, owner), 0))
+    ages = {(row.gate, row.version): (row.warn_ms, row.restrict_ms, row.close_ms) for row in await _configs(connection)}
     query = select(manifests).order_by(manifests.c.device, manifests.c.number)
     async for row in await connection.stream(query.execution_options(yield_per=100)):
         findings.count("manifests")
@@ -167,16 +184,26 @@ async def _manifests(findings: Findings, connection: AsyncConnection) -> None:
         if digest(encode(content)) != row.content:
             await findings.problem(where, "its content digest is not that of its envelope")
         for part in manifest.parts:
+            stated_ages = ages.get((manifest.gate, part.version)) if part.name == PartName.CONFIG else None
+            if stated_ages is not None and stated_ages != msgspec.structs.astuple(manifest.ages):
+                await findings.problem(where, f"its ages are not those of configuration {part.version}")
             now = newest.get((part.name, _owner(manifest, part)))
             if now is not None and part.version > now:
                 await findings.problem(where, f"{part.name} {part.version} was signed, only {now} is held")
             held = stated.get((part.name, _owner(manifest, part), part.version))
+            if held is None and part.name in KEPT:
+                await findings.problem(where, f"{part.name} {part.version} was signed and is not held")
             if held is not None and part.digest not in held:
                 await findings.problem(where, f"{part.name} {part.version} is not what was signed")
 
 
 def _owner(manifest: Manifest, part: Part) -> str:
-    return {PartName.CONFIG.value: manifest.gate, PartName.POLICY.value: ""}.get(part.name, manifest.domain)
+    of_all = {PartName.POLICY.value: "", PartName.PROFILES.value: ""}
+    return {PartName.CONFIG.value: manifest.gate, **of_all}.get(part.name, manifest.domain)
+
+
+async def _configs(connection: AsyncConnection) -> Sequence[Any]:
+    return (await connection.execute(select(gate_configs))).all()
 
 
 async def _stated(connection: AsyncConnection, keys: Keys) -> dict[tuple[str, str, int], set[bytes]]:
@@ -194,14 +221,10 @@ async def _stated(connection: AsyncConnection, keys: Keys) -> dict[tuple[str, st
         except OSError:
             continue  # the list's own check says so
         found[PartName.DOMAIN_KEY, row.id, row.key_number] = {said}
-    query = select(gates, venues.c.time_zone).join(venues, venues.c.id == gates.c.venue)
-    for row in await connection.execute(query):
-        titles = (row.title_zh, row.title_en)
-        try:
-            way = Direction(row.direction)
-        except ValueError:
-            found[PartName.CONFIG, row.id, row.config_version] = set()
-            continue
-        config = GateConfig(row.config_version, row.id, row.kind, way, row.time_zone, *titles)
-        found[PartName.CONFIG, row.id, row.config_version] = {digest(encode(config))}
+    for row in await _configs(connection):
+        found[PartName.CONFIG, row.gate, row.version] = {digest(row.body)}
+    for row in await connection.execute(select(profiles.c.version, profiles.c.body)):
+        found[PartName.PROFILES, "", row.version] = {digest(row.body)}
+    for row in await connection.execute(select(name_lists)):
+        found[PartName.NAMES, row.domain, row.version] = {digest(row.body)}
     return found

@@ -14,6 +14,7 @@ from central.actions.restore import restore as restore_backup
 from central.app import only_writer
 from central.commands.shell import act, as_json, fail, finish, progress_bar, readable, say, say_json, say_rows
 from central.config import Config
+from central.details import in_words
 from central.keys import Keys
 
 
@@ -50,6 +51,7 @@ def evidence(settings: Config, device: str, kind: str, as_json: bool) -> None:
 @click.command()
 @click.option("--gate", default="", help="Only of one gate.")
 @click.option("--device", default="", help="Only of one device.")
+@click.option("--kind", default="", help="tap, passage, admit, undo, reader, input, config, store, start, …")
 @click.option("--decision", type=click.Choice(["", "granted", "denied"]), default="", help="Only such taps.")
 @click.option("--since", type=Instant(), default=0, help="From this time on.")
 @click.option("--until", type=Instant(), default=0, help="Before this time.")
@@ -59,6 +61,8 @@ def evidence(settings: Config, device: str, kind: str, as_json: bool) -> None:
 @click.pass_obj
 def log(settings: Config, /, since: int, until: int, as_json: bool, **values: Any) -> None:
     """Events in custody, oldest first. With --json one line an event.
+
+    A line ends with the event's name, device/epoch/sequence; `#41` in it is event 41 of the same epoch.
 
     Example: tapgate-central log --gate library-1-door --since 2026-01-31T08:00 --decision denied
     """
@@ -79,10 +83,12 @@ def log(settings: Config, /, since: int, until: int, as_json: bool, **values: An
 
 def _log_text(line: dict[str, Any]) -> str:
     said = [line["kind"], line["direction"], line["decision"], line["reason"], line["rule"]]
+    said.append(in_words(line["kind"], line["detail"]))
     repeat = ["repeat"] if line["repeat_of"] else []
     odd = [f"[{line['outcome']}]"] if line["outcome"] != "accepted" else []
     where = f"{line['device']}/{line['epoch']}/{line['sequence']}"
-    return " ".join([line["time"], line["gate"], *filter(None, said), *repeat, *odd, where])
+    text = " ".join([line["time"], line["gate"], *filter(None, said), *repeat, *odd, where])
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)  # a device's words must not steer a terminal
 
 
 @click.command()

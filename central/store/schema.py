@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -62,14 +64,39 @@ gates = Table(
     Column("id", String(64), primary_key=True),
     Column("venue", ForeignKey("venues.id"), nullable=False),
     Column("kind", String(16), nullable=False),  # door, turnstile, kiosk, counter
-    Column("direction", String(8), nullable=False),  # in, out
-    Column("title_zh", Text, nullable=False, server_default=""),
-    Column("title_en", Text, nullable=False, server_default=""),
     Column("policy", String(64), nullable=False),
-    Column("config_version", BigInteger, nullable=False),
+)
+
+gate_configs = Table(  # every configuration that a gate ever had; the newest is in force
+    "gate_configs",
+    metadata,
+    Column("gate", ForeignKey("gates.id"), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
     Column("warn_ms", BigInteger, nullable=False),
     Column("restrict_ms", BigInteger, nullable=False),
     Column("close_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the payload that is signed and sent
+)
+
+staff = Table(  # who may admit by hand at a venue's gates
+    "staff",
+    metadata,
+    Column("venue", ForeignKey("venues.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("salt", LargeBinary(16), nullable=False),
+    Column("slow_sealed", LargeBinary, nullable=False),  # protocol.pin.slow, sealed: AES-256-GCM, bound to the person
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+profiles = Table(  # every set of reader profiles that was published; the newest is in force
+    "profiles",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of the body
+    Column("body", LargeBinary, nullable=False),  # the payload that is signed and sent
 )
 
 # --- people and cards -------------------------------------------------------------------------------------
@@ -99,6 +126,15 @@ subjects = Table(  # who a member is within a domain; being in it puts the membe
     Column("member", ForeignKey("members.id"), primary_key=True),
     Column("subject", LargeBinary(16), nullable=False, unique=True),
     Index("subjects_member", "member"),
+)
+
+names = Table(  # what screens may call a member who agreed: masked, the name itself is not here
+    "names",
+    metadata,
+    Column("domain", String(64), primary_key=True),
+    Column("member", LargeBinary(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    ForeignKeyConstraint(["domain", "member"], ["subjects.domain", "subjects.member"], ondelete="CASCADE"),
 )
 
 cards = Table(
@@ -139,6 +175,16 @@ list_entries = Table(
     Column("version", BigInteger, nullable=False),  # of the list that last changed this row
     Column("dropped", Boolean, nullable=False),
     Index("list_entries_version", "domain", "version"),
+)
+
+name_lists = Table(  # the names of a domain as they are published; older ones are not kept
+    "name_lists",
+    metadata,
+    Column("domain", ForeignKey("domains.id"), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of the body
+    Column("body", LargeBinary, nullable=False),  # the payload that is signed and sent
 )
 
 manifests = Table(
@@ -211,6 +257,10 @@ batches = Table(  # every batch as it came; the public parts of its events are i
     Column("receipt", LargeBinary, nullable=False),  # empty where a revoked device got none
 )
 
+RARE_KINDS = ("admit", "config", "input", "reader", "release-failed", "store", "undo")
+RARE = text(f"kind IN ({', '.join(map(repr, RARE_KINDS))})")
+"""Kinds that are few among taps and passages. A query that holds this very condition is answered by their index."""
+
 events = Table(
     "events",
     metadata,
@@ -227,7 +277,9 @@ events = Table(
     Column("repeat_of", BigInteger, nullable=False),
     Column("outcome", String(16), nullable=False),  # accepted, held, refused, untrusted
     Column("personal", LargeBinary),  # null = destroyed, or the event has none
+    Column("detail", LargeBinary),  # null = the event has none
     Index("events_gate_at", "gate", "at_ms"),
+    Index("events_rare", "device", "epoch", "sequence", sqlite_where=RARE, postgresql_where=RARE),
 )
 
 evidence = Table(  # what contradicts, is missing or was not meant for us: never discarded

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from central.configs import ConfigPayload, put_config
 from central.keys import Keys
 from central.store.database import Database
 from central.store.schema import (
@@ -15,14 +16,18 @@ from central.store.schema import (
     member_classes,
     members,
     policies,
+    staff,
     subjects,
     venues,
 )
-from protocol.messages import encode
+from protocol.messages import Ages, GateConfig, encode
+from protocol.pin import slow
 from protocol.policy import Admit, Policy
 from protocol.token import token
 from protocol.uid import CardUID
 from tests.central.actors import NOW_MS, Device
+
+AGES = Ages(3_600_000, 86_400_000, 7 * 86_400_000)
 
 
 class City:
@@ -57,9 +62,17 @@ class City:
         await self.add(policies, {"id": "open", "version": version, "at_ms": NOW_MS, "body": encode(policy)})
 
     async def add_gate(self, gate: str) -> None:
-        values = {"venue": "main", "kind": "door", "direction": "in", "policy": "open", "config_version": NOW_MS - 500}
-        ages = {"warn_ms": 3_600_000, "restrict_ms": 86_400_000, "close_ms": 7 * 86_400_000}
-        await self.add(gates, {"id": gate, **values, **ages})
+        await self.add(gates, {"id": gate, "venue": "main", "kind": "door", "policy": "open"})
+        await self.configure(GateConfig(0, gate, "door"), NOW_MS - 500)
+
+    async def configure(self, config: GateConfig, at_ms: int = NOW_MS, ages: Ages = AGES) -> ConfigPayload:
+        async with self.database.write() as connection:
+            return await put_config(connection, self.keys, config, ages, at_ms)
+
+    async def add_staff(self, venue: str, id_: str, pin: str) -> None:
+        salt = os.urandom(16)
+        sealed = self.keys.seal_pin(slow(pin, salt), venue, id_, salt)
+        await self.add(staff, {"venue": venue, "id": id_, "salt": salt, "slow_sealed": sealed, "at_ms": NOW_MS})
 
     async def add_device(self, device: Device, state: str = "active") -> Device:
         values = {"words": "babab-babab-babab", "enrolled_ms": NOW_MS, "sealing_public": device.sealing_public}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from central.actions.action import ActionFailed
 from central.actions.backup_file import BackupReader
@@ -19,7 +19,8 @@ from central.keys import Keys
 from central.lists import refresh_domain
 from central.publish import manifest_for
 from central.store.database import open_database
-from central.store.schema import gates, lists, metadata, policies
+from central.store.migrate import head
+from central.store.schema import gate_configs, lists, metadata, policies
 from protocol.envelope import unwrap
 from protocol.messages import Manifest, decode
 from tests.central.actors import NOW_MS, Journal
@@ -91,7 +92,7 @@ async def test_a_restored_server_is_newer_than_anything_in_the_field(
             assert await generation_of(connection) == done.generation > await _generation(admin.database)
             head = (await connection.execute(select(lists.c.version, lists.c.base))).one()
             assert head.version == head.base >= LATER_MS
-            assert (await connection.execute(select(gates.c.config_version))).scalar_one() >= LATER_MS
+            assert (await connection.execute(select(func.max(gate_configs.c.version)))).scalar_one() >= LATER_MS
             versions = (await connection.execute(select(policies.c.version))).scalars().all()
             assert max(versions) >= LATER_MS
             envelope = await manifest_for(connection, keys, city.device.id, LATER_MS)
@@ -211,7 +212,7 @@ async def test_other_keys_or_another_schema_are_refused(admin: Admin, keys: Keys
     with pytest.raises(ActionFailed, match="sealed with another key"):
         await restored(strangers, tmp_path / "b", tmp_path / "other")
     assert not (tmp_path / "other" / "central.db").exists()
-    data = (tmp_path / "b").read_bytes()[:-32].replace(b"\xa40001", b"\xa49999", 1)
+    data = (tmp_path / "b").read_bytes()[:-32].replace(b"\xa4%s" % head().encode(), b"\xa49999", 1)
     (tmp_path / "b").write_bytes(data + hashlib.sha256(data).digest())
     with pytest.raises(ActionFailed, match="schema 9999"):
         await restored(keys, tmp_path / "b", tmp_path / "other")

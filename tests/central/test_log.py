@@ -17,7 +17,7 @@ from tests.central.city import City
 
 KEYS = {
     *("device", "epoch", "sequence", "gate", "time", "decision", "reason", "outcome"),
-    *("kind", "direction", "rule", "repeat_of"),
+    *("kind", "direction", "rule", "repeat_of", "detail"),
 }
 
 
@@ -56,6 +56,7 @@ async def test_a_line_says_what_scripts_rely_on(admin: Admin, city: City, custod
         "rule": "members",
         "repeat_of": 0,
         "outcome": "accepted",
+        "detail": {},
     }
     assert (start["kind"], start["decision"]) == ("start", "")
 

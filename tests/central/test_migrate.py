@@ -1,15 +1,25 @@
 """The migrations lead to the schema that the code is written for, and never past it."""
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from central.store.database import open_database
-from central.store.migrate import SchemaNewer, head, is_current, migrate_async
-from central.store.schema import metadata
+from central.configs import read_configs
+from central.custody import Custodian
+from central.device_keys import DeviceKeys
+from central.keys import Keys
+from central.store.database import Database, open_database
+from central.store.migrate import SchemaNewer, _config, head, is_current, migrate_async
+from central.store.schema import events, metadata
+from protocol.messages import Direction, GateConfig, Kind, PassageDetail, ReaderDetail, encode
+from tests.central.actors import NOW_MS, Journal
+from tests.central.city import City
 
 
 async def test_the_migrations_make_exactly_the_schema_of_the_code(empty_url: str) -> None:
@@ -38,16 +48,72 @@ async def test_a_database_of_a_newer_version_is_refused(database_url: str) -> No
 async def test_a_file_is_copied_before_it_is_changed(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = []
-    monkeypatch.setattr("central.store.migrate.head", lambda: "0002")
+    done, held = [], head()
+    monkeypatch.setattr("central.store.migrate.head", lambda: "next")
     monkeypatch.setattr("central.store.migrate._upgrade", done.append)
     await migrate_async(database_url)
-    copy = tmp_path / "central.db.before-0002-was-0001"
+    copy = tmp_path / f"central.db.before-next-was-{held}"
     async with open_database(f"sqlite:///{copy}") as database, database.read() as connection:
-        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == "0001"
+        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == held
     assert len(done) == 1
 
 
 async def _set_revision(url: str, revision: str) -> None:
     async with open_database(url) as database, database.write() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+
+
+class ConfigBefore(msgspec.Struct):
+    """A configuration as the version at schema 0001 sent it."""
+
+    version: int
+    gate: str
+    kind: str
+    direction: str
+    time_zone: str
+    title_zh: str
+    title_en: str
+
+
+async def test_gates_keep_the_configuration_that_they_hold_and_events_get_their_details(
+    city: City, database: Database, keys: Keys
+) -> None:
+    titled = GateConfig(0, "door-1", "door", Direction.OUT, "Asia/Taipei", "圖書館", "Library")
+    held = await city.configure(titled)
+    journal = Journal(city.device)
+    journal.tap(2)
+    journal.add(Kind.PASSAGE, detail=encode(PassageDetail(1, "taken")))
+    journal.add_raw(b"\x93\x01\x02\x03")
+    journal.add(Kind.READER, detail=encode(ReaderDetail("r", "ready")))
+    custodian = Custodian(database, keys, DeviceKeys(database))
+    await custodian.take(journal.upload(0, 3), NOW_MS)
+    await custodian.take(journal.upload(2, 5), NOW_MS)
+    before = await _events(database)
+    assert [row.detail is not None for row in before] == [True, False, False, True, False, True]
+    await _to(database, command.downgrade, "0001")
+    async with database.read() as connection:
+        query = text("SELECT direction, title_zh, title_en, config_version, warn_ms, restrict_ms, close_ms FROM gates")
+        (row,) = (await connection.execute(query)).all()
+        assert tuple(row) == ("out", "圖書館", "Library", held.version, 3_600_000, 86_400_000, 604_800_000)
+    await _to(database, command.upgrade, "head")
+    assert await _events(database) == before
+    async with database.read() as connection:
+        after = (await read_configs(connection, ["door-1"]))["door-1"]
+    sent = ConfigBefore(held.version, "door-1", "door", "out", "Asia/Taipei", "圖書館", "Library")
+    assert after.body == encode(sent)
+    assert (after.config, after.ages) == (held.config, held.ages)
+
+
+async def _events(database: Database) -> list[Any]:
+    async with database.read() as connection:
+        return list(await connection.execute(select(events).order_by(events.c.sequence)))
+
+
+async def _to(database: Database, way: Any, revision: str) -> None:
+    def run(connection: Any) -> None:
+        config = _config()
+        config.attributes["connection"] = connection
+        way(config, revision)
+
+    async with database.write() as connection:
+        await connection.run_sync(run)

@@ -12,7 +12,7 @@ from central.keys import Keys
 from central.lists import refresh_domain, refresh_members
 from central.snapshots import Snapshots
 from central.store.database import Database
-from central.store.schema import cards, domains, gates, list_entries, lists, manifests, member_classes, subjects
+from central.store.schema import cards, domains, gate_configs, list_entries, lists, manifests, member_classes, subjects
 from protocol.allowlist import CardState, Entry, accept_delta, accept_manifest, list_digest, part_of, total
 from protocol.envelope import domain_key_digest, open_domain_key
 from protocol.messages import (
@@ -327,7 +327,7 @@ async def test_the_same_content_keeps_its_number(city: City, services: Services)
     first = await manifest(services, city)
     async with city.database.write() as connection:
         again = await publish.manifest_for(connection, city.keys, city.device.id, NOW_MS + 5)
-        await connection.execute(update(gates).values(close_ms=gates.c.close_ms + 1))
+        await connection.execute(update(gate_configs).values(close_ms=gate_configs.c.close_ms + 1))
         changed = await publish.manifest_for(connection, city.keys, city.device.id, NOW_MS + 5)
     assert find(Manifest, [again], city.keys.publish.public) == first
     assert find(Manifest, [changed], city.keys.publish.public).number == NOW_MS + 5

@@ -11,6 +11,7 @@ from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.lists import refresh_domain
 from central.publish import manifest_for
+from central.shared_parts import put_names, put_profiles
 from central.store.schema import (
     batches,
     cards,
@@ -19,18 +20,23 @@ from central.store.schema import (
     epochs,
     events,
     evidence,
+    gate_configs,
     gates,
     list_entries,
     lists,
     manifests,
     member_classes,
     members,
+    name_lists,
+    names,
     policies,
+    profiles,
+    staff,
     subjects,
 )
 from protocol.joining import from_text
-from protocol.messages import Hello, decode
-from tests.central.actors import NOW_MS, Device, Journal
+from protocol.messages import GateConfig, Hello, Names, Profiles, ScreenConfig, decode, encode
+from tests.central.actors import NOW_MS, UNDERSTANDS, Device, Journal
 from tests.central.admin import Admin, admin_of
 from tests.central.city import City, uid
 
@@ -38,11 +44,23 @@ from tests.central.city import City, uid
 @pytest.fixture
 async def admin(city: City, database: Any, keys: Any, database_url: str, tmp_path: Path) -> Admin:
     """Something of everything: resends, overlaps, a loss, a gap, a fork, a refused and a held event, a revoked and
-    an enrolled device, a blocked card, a sealed name, manifests."""
+    an enrolled device, a blocked card, a sealed name, staff, reader profiles, masked names, manifests."""
     ids = await city.add_members(5)
     await city.set_card_state(ids[0], 1)
     await city.change(members, members.c.id == ids[1], name_sealed=keys.seal_name("王小明", ids[1]))
     joined = await enrol(database, keys)
+    await city.add_staff("main", "lin", "246813")
+    async with database.write() as connection:
+        await manifest_for(connection, keys, city.device.id, NOW_MS - 450)
+    shown = ScreenConfig(names=True, staff_admit=True)
+    await city.configure(GateConfig(0, "door-1", "door", screen=shown), NOW_MS - 400)
+    await city.add(names, {"domain": "library", "member": ids[2], "name": "王○明"})
+    async with database.write() as connection:
+        await put_names(connection, "library", NOW_MS)
+        await put_profiles(connection, {"generic-pcsc": "name = 'generic-pcsc'"}, NOW_MS)
+    understands = (*UNDERSTANDS, Profiles.TYPE, Names.TYPE)
+    report = encode(city.device.poll_message(understands=understands))
+    await city.change(devices, devices.c.id == city.device.id, report=report)
     async with database.write() as connection:
         await refresh_domain(connection, keys, "library", NOW_MS)
         for device in (city.device.id, joined):
@@ -111,6 +129,10 @@ async def test_whole_is_whole(admin: Admin) -> None:
         "evidence",
         "cards",
         "names",
+        "staff",
+        "configurations",
+        "profile sets",
+        "masked names",
         "lists",
         "list rows",
         "manifests",
@@ -122,7 +144,7 @@ FLIPS: list[tuple[Table, str]] = [
     *((batches, name) for name in ("device", "epoch", "first", "digest", "through", "taken_first", "received_ms")),
     *((batches, name) for name in ("outcome", "envelope", "receipt")),
     *((events, name) for name in ("device", "epoch", "sequence", "at_ms", "gate", "kind", "direction", "decision")),
-    *((events, name) for name in ("reason", "rule", "repeat_of", "outcome", "personal")),
+    *((events, name) for name in ("reason", "rule", "repeat_of", "outcome", "personal", "detail")),
     *((epochs, column.name) for column in epochs.columns),
     *((cards, name) for name in ("uid_index", "uid_sealed", "number", "state", "from_ms", "until_ms", "member")),
     *((member_classes, name) for name in ("name", "from_ms", "until_ms")),
@@ -132,7 +154,12 @@ FLIPS: list[tuple[Table, str]] = [
     *((list_entries, name) for name in ("token", "entry", "dropped", "version")),
     *((manifests, name) for name in ("number", "at_ms", "content", "envelope")),
     *((policies, name) for name in ("version", "body")),
-    *((gates, name) for name in ("kind", "title_zh")),
+    (gates, "kind"),
+    *((gate_configs, name) for name in ("gate", "version", "warn_ms", "restrict_ms", "close_ms", "body")),
+    *((staff, name) for name in ("venue", "id", "salt", "slow_sealed")),
+    *((profiles, name) for name in ("version", "digest", "body")),
+    *((names, name) for name in ("domain", "member", "name")),
+    *((name_lists, name) for name in ("domain", "version", "digest", "body")),
     *((devices, name) for name in ("signing_public",)),
     (domains, "key_number"),
     *((evidence, name) for name in ("digest", "body")),
@@ -211,7 +238,7 @@ async def _replace(admin: Admin, table: Table, row: Any, values: dict[str, Any])
             await connection.execute(update(table).where(_keyed(table, row)).values(values))
 
 
-@pytest.mark.parametrize("table", [batches, events, epochs, cards, list_entries])
+@pytest.mark.parametrize("table", [batches, events, epochs, cards, list_entries, names, name_lists, gate_configs])
 async def test_a_row_that_went_missing_is_noticed(admin: Admin, table: Table) -> None:
     async with admin.database.read() as connection:
         row = (await connection.execute(select(table))).first()
@@ -220,7 +247,10 @@ async def test_a_row_that_went_missing_is_noticed(admin: Admin, table: Table) ->
     assert (await admin.act("verify")).problems > 0
 
 
-@pytest.mark.parametrize(("table", "column"), [(lists, "version"), (gates, "config_version"), (domains, "key_number")])
+VERSIONS = [(lists, "version"), (name_lists, "version"), (profiles, "version"), (domains, "key_number")]
+
+
+@pytest.mark.parametrize(("table", "column"), VERSIONS)
 async def test_a_version_that_went_back_is_noticed(admin: Admin, table: Table, column: str) -> None:
     async with admin.database.write() as connection:
         await connection.execute(update(table).values({column: table.columns[column] - 1}))

@@ -93,11 +93,8 @@ def prepare(directory: Path) -> None:
             venue = {"id": "library-1", "domain": "libraries", "time_zone": "Asia/Taipei"}
             await connection.execute(insert(schema.venues).values(venue))
             for device in map(Device, DEVICES):
-                gate = {"id": f"gate-of-{device.name}", "venue": "library-1", "kind": "door", "direction": "in"}
-                ages = {"warn_ms": 1, "restrict_ms": 2, "close_ms": 3}
-                await connection.execute(
-                    insert(schema.gates).values(gate | ages | {"policy": "open", "config_version": 1})
-                )
+                gate = {"id": f"gate-of-{device.name}", "venue": "library-1", "kind": "door", "policy": "open"}
+                await connection.execute(insert(schema.gates).values(gate))
                 keys = {"signing_public": device.signer.public, "sealing_public": bytes(32), "words": ""}
                 row = {"id": device.name, "gate": gate["id"], "state": "active", "enrolled_ms": AT_MS}
                 await connection.execute(insert(schema.devices).values(row | keys | {"confirmed_ms": AT_MS}))

@@ -1,0 +1,126 @@
+"""Configurations of gates as they are sent: the newest of each, and how a newer one comes to be.
+
+A body is the payload that is signed. It holds the verifiers of the staff who may admit at the gate, made with the
+domain's key, so it is written anew when staff or key change, and a content that goes back gets the staff of today.
+"""
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import and_, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.keys import Keys
+from central.store.schema import domains, gate_configs, gates, staff, venues
+from central.wakeups import gate_topic, note
+from protocol.configuration import MAX_CONFIG_BYTES, GateConfig, StaffPin
+from protocol.envelope import digest
+from protocol.errors import Failure, Refused
+from protocol.messages import Ages, decode, encode
+from protocol.pin import verifier
+
+
+class ConfigPayload(NamedTuple):
+    """A configuration, its ages, and the bytes that a manifest names and a poll is answered with."""
+
+    config: GateConfig
+    ages: Ages
+    body: bytes
+    digest: bytes
+
+    @property
+    def version(self) -> int:
+        return self.config.version
+
+
+async def read_configs(connection: AsyncConnection, ids: Collection[str]) -> dict[str, ConfigPayload]:
+    """The configuration in force at each of these gates."""
+    newest = (
+        select(gate_configs.c.gate, func.max(gate_configs.c.version).label("version"))
+        .where(gate_configs.c.gate.in_(sorted(ids)))
+        .group_by(gate_configs.c.gate)
+        .subquery()
+    )
+    of_newest = and_(gate_configs.c.gate == newest.c.gate, gate_configs.c.version == newest.c.version)
+    rows = await connection.execute(select(gate_configs).join(newest, of_newest))
+    return {row.gate: payload_of(row) for row in rows}
+
+
+def payload_of(row: Any) -> ConfigPayload:
+    """A row of `gate_configs`. Raises Refused for a body that does not decode."""
+    return _payload(row.body, row.warn_ms, row.restrict_ms, row.close_ms)
+
+
+@lru_cache(maxsize=4_096)
+def _payload(body: bytes, *ages: int) -> ConfigPayload:
+    return ConfigPayload(decode(GateConfig, body), Ages(*ages), body, digest(body))
+
+
+async def put_config(
+    connection: AsyncConnection, keys: Keys, content: GateConfig, ages: Ages, now_ms: int
+) -> ConfigPayload:
+    """Put a content in force at its gate, as newer than any before, with the staff of today. Its waiters wake.
+
+    Version and staff of `content` do not matter. Raises Refused `oversized` where it is too large to be sent.
+    """
+    newest = select(func.max(gate_configs.c.version)).where(gate_configs.c.gate == content.gate)
+    held = (await connection.execute(newest)).scalar()
+    version = max(held + 1, now_ms) if held is not None else now_ms
+    people = await staff_of(connection, keys, content)
+    body = encode(msgspec.structs.replace(content, version=version, staff=people))
+    if len(body) > MAX_CONFIG_BYTES:
+        raise Refused(
+            Failure.OVERSIZED,
+            f"the configuration of {content.gate} would have {len(body)} bytes, {MAX_CONFIG_BYTES} are sent",
+        )
+    values = {"gate": content.gate, "version": version, "at_ms": now_ms, "body": body}
+    await connection.execute(insert(gate_configs).values(values | msgspec.structs.asdict(ages)))
+    await note(connection, [gate_topic(content.gate)])
+    return _payload(body, *msgspec.structs.astuple(ages))
+
+
+# --- staff ----------------------------------------------------------------------------------------------------
+
+
+async def renew_staff(
+    connection: AsyncConnection, keys: Keys, now_ms: int, *, venue: str = "", domain: str = ""
+) -> list[str]:
+    """Publish to the gates of a venue, or of a domain whose key may have changed, who may admit by hand now.
+
+    Returns the gates whose configuration became newer for it.
+    """
+    query = select(gates.c.id).join(venues, venues.c.id == gates.c.venue).order_by(gates.c.id)
+    query = query.where(venues.c.id == venue) if venue else query.where(venues.c.domain == domain)
+    concerned: Sequence[str] = (await connection.execute(query)).scalars().all()
+    renewed = []
+    for gate, held in sorted((await read_configs(connection, concerned)).items()):
+        if held.config.staff != await staff_of(connection, keys, held.config):
+            await put_config(connection, keys, held.config, held.ages, now_ms)
+            renewed.append(gate)
+    return renewed
+
+
+async def staff_of(connection: AsyncConnection, keys: Keys, content: GateConfig) -> tuple[StaffPin, ...]:
+    """Everybody of the gate's venue, under the domain's key in force; nobody where the gate does not offer it.
+
+    Raises Refused where a sealed PIN was altered, OSError where the domain's key is not there.
+    """
+    if not content.screen.staff_admit:
+        return ()
+    query = (
+        select(staff, venues.c.domain, domains.c.key_number)
+        .join(venues, venues.c.id == staff.c.venue)
+        .join(domains, domains.c.id == venues.c.domain)
+        .join(gates, gates.c.venue == venues.c.id)
+        .where(gates.c.id == content.gate)
+        .order_by(staff.c.id)
+    )
+    rows = (await connection.execute(query)).all()
+    return tuple(_held_pin(keys, row) for row in rows)
+
+
+def _held_pin(keys: Keys, row: Any) -> StaffPin:
+    slowed = keys.open_pin(row.slow_sealed, row.venue, row.id, row.salt)
+    return StaffPin(row.id, row.salt, verifier(keys.domain_key(row.domain, row.key_number), row.id, slowed))
