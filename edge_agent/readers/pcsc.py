@@ -11,14 +11,14 @@ card taken away and put back before the service noticed, which counts as one pre
 
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 
-from edge_agent.readers import CardRead, OnRead, OnState, ReaderState
+from edge_agent.readers import CardRead, OnRead, OnState, ReaderFacts, ReaderState
 from edge_agent.readers.pcsc_service import CardGone, CardMute, Lost, Service, Slot, TransferFailed
 from edge_agent.readers.presentation import RETRY_PAUSE_S, Presentation, StateReport, Verdict
-from firmware_profiles import Profile
-from firmware_profiles import match as match_profile
+from firmware_profiles import Matched, Profile, ProfileBook
 from protocol.uid import LENGTHS
 
 IDLE_MS = 400
@@ -40,14 +40,38 @@ class PcscReader:
     """The contactless reader whose PC/SC name contains `match`; without `match`, the first one there is.
 
     Interfaces that the profile skips (SAM, contact slot) are taken only when `match` fits nothing else.
-    `profile` overrides what `firmware_profiles.match` finds for the name. A card that lies on the reader when
-    watching starts, or when the service comes back, is a tap: whether it is a new one, nothing can tell.
+    `profile_name` is the profile that the settings ask for; without it, `book` finds one. A card that lies on the
+    reader when watching starts, or when the service comes back, is a tap: whether it is a new one, nothing can tell.
     """
 
-    def __init__(self, name: str, match: str | None = None, profile: Profile | None = None) -> None:
+    def __init__(
+        self, name: str, match: str | None = None, profile_name: str | None = None, book: ProfileBook | None = None
+    ) -> None:
         self.name = name
         self._match = match
-        self._profile = profile
+        self._profile_name = profile_name
+        self._book = book or ProfileBook()
+        self._facts = ReaderFacts()
+        self._beat_s = time.monotonic()
+        self._orders = _Orders()
+
+    def facts(self) -> ReaderFacts:
+        return self._facts
+
+    def beat_s(self) -> float:
+        """Moves at least every 2.4 s while nothing hangs and no tap is being decided."""
+        return self._beat_s
+
+    def reopen(self) -> None:
+        self._orders.reopen.set()
+
+    def re_establish(self) -> None:
+        self._orders.re_establish.set()
+        self._orders.reopen.set()
+
+    def use_profiles(self, book: ProfileBook) -> None:
+        self._book = book
+        self._orders.reopen.set()
 
     def run(self, on_read: OnRead, on_state: OnState, stop: threading.Event) -> None:
         """See `Reader.run`. Waits end within 0.4 s of `stop`; a transfer that hangs in a driver cannot be ended."""
@@ -55,9 +79,11 @@ class PcscReader:
         report.say(ReaderState.STARTING)
         delay_s = FIRST_DELAY_S
         while not stop.is_set():
+            self._beat()
             started_s = time.monotonic()
             try:
                 with Service() as service:
+                    self._orders.re_establish.clear()
                     self._serve(service, on_read, report, stop)
             except (Lost, CardGone, CardMute, TransferFailed) as error:
                 report.say(ReaderState.ABSENT, str(error) or "the PC/SC service does not answer")
@@ -67,32 +93,61 @@ class PcscReader:
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)
 
     def _serve(self, service: Service, on_read: OnRead, report: StateReport, stop: threading.Event) -> None:
-        while not stop.is_set():
+        while not stop.is_set() and not self._orders.re_establish.is_set():
+            self._beat()
+            self._orders.reopen.clear()
             reader_name = self._choose(service.reader_names())
             if reader_name is None:
                 report.say(ReaderState.ABSENT, "no such reader is plugged in")
                 stop.wait(LOOK_S)
                 continue
             slot = Slot(service, reader_name)
-            watch = _Watch(self.name, slot, self._profile or match_profile(reader_name), stop)
+            matched = self._matched(reader_name)
+            self._facts = ReaderFacts(reader_name, matched.label, matched.why)
+            watch = _Watch(self.name, slot, matched.profile, self._going(stop), stop)
             try:
                 watch.run(on_read, report)
             finally:
                 slot.disconnect()
 
+    def _going(self, stop: threading.Event) -> Callable[[], bool]:
+        def going() -> bool:
+            self._beat()
+            return not stop.is_set() and not self._orders.reopen.is_set()
+
+        return going
+
+    def _beat(self) -> None:
+        self._beat_s = time.monotonic()
+
+    def _matched(self, reader_name: str) -> Matched:
+        asked = self._book.named(self._profile_name) if self._profile_name else None
+        return asked or self._book.match(reader_name)
+
     def _choose(self, reader_names: list[str]) -> str | None:
         named = [name for name in reader_names if self._match is None or self._match in name]
-        contactless = [name for name in named if not (self._profile or match_profile(name)).skips(name)]
+        contactless = [name for name in named if not self._matched(name).profile.skips(name)]
         if not contactless and self._match is not None:
             contactless = named
         return contactless[0] if contactless else None
 
 
-class _Watch:
-    """Watches one slot until it is lost or `stop` is set: when to read, and what a failed read means."""
+class _Orders:
+    """What other threads asked of the reader's own."""
 
-    def __init__(self, name: str, slot: Slot, profile: Profile, stop: threading.Event) -> None:
+    def __init__(self) -> None:
+        self.reopen = threading.Event()
+        self.re_establish = threading.Event()
+
+
+class _Watch:
+    """Watches one slot until it is lost or `going` ends: when to read, and what a failed read means."""
+
+    def __init__(
+        self, name: str, slot: Slot, profile: Profile, going: Callable[[], bool], stop: threading.Event
+    ) -> None:
         self._name = name
+        self._going = going
         self._slot = slot
         self._profile = profile
         self._stop = stop
@@ -103,7 +158,7 @@ class _Watch:
         changed = self._slot.wait(0)
         report.say(ReaderState.READY)
         next_look_s = 0.0
-        while not self._stop.is_set():
+        while self._going():
             if changed:
                 self._card.gone()
                 self._slot.disconnect()

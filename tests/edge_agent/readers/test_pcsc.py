@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from edge_agent.readers import CardRead, ReaderState
-from firmware_profiles import GENERIC, load_profiles
+from firmware_profiles import GENERIC, ProfileBook, load_profiles
 from tests.edge_agent.readers.conftest import Desk
 from tests.support.reader_run import ReaderRun
 from tests.support.virtual_card import CLASSIC_1K, in_turn
@@ -25,7 +25,7 @@ def watching(on_tap: Callable[[CardRead], None] | None = None, match: str = SLOT
     from edge_agent.readers.pcsc import PcscReader
 
     often = msgspec.structs.replace(load_profiles()[GENERIC], poll_ms=40)
-    return ReaderRun(PcscReader("door", match, often), on_tap)
+    return ReaderRun(PcscReader("door", match, book=ProfileBook({GENERIC: often})), on_tap)
 
 
 @pytest.mark.parametrize("uid", [A, SEVEN, TEN], ids=["4-byte", "7-byte", "10-byte"])
