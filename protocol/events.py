@@ -56,6 +56,10 @@ class Kind(StrEnum):
     READER = "reader"
     STORE = "store"
     RELEASE_FAILED = "release-failed"
+    ADMIT = "admit"
+    UNDO = "undo"
+    INPUT = "input"
+    CONFIG = "config"
 
 
 class Held(Record, gc=False, frozen=True):
@@ -125,11 +129,24 @@ class EpochStart(Message, frozen=True):
             raise ValueError("an epoch has 8 bytes and a head 32, or none")
 
 
-class PassageDetail(Record, frozen=True):
-    """What became of a granted tap."""
+class Passage(StrEnum):
+    """What became of the way through a gate (SPEC §5.1)."""
 
-    sequence: Count
+    TAKEN = "taken"
+    NOT_TAKEN = "not-taken"
+    UNKNOWN = "unknown"
+    FORCED = "forced"
+    HELD = "held"
+    CLOSED = "closed"
+
+
+class PassageDetail(Record, frozen=True):
+    """What became of a granted tap or admission; without one (−1), what the door did by itself."""
+
+    sequence: Through
     passage: Name
+    epoch: Annotated[bytes, Meta(max_length=8)] = b""
+    """Of the tap, where it is not this event's own."""
 
 
 class ReaderDetail(Record, frozen=True):
@@ -137,6 +154,44 @@ class ReaderDetail(Record, frozen=True):
 
     reader: Text
     state: Name
+    why: Text = ""
+    profile: Text = ""
+    """Name of the profile in use, and whence: `acr122u`, `acr122u (local)`, `acr122u (published 3)`."""
+    firmware: Text = ""
+    """As the reader itself gave it; empty = not read."""
+
+
+class AdmitDetail(Record, frozen=True):
+    """Staff let somebody in by hand."""
+
+    staff: Name
+    why: Text
+    sequence: Through = -1
+    """The denied tap before it, in this epoch; −1 = none."""
+
+
+class UndoDetail(Record, frozen=True):
+    """A person took back a granted tap of this epoch: it counts as never made."""
+
+    sequence: Count
+    why: Name = "not-me"
+
+
+class InputDetail(Record, frozen=True):
+    """A level of an input changed and stayed (SPEC §5.1)."""
+
+    input: Name
+    on: bool
+    inside: Count = 0
+    """At a fire alarm: how many may be inside, as far as this gate knows."""
+
+
+class ConfigDetail(Record, frozen=True):
+    """A published part was put to use, or given up for the last good one."""
+
+    part: Name
+    what: Name
+    version: Count
     why: Text = ""
 
 

@@ -1,5 +1,5 @@
 """Every message on the wire, as typed structs (SPEC §5): those of enrolment and publishing stand here, those of the
-journal in `events.py`; both are imported from here.
+journal in `events.py`, those of a gate's configuration in `configuration.py`; all are imported from here.
 
 Times are UTC milliseconds. Structs are arrays on the wire, so a field's place is its name: append, never
 reorder, and give a changed message a new type string. Policy and configuration are maps, since people
@@ -7,14 +7,25 @@ write them.
 """
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
+from protocol.configuration import (
+    GateConfig,
+    MaskedName,
+    Names,
+    Profiles,
+    ReleaseConfig,
+    ScreenConfig,
+    StaffPin,
+    Wording,
+)
 from protocol.events import (
+    AdmitDetail,
     Batch,
     Clock,
+    ConfigDetail,
     Custody,
     Direction,
     EpochHeld,
@@ -23,9 +34,11 @@ from protocol.events import (
     Exempt,
     Held,
     Holdings,
+    InputDetail,
     Inventory,
     Kind,
     Outcome,
+    Passage,
     PassageDetail,
     Personal,
     ReaderDetail,
@@ -33,6 +46,7 @@ from protocol.events import (
     Resume,
     Revoked,
     StoreDetail,
+    UndoDetail,
     Upload,
 )
 from protocol.wire import (
@@ -72,9 +86,11 @@ __all__ = [
     "MAX_MESSAGE_BYTES",
     "MAX_PERSONAL_BYTES",
     "MAX_UPLOAD_BYTES",
+    "AdmitDetail",
     "Ages",
     "Batch",
     "Clock",
+    "ConfigDetail",
     "Count",
     "Custody",
     "Delta",
@@ -96,35 +112,45 @@ __all__ = [
     "Id8",
     "Id16",
     "Identifier",
+    "InputDetail",
     "Inventory",
     "JoinToken",
     "Key",
     "KeyStatement",
     "Kind",
     "Manifest",
+    "MaskedName",
     "Message",
     "Millis",
     "Name",
+    "Names",
     "Outcome",
     "Part",
     "PartName",
+    "Passage",
     "PassageDetail",
     "Pending",
     "Personal",
     "Poll",
+    "Profiles",
     "ReaderDetail",
     "Receipt",
     "Record",
+    "ReleaseConfig",
     "Resume",
     "Revoked",
     "Role",
     "Row",
+    "ScreenConfig",
     "Snapshot",
+    "StaffPin",
     "StoreDetail",
     "Text",
     "Through",
     "Trouble",
+    "UndoDetail",
     "Upload",
+    "Wording",
     "decode",
     "encode",
 ]
@@ -224,6 +250,8 @@ class PartName(StrEnum):
     POLICY = "policy"
     CONFIG = "config"
     DOMAIN_KEY = "domain-key"
+    PROFILES = "profiles"
+    NAMES = "names"
 
 
 class Part(Record, frozen=True):
@@ -309,20 +337,6 @@ class Delta(Message, frozen=True):
     drop: Annotated[tuple[Id16, ...], Meta(max_length=MAX_DELTA_ROWS)]
     count: Count
     sum: Digest
-
-
-class GateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What central configures of one gate. A map on the wire: operators write it."""
-
-    TYPE: ClassVar[str] = "tapgate.config.v1"
-    MAX_BYTES: ClassVar[int] = 64 * 1024
-    version: Count
-    gate: Name
-    kind: Name
-    direction: Direction = Direction.IN
-    time_zone: Name = "Asia/Taipei"
-    title_zh: Text = ""
-    title_en: Text = ""
 
 
 class Trouble(Record, frozen=True):

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     CLOCK_UNTRUSTED = "clock-untrusted"
     JOURNAL_UNWRITABLE = "journal-unwritable"
     NOT_ENROLLED = "not-enrolled"
+    STAFF_ADMITTED = "staff-admitted"
 
 
 TEXTS: dict[Reason, tuple[str, str]] = {
@@ -59,4 +60,5 @@ TEXTS: dict[Reason, tuple[str, str]] = {
         "This gate cannot keep records; please ask at the desk",
     ),
     Reason.NOT_ENROLLED: ("閘門尚未啟用", "This gate is not in service"),
+    Reason.STAFF_ADMITTED: ("工作人員放行，請進", "Admitted by staff, please go in"),
 }

@@ -17,7 +17,8 @@ from protocol.policy import CompiledPolicy, Policy
 from tests.protocol import strategies
 from tests.vectors import make
 
-RECORDS = [messages.Event, messages.Personal, messages.PassageDetail, messages.ReaderDetail, messages.StoreDetail]
+DETAILS = [kind for name, kind in vars(messages).items() if name.endswith("Detail")]
+RECORDS = [messages.Event, messages.Personal, *DETAILS]
 BARE = [messages.Upload, messages.JoinToken, allowlist.Entry, decision.History]
 WRITTEN = [messages.GateConfig, Policy]
 SIGNED = [kind for kind in vars(messages).values() if isinstance(kind, type) and getattr(kind, "TYPE", "")]

@@ -4,14 +4,14 @@ import ast
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 import pytest
 
-from protocol import clock, events, messages, policy, token, uid, wire
+from protocol import clock, configuration, events, messages, policy, token, uid, wire
 from protocol.decision import Tap
 from protocol.errors import Failure
-from protocol.events import Clock, Custody, Direction, Kind, Outcome
+from protocol.events import Clock, Custody, Direction, Kind, Outcome, Passage
 from protocol.messages import PartName, Role
 from protocol.policy import Policy, Refuse, Schedule
 from protocol.reasons import TEXTS, Reason
@@ -42,7 +42,9 @@ def test_every_type_that_is_named_is_a_message() -> None:
     assert set(re.findall(r"`(tapgate\.[a-z-]+\.v\d+)`", SPEC)) <= known
 
 
-@pytest.mark.parametrize("names", [Failure, Reason, Kind, Direction, Outcome, Custody, Role, PartName, uid.Notation])
+@pytest.mark.parametrize(
+    "names", [Failure, Reason, Kind, Direction, Outcome, Passage, Custody, Role, PartName, uid.Notation]
+)
 def test_every_stable_string_is_named(names: type[StrEnum]) -> None:
     assert [name.value for name in names if not named(name.value)] == []
 
@@ -66,6 +68,27 @@ def test_every_rule_kind_and_policy_field_is_named() -> None:
     assert named("ignore-dates")
 
 
+def test_every_key_of_a_configuration_is_named() -> None:
+    maps = (
+        messages.GateConfig,
+        messages.ReleaseConfig,
+        messages.ScreenConfig,
+        messages.StaffPin,
+        messages.Wording,
+        messages.Profiles,
+    )
+    assert [field for kind in maps for field in kind.__struct_fields__ if not named(field)] == []
+    choices = [
+        choice
+        for kind in maps
+        for annotation in kind.__annotations__.values()
+        if get_origin(annotation) is Literal
+        for choice in get_args(annotation)
+    ]
+    assert len(choices) >= 8
+    assert [choice for choice in choices if not named(choice)] == []
+
+
 def test_every_event_kind_has_its_row() -> None:
     rows = set(re.findall(r"^\| `([a-z-]+)` \|", SPEC, re.M))
     assert {kind.value for kind in Kind} <= rows
@@ -74,7 +97,7 @@ def test_every_event_kind_has_its_row() -> None:
 def test_every_limit_stands_with_its_value() -> None:
     limits = {
         name: value
-        for module in (wire, policy, uid, token, clock)
+        for module in (wire, policy, uid, token, clock, configuration)
         for name, value in vars(module).items()
         if name.startswith("MAX_") and isinstance(value, int)
     }
@@ -86,7 +109,7 @@ def test_every_limit_stands_with_its_value() -> None:
 
 
 def test_limits_of_maps_stand_with_their_value() -> None:
-    for kind in (Policy, messages.GateConfig, messages.Batch, events.Event, messages.Upload):
+    for kind in (Policy, messages.GateConfig, messages.Profiles, messages.Batch, events.Event, messages.Upload):
         assert f"{kind.MAX_BYTES:,}" in SPEC, kind.__name__
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from protocol import allowlist, chunks, clock, envelope, joining, journal, messages, token, uid
+from protocol import allowlist, chunks, clock, envelope, joining, journal, messages, pin, token, uid
 from protocol.decision import History, Staleness, Tap, decide, staleness
 from protocol.errors import Refused
 from protocol.messages import decode, encode
@@ -26,6 +26,10 @@ CLASSES: dict[str, Any] = {
     "passage-detail": messages.PassageDetail,
     "reader-detail": messages.ReaderDetail,
     "store-detail": messages.StoreDetail,
+    "admit-detail": messages.AdmitDetail,
+    "undo-detail": messages.UndoDetail,
+    "input-detail": messages.InputDetail,
+    "config-detail": messages.ConfigDetail,
     "batch": messages.Batch,
     "upload": messages.Upload,
     "receipt": messages.Receipt,
@@ -49,6 +53,8 @@ CLASSES: dict[str, Any] = {
     "entry": allowlist.Entry,
     "policy": Policy,
     "config": messages.GateConfig,
+    "profiles": messages.Profiles,
+    "names": messages.Names,
 }
 DOERS: dict[str, Callable[[Json], object]] = {}
 
@@ -105,7 +111,8 @@ def test_each_vector_names_itself_its_clause_and_its_rule() -> None:
 
 def test_every_reason_that_decide_gives_has_a_vector() -> None:
     told = {vector["expect"]["reason"] for vector in VECTORS.values() if vector["input"]["do"] == "decide"}
-    assert told == {reason.value for reason in Reason} - {"journal-unwritable", "not-enrolled"}
+    of_the_gate = {"journal-unwritable", "not-enrolled", "staff-admitted"}
+    assert told == {reason.value for reason in Reason} - of_the_gate
 
 
 def test_every_enveloped_message_has_a_vector_of_its_bytes() -> None:
@@ -154,6 +161,23 @@ def _(given: Json) -> object:
     return {"fingerprint": made.hex()}
 
 
+@does("slow-pin")
+def _(given: Json) -> object:
+    return {"slow": pin.slow(given["pin"], bytes.fromhex(given["salt"])).hex()}
+
+
+@does("pin-verifier")
+def _(given: Json) -> object:
+    key, slow = bytes.fromhex(given["domain_key"]), bytes.fromhex(given["slow"])
+    return {"verifier": pin.verifier(key, given["staff"], slow).hex()}
+
+
+@does("pin-fits")
+def _(given: Json) -> object:
+    key, salt, held = (bytes.fromhex(given[name]) for name in ("domain_key", "salt", "verifier"))
+    return {"fits": pin.fits(key, given["staff"], salt, held, given["pin"])}
+
+
 @does("encode")
 def _(given: Json) -> object:
     message = built(given["message"], given["fields"])
@@ -163,7 +187,12 @@ def _(given: Json) -> object:
 
 @does("decode")
 def _(given: Json) -> object:
-    data = bytes(given["zero_bytes"]) if "zero_bytes" in given else bytes.fromhex(given["bytes"])
+    if "zero_bytes" in given:
+        data = bytes(given["zero_bytes"])
+    elif "times" in given:
+        data = bytes.fromhex(given["begins"]) + bytes.fromhex(given["repeated_row"]) * given["times"]
+    else:
+        data = bytes.fromhex(given["bytes"])
     return decode(CLASSES[given["message"]], data)
 
 

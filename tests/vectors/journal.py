@@ -52,7 +52,7 @@ def event_zero() -> dict[str, Any]:
 
 def events() -> list[bytes]:
     """A whole small journal: start, tap, passage."""
-    passage = ref.message("passage-detail", {"sequence": 1, "passage": "taken"})
+    passage = ref.message("passage-detail", {"sequence": 1, "passage": "taken", "epoch": ""})
     quiet = {"direction": "", "decision": "", "reason": "", "rule": "", "personal_digest": ""}
     return [
         ref.message("event", event_zero()),
@@ -107,13 +107,7 @@ def build() -> None:
     encoded("personal-member", "5.2", "A known card is its subject, without a token.", "personal", PERSONAL)
     unknown = {**PERSONAL, "subject": "", "token": "7c" * 16, "key_number": 4, "card": 0, "charge": -25}
     encoded("personal-unknown-card", "5.2", "An unknown card is its token and key number.", "personal", unknown)
-    details = "Details are MessagePack arrays by kind."
-    encoded("detail-passage", "5.1", details, "passage-detail", {"sequence": 41, "passage": "not-taken"})
-    encoded("detail-reader", "5.1", details, "reader-detail", {"reader": "ACS 00", "state": "gone", "why": "unplugged"})
-    tail = {"what": "tail-lost", "why": "power", "epoch": EPOCH_BEFORE.hex(), "first": 810, "through": 812}
-    encoded("detail-store", "5.1", details, "store-detail", tail)
-    nowhere = {"what": "trouble", "why": "", "epoch": "", "first": 0, "through": -1}
-    encoded("detail-store-nothing", "5.1", "No sequence is −1.", "store-detail", nowhere)
+    _details()
     encoded("epoch", "6.2", "An epoch names the one before it.", "epoch", EPOCH_START)
     first = {**EPOCH_START, "previous_epoch": "", "previous_sequence": -1, "previous_head": "", "why": "enrolled"}
     encoded("epoch-first", "6.2", "The first epoch names none.", "epoch", first)
@@ -136,6 +130,110 @@ def build() -> None:
     encoded("revoked", "5.7", "Revocation is a signed word.", "revoked", revoked)
     _chain()
     _not_decoded()
+
+
+def _details() -> None:
+    for name, message, fields, rule in (
+        (
+            "passage",
+            "passage-detail",
+            {"sequence": 41, "passage": "not-taken", "epoch": ""},
+            "A passage names its tap.",
+        ),
+        (
+            "passage-after-a-restart",
+            "passage-detail",
+            {"sequence": 812, "passage": "unknown", "epoch": EPOCH_BEFORE.hex()},
+            "A tap of an epoch before is named with its epoch.",
+        ),
+        (
+            "passage-forced",
+            "passage-detail",
+            {"sequence": -1, "passage": "forced", "epoch": ""},
+            "What the door did by itself names no tap.",
+        ),
+        (
+            "reader",
+            "reader-detail",
+            {
+                "reader": "ACS 00",
+                "state": "wedged",
+                "why": "no answer for 5 s",
+                "profile": "acr122u (published 3)",
+                "firmware": "ACR122U214",
+            },
+            "A reader's change says its profile, whence that is, and the firmware that it read.",
+        ),
+        (
+            "reader-without-a-profile",
+            "reader-detail",
+            {"reader": "ACS 00", "state": "absent", "why": "unplugged", "profile": "", "firmware": ""},
+            "What is not known is empty.",
+        ),
+        (
+            "admit",
+            "admit-detail",
+            {"staff": "desk-2", "why": "card forgotten", "sequence": 41},
+            "Staff let in whom a tap denied.",
+        ),
+        (
+            "admit-without-a-tap",
+            "admit-detail",
+            {"staff": "desk-2", "why": "訪客", "sequence": -1},
+            "Staff let somebody in who has no card.",
+        ),
+        ("undo", "undo-detail", {"sequence": 41, "why": "not-me"}, "The granted tap that counts as never made."),
+        (
+            "input-fire-alarm",
+            "input-detail",
+            {"input": "fire-alarm", "on": True, "inside": 212},
+            "A fire alarm says how many may be inside.",
+        ),
+        ("input-tamper", "input-detail", {"input": "tamper", "on": False, "inside": 0}, "A level that went back."),
+        (
+            "config-in-use",
+            "config-detail",
+            {"part": "config", "what": "in-use", "version": 8, "why": ""},
+            "A published part is in use.",
+        ),
+        (
+            "config-went-back",
+            "config-detail",
+            {"part": "profiles", "what": "went-back", "version": 8, "why": "front: not ready within 60 s"},
+            "The version that was given up, and why.",
+        ),
+        (
+            "store",
+            "store-detail",
+            {"what": "tail-lost", "why": "power", "epoch": EPOCH_BEFORE.hex(), "first": 810, "through": 812},
+            "What happened to the store, and to which events.",
+        ),
+        (
+            "store-nothing",
+            "store-detail",
+            {"what": "trouble", "why": "", "epoch": "", "first": 0, "through": -1},
+            "No sequence is −1.",
+        ),
+    ):
+        encoded(f"detail-{name}", "5.1", rule, message, fields)
+    _bad_details()
+
+
+def _bad_details() -> None:
+    for name, message, data, rule in (
+        ("passage-below-none", "passage-detail", ref.pack([-2, "taken", b""]), "Below −1 there is no sequence."),
+        ("passage-of-a-long-epoch", "passage-detail", ref.pack([1, "taken", bytes(9)]), "An epoch has 8 bytes."),
+        ("passage-without-a-word", "passage-detail", ref.pack([1]), "What became of it is said."),
+        ("admit-by-nobody", "admit-detail", ref.pack(["", "card forgotten", 1]), "Staff have a name."),
+        ("admit-with-a-novel", "admit-detail", ref.pack(["desk-2", "x" * 501, 1]), "500 characters at most."),
+        ("undo-of-nothing", "undo-detail", ref.pack([-1, "not-me"]), "A tap is taken back, not none."),
+        ("input-half-on", "input-detail", ref.pack(["tamper", 1, 0]), "A level is true or false."),
+        ("input-with-fewer-than-none-inside", "input-detail", ref.pack(["fire-alarm", True, -1]), "Not below 0."),
+        ("config-of-a-version-below-none", "config-detail", ref.pack(["config", "in-use", -1, ""]), "Not below 0."),
+        ("reader-with-a-sixth-field", "reader-detail", ref.pack(["a", "ready", "", "", "", ""]), "No further fields."),
+    ):
+        given = {"do": "decode", "message": message, "bytes": data.hex()}
+        scenario(f"decode-detail-{name}", "5.1", rule, given, failure="malformed")
 
 
 def _chain() -> None:

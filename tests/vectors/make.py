@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.vectors import cards, deciding, journal, publishing, scenario, signing
+from tests.vectors import cards, configuring, deciding, journal, publishing, scenario, signing
 
 HERE = Path(__file__).parent
 
@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 def contents() -> dict[str, str]:
     """The text of every vector file, by file name."""
     scenario.ALL.clear()
-    for part in (cards, journal, signing, publishing, deciding):
+    for part in (cards, journal, signing, publishing, configuring, deciding):
         part.build()
     return {
         f"{name}.json": json.dumps(vector, ensure_ascii=False, indent=1) + "\n"

@@ -103,22 +103,6 @@ def _messages() -> None:
     patient = ref.message("poll", {**poll, "wait_s": 301})
     given = {"do": "decode", "message": "poll", "bytes": patient.hex()}
     scenario("decode-poll-too-patient", "5.8", "Nobody waits longer than 300 s.", given, failure="malformed")
-    config = {
-        "version": 2,
-        "gate": "library-1-door",
-        "kind": "door",
-        "direction": "in",
-        "time_zone": "Asia/Taipei",
-        "title_zh": "總圖一樓",
-        "title_en": "Main library, ground floor",
-    }
-    encoded("config", "7.6", "A gate's configuration is a map.", "config", config)
-    for name, data in (
-        ("unknown-field", {**config, "colour": "red"}),
-        ("unknown-direction", {**config, "direction": "up"}),
-    ):
-        given = {"do": "decode", "message": "config", "bytes": ref.message("config", data).hex()}
-        scenario(f"decode-config-{name}", "1.1", "Maps are as strict as arrays.", given, failure="malformed")
 
 
 def _manifests() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 # --- MessagePack (§1.1) -----------------------------------------------------------------------------------
 
@@ -67,8 +68,12 @@ FIELDS = {
     " personal_digest:h detail:h",
     "personal": "salt:h subject:h token:h key_number card fingerprint:h charge",
     "epoch": "device epoch:h previous_epoch:h previous_sequence previous_head:h at_ms why",
-    "passage-detail": "sequence passage",
-    "reader-detail": "reader state why",
+    "passage-detail": "sequence passage epoch:h",
+    "reader-detail": "reader state why profile firmware",
+    "admit-detail": "staff why sequence",
+    "undo-detail": "sequence why",
+    "input-detail": "input on inside",
+    "config-detail": "part what version why",
     "store-detail": "what why epoch:h first through",
     "batch": "device epoch:h first previous_head:h events:h* head:h lost",
     "upload": "batch:h personal:h*",
@@ -99,8 +104,11 @@ FIELDS = {
     "fetch": "device nonce:h at_ms version first_chunk",
     "grant": "name from_ms until_ms",
     "entry": "subject:h card state classes:grant* from_ms until_ms",
+    "masked-name": "subject:h name",
+    "names": "domain version names:masked-name*",
 }
-MAPS = ("policy", "config")
+MAPS = ("policy", "config", "profiles")
+BYTES_IN_MAPS = ("salt", "verifier")
 ENVELOPED = (
     *(
         "batch",
@@ -115,7 +123,7 @@ ENVELOPED = (
         "revoked",
         "poll",
     ),
-    *("manifest", "fresh", "fetch", "snapshot", "delta", "keys", "domain-key", "policy", "config"),
+    *("manifest", "fresh", "fetch", "snapshot", "delta", "keys", "domain-key", "policy", "config", "profiles", "names"),
 )
 
 
@@ -125,7 +133,18 @@ def type_string(name: str) -> str:
 
 def message(name: str, fields: dict[str, Any]) -> bytes:
     """The payload bytes of a message that is given by field names, bytes as hex."""
-    return pack(fields if name in MAPS else _array(name, fields))
+    return pack(_map(fields) if name in MAPS else _array(name, fields))
+
+
+def _map(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_map(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: bytes.fromhex(item) if key in BYTES_IN_MAPS and isinstance(item, str) else _map(item)
+        for key, item in value.items()
+    }
 
 
 def _array(name: str, fields: dict[str, Any]) -> list[Any]:
@@ -208,6 +227,20 @@ def token(domain_key: bytes, raw: bytes) -> bytes:
 
 def fingerprint(token_: bytes, sak: int | None, atr: bytes) -> bytes:
     return sha256(b"tapgate-fingerprint-v1\0", token_, bytes([255 if sak is None else sak]), atr)[:16]
+
+
+# --- PINs (§3) ----------------------------------------------------------------------------------------------------
+
+
+def slow_pin(pin: str, salt: bytes) -> bytes:
+    if len(pin) not in range(6, 13) or any(digit not in "0123456789" for digit in pin):
+        raise No("malformed")
+    return Scrypt(salt, length=32, n=16_384, r=8, p=1).derive(pin.encode())
+
+
+def pin_verifier(domain_key: bytes, staff: str, slow: bytes) -> bytes:
+    said = b"\0".join([b"tapgate-pin-v1", staff.encode(), slow])
+    return hmac.new(domain_key, said, hashlib.sha256).digest()
 
 
 # --- hashes, chain, lists (§4.4, §6, §7.3) --------------------------------------------------------------------

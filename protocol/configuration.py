@@ -1,0 +1,126 @@
+"""What central configures of a gate beside its policy and list (SPEC §5.12, §7.6): configuration, profiles, names.
+
+Configuration and profiles are maps on the wire, since people write them.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from protocol.events import Direction
+from protocol.reasons import Reason
+from protocol.wire import Count, Digest, Id16, Identifier, Message, Name, Record, Text
+
+MAX_CONFIG_BYTES = 64 * 1024
+MAX_PROFILES_BYTES = 256 * 1024
+MAX_STAFF = 100
+MAX_NAMES = 100_000
+
+
+class _Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a configuration."""
+
+
+class ReleaseConfig(_Map, frozen=True):
+    """How the way is freed and what counts as a passage. Which pin or board does it is the machine's own setting."""
+
+    fail: Literal["secure", "safe"] = "secure"
+    """Without power or agent: `secure` stays locked, `safe` stays free."""
+    pulse_ms: Annotated[int, Meta(ge=100, le=60_000)] = 3_000
+    relock_on_open: bool = True
+    passage: Literal["none", "door", "turnstile"] = "none"
+    """What tells that somebody went through: nothing, a door contact, a turnstile's "turned" contact."""
+    passage_ms: Annotated[int, Meta(ge=1_000, le=120_000)] = 8_000
+    """After a grant: not opened or not turned by then means not taken."""
+    held_warn_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 20_000
+    held_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 30_000
+    """A door open for so long after a passage warns, then raises the alarm; 0 = never."""
+
+    def __post_init__(self) -> None:
+        if self.held_ms and self.held_warn_ms > self.held_ms:
+            raise ValueError("held_warn_ms comes before held_ms, or not at all")
+
+
+class ScreenConfig(_Map, frozen=True):
+    """What the kiosk page of a gate offers."""
+
+    languages: Annotated[tuple[Literal["zh-TW", "en"], ...], Meta(min_length=1, max_length=2)] = ("zh-TW", "en")
+    theme: Literal["auto", "light", "dark"] = "auto"
+    sound: bool = True
+    show_ms: Annotated[int, Meta(ge=1_000, le=30_000)] = 4_000
+    """How long an answer stands before the page is ready again."""
+    undo: bool = False
+    """Whether a person may say "not me" for ten seconds after a granted tap."""
+    names: bool = False
+    """Whether the masked names of members who agreed are shown."""
+    staff_admit: bool = False
+    """Whether staff may admit by hand, with a PIN and a reason."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.languages)) != len(self.languages):
+            raise ValueError("languages: one stands twice")
+
+
+class StaffPin(_Map, frozen=True):
+    """One person who may admit by hand. `verifier` is of no use without the domain's key (`pin.py`)."""
+
+    id: Name
+    salt: Id16
+    verifier: Digest
+
+
+class Wording(_Map, frozen=True):
+    """A venue's own words for one reason; empty = the standard ones."""
+
+    zh: Text = ""
+    en: Text = ""
+    next_zh: Text = ""
+    next_en: Text = ""
+
+
+class GateConfig(_Map, frozen=True):
+    """What central configures of one gate."""
+
+    TYPE: ClassVar[str] = "tapgate.config.v1"
+    MAX_BYTES: ClassVar[int] = MAX_CONFIG_BYTES
+    version: Count
+    gate: Name
+    kind: Name
+    direction: Direction = Direction.IN
+    time_zone: Name = "Asia/Taipei"
+    title_zh: Text = ""
+    title_en: Text = ""
+    release: ReleaseConfig = ReleaseConfig()
+    screen: ScreenConfig = ScreenConfig()
+    texts: dict[Reason, Wording] = {}
+    staff: Annotated[tuple[StaffPin, ...], Meta(max_length=MAX_STAFF)] = ()
+
+    def __post_init__(self) -> None:
+        if len({person.id for person in self.staff}) != len(self.staff):
+            raise ValueError("staff: one id stands twice")
+
+
+class Profiles(_Map, frozen=True):
+    """Reader profiles that central publishes, each the text of a TOML file, by name. They go before shipped ones."""
+
+    TYPE: ClassVar[str] = "tapgate.profiles.v1"
+    MAX_BYTES: ClassVar[int] = MAX_PROFILES_BYTES
+    version: Count
+    profiles: Annotated[dict[Name, Annotated[str, Meta(max_length=16 * 1024)]], Meta(max_length=64)]
+
+
+class MaskedName(Record, gc=False, frozen=True):
+    """What a screen may call a member: masked, and only of one who agreed."""
+
+    subject: Id16
+    name: Name
+
+
+class Names(Message, frozen=True):
+    """The masked names of a domain, for gates whose screen shows them."""
+
+    TYPE = "tapgate.names.v1"
+    domain: Identifier
+    version: Count
+    names: Annotated[tuple[MaskedName, ...], Meta(max_length=MAX_NAMES)]
