@@ -14,6 +14,7 @@ import structlog
 
 from edge_agent.readers import CardRead, OnRead, OnState, ReaderFacts, ReaderState
 from edge_agent.readers.presentation import RETRY_PAUSE_S, Presentation, StateReport, Verdict
+from edge_agent.readers.steps import ReadStep, note
 from firmware_profiles import ProfileBook
 
 try:
@@ -114,6 +115,7 @@ class NfcReader:
         return _frontend(self._path).sense(_clf.RemoteTarget("106A"), iterations=1)
 
     def _judge(self, card: Presentation, target: Any, on_read: OnRead) -> Verdict:
+        note(ReadStep.READ)
         verdict = card.see(bytes(target.sdd_res or b""))  # a type 1 tag has none: unreadable
         if verdict is Verdict.TAP:
             sak = target.sel_res[0] if target.sel_res else None

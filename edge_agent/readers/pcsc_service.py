@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import structlog
 
+from edge_agent.readers.steps import ReadStep, note
+
 try:
     _scard: Any = importlib.import_module("smartcard.scard")
 except ImportError as error:
@@ -114,6 +116,8 @@ class Slot:
         # pcsc-lite counts every insertion and removal in the upper 16 bits, which is how a swap shows
         swapped = was_present and self.present and before >> 16 != event >> 16
         self._changed |= swapped or was_present != self.present
+        if self.present and (swapped or not was_present):
+            note(ReadStep.ARRIVED)
 
     def transmit(self, command: bytes) -> tuple[bytes, int, int]:
         """Answer data, SW1, SW2. Connects when needed and stays connected, so that a read is one exchange.
@@ -128,6 +132,7 @@ class Slot:
         except Exception:
             self.disconnect()
             raise
+        note(ReadStep.READ)
         if len(answer) < 2:
             return b"", 0, 0
         return bytes(answer[:-2]), answer[-2], answer[-1]
@@ -142,6 +147,7 @@ class Slot:
         self._refresh(0)
         if self._changed:
             raise CardGone
+        note(ReadStep.CONNECTED)
         return self._card
 
     def disconnect(self) -> None:
