@@ -14,6 +14,7 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         hand_over(file.fileno(), path.parent)
+        os.fchmod(file.fileno(), mode)  # whatever the umask
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

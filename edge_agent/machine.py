@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 PROGRAM_S = 5.0
 """How long a program that only looks may take."""
@@ -21,8 +21,10 @@ class Ran(NamedTuple):
     text: str
 
 
-Run = Callable[[tuple[str, ...]], Ran | None]
-"""None: there is no such program here, or it did not end in time."""
+class Run(Protocol):
+    """None: there is no such program here, or it did not end in time."""
+
+    def __call__(self, command: tuple[str, ...], limit_s: float = PROGRAM_S) -> Ran | None: ...
 
 
 def run_program(command: tuple[str, ...], limit_s: float = PROGRAM_S) -> Ran | None:
@@ -41,7 +43,7 @@ def run_program(command: tuple[str, ...], limit_s: float = PROGRAM_S) -> Ran | N
     return Ran(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
 
 
-def run_nothing(_command: tuple[str, ...]) -> Ran | None:
+def run_nothing(command: tuple[str, ...], limit_s: float = PROGRAM_S) -> Ran | None:
     """For a machine that is only files: this one's programs would speak of this one."""
     return None
 

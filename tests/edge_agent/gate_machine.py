@@ -102,7 +102,7 @@ class GateMachine:
     # --- looking at it ------------------------------------------------------------------------------------------
 
     def machine(self) -> Machine:
-        return Machine(self.root, lambda command: self.said.get(" ".join(command[:2])), lambda: self.slots)
+        return Machine(self.root, lambda command, limit_s=0: self.said.get(" ".join(command[:2])), lambda: self.slots)
 
     def subject(self) -> Subject:
         import msgspec

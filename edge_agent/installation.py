@@ -1,0 +1,190 @@
+"""What setting up a gate puts on the machine, step by step. Each step knows whether it is done already, and is done
+whole or not at all, so that setting up may be broken off anywhere and begun again."""
+
+import os
+import pwd
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import edge_agent
+from edge_agent.checks import Said
+from edge_agent.files import replace_file
+from edge_agent.machine import Machine, Ran
+from edge_agent.unit import UNIT
+
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+RULES_FILE = "/etc/polkit-1/rules.d/50-tapgate-pcsc.rules"
+USERS_FILE = "/etc/sysusers.d/tapgate.conf"
+DATA_DIR = Path("/var/lib/tapgate-edge")
+USER = "tapgate"
+INSTALLED_AT = "/opt/tapgate/bin/tapgate-edge"
+CHANGE_S = 60.0
+
+
+class NotDone(Exception):
+    """A step could not be carried out; the text says which and why."""
+
+
+class Step(NamedTuple):
+    """One thing that is wanted of the machine."""
+
+    what: Said
+    is_done: Callable[[], bool]
+    do: Callable[[], None]
+
+
+class Plan(NamedTuple):
+    """How the agent shall be installed."""
+
+    config_path: str
+    """On the machine that is set up."""
+    settings: str | None
+    """The text of the settings file; None: it stays as it is."""
+    data_dir: Path
+    program: str = INSTALLED_AT
+    user: str = USER
+    unit: bool = False
+    groups: tuple[str, ...] = ()
+    """Further groups of the user: those of serial lines and GPIO."""
+
+
+def shipped(name: str) -> str:
+    """A file of `deploy/`: beside the source, or where installing the package put it."""
+    places = (Path(edge_agent.__file__).parents[1] / "deploy", Path(sys.prefix) / "share" / "tapgate")
+    found = next((place / name for place in places if (place / name).is_file()), None)
+    if found is None:
+        raise NotDone(f"{name} is in none of {', '.join(map(str, places))}: install the package anew")
+    return found.read_text(encoding="utf-8")
+
+
+# --- before enrolling ---------------------------------------------------------------------------------------------
+
+
+def files(machine: Machine, plan: Plan) -> Iterator[Step]:
+    """Settings, user, data directory, rules, unit: everything that enrolling and starting need."""
+    if plan.settings is not None:
+        yield _file(machine, plan.config_path, plan.settings)
+    if plan.unit:
+        yield _file(machine, USERS_FILE, users_text(plan))
+        if machine.runs:
+            yield _user(machine, plan)
+    yield _data(machine, plan)
+    if plan.unit:
+        yield _file(machine, RULES_FILE, shipped("polkit/50-tapgate-pcsc.rules").replace('"tapgate"', f'"{plan.user}"'))
+        yield _file(machine, UNIT_FILE, unit_text(plan))
+
+
+def users_text(plan: Plan) -> str:
+    """For systemd-sysusers, which makes the user now and, on an image, at its first start."""
+    lines = [f'u {plan.user} - "Tapgate agent" /', *(f"m {plan.user} {group}" for group in plan.groups)]
+    return "\n".join(lines) + "\n"
+
+
+def unit_text(plan: Plan) -> str:
+    """The shipped unit with this plan's paths and user."""
+    text = shipped(f"systemd/{UNIT}")
+    state = f"StateDirectory={plan.data_dir.name}\nStateDirectoryMode=0700"
+    if plan.data_dir.parent != Path("/var/lib"):
+        state = f"ReadWritePaths={plan.data_dir}"
+    for old, new in (
+        (f"{INSTALLED_AT} --config /etc/tapgate/edge.toml", f"{plan.program} --config {plan.config_path}"),
+        ("User=tapgate\nGroup=tapgate", f"User={plan.user}\nGroup={plan.user}"),
+        ("StateDirectory=tapgate-edge\nStateDirectoryMode=0700", state),
+    ):
+        if old not in text:
+            raise NotDone(f"systemd/{UNIT} has no {old.splitlines()[0]!r}")
+        text = text.replace(old, new)
+    return text
+
+
+def _file(machine: Machine, path: str, text: str) -> Step:
+    place = machine.path(path)
+
+    def is_done() -> bool:
+        return machine.read(path) == text and place.stat().st_mode & 0o777 == 0o644
+
+    def do() -> None:
+        place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        replace_file(place, text.encode(), 0o644)
+
+    return Step(Said(f"寫入 {path}", f"write {path}"), is_done, do)
+
+
+def _user(machine: Machine, plan: Plan) -> Step:
+    def is_done() -> bool:
+        groups = [machine.members(group) for group in plan.groups]
+        return machine.user(plan.user) is not None and all(group and plan.user in group[1] for group in groups)
+
+    def do() -> None:
+        change(machine, "systemd-sysusers", str(machine.path(USERS_FILE)))
+
+    return Step(Said(f"建立使用者 {plan.user}", f"make the user {plan.user}"), is_done, do)
+
+
+def _data(machine: Machine, plan: Plan) -> Step:
+    place = machine.path(plan.data_dir)
+
+    def owner() -> int | None:
+        """Whom it has to belong to; None: whoever makes it. On an image, systemd hands it over at the first start."""
+        ids = machine.user(plan.user) if plan.unit and machine.runs else None
+        return ids[0] if ids is not None else None
+
+    def is_done() -> bool:
+        if not place.is_dir() or place.stat().st_mode & 0o777 != 0o700:
+            return False
+        return owner() is None or all(path.stat().st_uid == owner() for path in (place, *place.iterdir()))
+
+    def do() -> None:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.chmod(0o700)
+        if (uid := owner()) is not None:
+            gid = pwd.getpwuid(uid).pw_gid
+            for path in (place, *place.rglob("*")):
+                os.chown(path, uid, gid, follow_symlinks=False)
+
+    return Step(Said(f"準備資料目錄 {plan.data_dir}", f"prepare the data directory {plan.data_dir}"), is_done, do)
+
+
+# --- after enrolling ----------------------------------------------------------------------------------------------
+
+
+def services(machine: Machine, changed: bool) -> Iterator[Step]:
+    """Started now and at every boot. `changed`: something that a running agent has to read anew."""
+    if not machine.runs:
+        yield _enabled_on_an_image(machine)
+        return
+    yield _command(machine, Said("重新載入 systemd", "reload systemd"), not changed, "daemon-reload")
+    for unit in ("pcscd.socket", UNIT):
+        enabled = _says(machine, "is-enabled", unit) in ("enabled", "static", "alias")
+        yield _command(machine, Said(f"開機啟動 {unit}", f"start {unit} at boot"), enabled, "enable", unit)
+    active = _says(machine, "is-active", UNIT) == "active" and not changed
+    yield _command(machine, Said(f"啟動 {UNIT}", f"start {UNIT}"), active, "restart", UNIT)
+
+
+def _enabled_on_an_image(machine: Machine) -> Step:
+    place = machine.path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
+
+    def do() -> None:
+        place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        place.symlink_to(UNIT_FILE)
+
+    return Step(Said(f"開機啟動 {UNIT}", f"start {UNIT} at boot"), place.is_symlink, do)
+
+
+def _says(machine: Machine, question: str, unit: str) -> str:
+    ran = machine.run(("systemctl", question, unit))
+    return ran.text.strip() if ran is not None else ""
+
+
+def _command(machine: Machine, what: Said, done: bool, *words: str) -> Step:
+    return Step(what, lambda: done, lambda: change(machine, "systemctl", *words))
+
+
+def change(machine: Machine, *command: str) -> None:
+    """Run a program that changes the machine. Raises NotDone with what it said."""
+    ran: Ran | None = machine.run(command, limit_s=CHANGE_S)
+    if ran is None or ran.code != 0:
+        said = " ".join(ran.text.split()) if ran is not None else "there is no such program, or it did not end"
+        raise NotDone(f"{' '.join(command)}: {said}")
