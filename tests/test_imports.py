@@ -84,6 +84,8 @@ PURE = (
     "edge_agent/sync.py",
     "edge_agent/readers/presentation.py",
     "edge_agent/readers/answering.py",
+    "edge_agent/readers/case.py",
+    "edge_agent/readers/supervision.py",
 )
 """Files without clock, network, disk or log: what they know, they are told."""
 
