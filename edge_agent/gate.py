@@ -3,24 +3,26 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import structlog
 
-from edge_agent.database import JournalUnwritable, StoreDamaged
+from edge_agent.amends import Amends
+from edge_agent.database import StoreDamaged
+from edge_agent.granted import Granted
 from edge_agent.holding import Holding
 from edge_agent.lists import ListDamaged
 from edge_agent.moments import Moment, Moments
-from edge_agent.readers import CardRead, ReaderFacts, ReaderState
+from edge_agent.readers import CardRead
+from edge_agent.recorder import cut
 from edge_agent.release import Release, Signal
 from edge_agent.store import Store
 from edge_agent.transaction import Transaction
 from protocol.allowlist import Entry
-from protocol.clock import SignedTime, estimate_ms, judge
 from protocol.decision import Decision, History, Staleness, Tap, decide, staleness
 from protocol.journal import personal_digest
-from protocol.messages import Clock, Direction, Event, Kind, Outcome, Personal, ReaderDetail, encode
+from protocol.messages import AdmitDetail, Direction, Event, Kind, Outcome, Personal, encode
 from protocol.reasons import Reason
 from protocol.token import fingerprint, token
 from protocol.uid import CardUID
@@ -38,16 +40,14 @@ class Known(msgspec.Struct, frozen=True):
     fingerprint: bytes = b""
 
 
-class Gate:
+class Gate(Amends):
     """One access point. `tap` may be called by several readers' threads; taps are taken one at a time."""
 
     def __init__(self, store: Store, release: Release, moments: Moments, holding: Holding) -> None:
-        self.store, self.release, self.moments = store, release, moments
-        self.holding = holding
-        self.signed_time = SignedTime(store.signed_ms)
-        self.confirmed_ms = 0
-        """The newest signed time at which the list in use was the one to use."""
-        self.damaged = threading.Event()
+        super().__init__(store, moments, holding)
+        self.release = release
+        self.watchers: list[Callable[[Signal], None]] = []
+        """Told of every answer once the release has been; what they raise is logged and breaks no tap."""
         self.list_damaged = threading.Event()
         self._one_at_a_time = threading.RLock()
 
@@ -61,9 +61,18 @@ class Gate:
                 signal = self._decide_and_write(holding, read)
             except Exception as error:
                 signal = self._unwritten(holding.direction, error)
-            released = self._signal(signal)
-            self.store.settle()
-            return signal if released else msgspec.structs.replace(signal, failed=True)
+            return self._answered(signal)
+
+    def admit(self, staff: str, why: str, sequence: int = -1) -> Signal:
+        """Staff let somebody in by hand: written down, then released, as a tap is. Where it cannot be written down
+        it is refused as entry is (`journal-unwritable`). `sequence`: the denied tap before it, in this epoch."""
+        with self._one_at_a_time:
+            direction = self.holding.direction
+            try:
+                signal = self._admit_and_write(direction, AdmitDetail(staff[:64], cut(why, 500), sequence))
+            except Exception as error:
+                signal = self._unwritten(direction, error)
+            return self._answered(signal)
 
     def _decide_and_write(self, holding: Holding, read: CardRead) -> Signal:
         moment = self.moments.now()
@@ -78,7 +87,36 @@ class Gate:
             self._staleness(holding, moment),
             problem,
         )
-        return self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
+        with self.granted.lock:
+            signal, before = self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
+            if signal.outcome is Outcome.GRANTED:
+                self._hold(signal, moment, before)
+        return signal
+
+    def _admit_and_write(self, direction: Direction, detail: AdmitDetail) -> Signal:
+        moment, reason = self.moments.now(), Reason.STAFF_ADMITTED.value
+
+        def work(transaction: Transaction) -> Signal:
+            known = -1 <= detail.sequence < transaction.sequence
+            encoded = encode(detail if known else msgspec.structs.replace(detail, sequence=-1))
+            epoch = transaction.epoch.epoch
+            sequence = self.append(transaction, moment, Kind.ADMIT, encoded, direction.value, reason)
+            if self.awaits_passage:
+                self.granted.write(transaction, (epoch, sequence))
+            return Signal(epoch, sequence, Outcome.GRANTED, reason, direction, awaited=self.awaits_passage)
+
+        with self.granted.lock:
+            signal = self.store.commit(work)
+            self._hold(signal, moment, None)
+        return signal
+
+    def _hold(self, signal: Signal, moment: Moment, before: History | None) -> None:
+        """What is granted may be taken back for a while, and its passage may be awaited."""
+        changed = b"" if signal.repeat else signal.key
+        repeats = before.sequence if signal.repeat and before and before.epoch == signal.epoch else -1
+        is_tap = signal.reason != Reason.STAFF_ADMITTED
+        name = (signal.epoch, signal.sequence)
+        self.granted.add(Granted(name, moment.monotonic_ms, is_tap, signal.awaited, changed, before, repeats))
 
     def _recognise(self, holding: Holding, read: CardRead) -> Known:
         if holding.domain_key is None:
@@ -93,8 +131,11 @@ class Gate:
                 self.list_damaged.set()
         return Known(entry, made, entry.subject if entry else made, fingerprint(made, read.sak, read.atr))
 
-    def _write(self, transaction: Transaction, holding: Holding, known: Known, tap: Tap) -> Signal:
-        """History, decision, event and new history in one transaction: two readers cannot both be first."""
+    def _write(
+        self, transaction: Transaction, holding: Holding, known: Known, tap: Tap
+    ) -> tuple[Signal, History | None]:
+        """History, decision, event and new history in one transaction: two readers cannot both be first. Returns
+        the history before it too."""
         history = transaction.history(known.key) if known.key else None
         decision = decide(holding.policy, known.entry, history, tap)
         personal = encode(_personal(holding, known)) if known.key else b""
@@ -118,14 +159,21 @@ class Gate:
         sequence = transaction.append(encode(event), personal)
         if known.key and decision.repeats is None:
             transaction.remember(known.key, _history(tap, decision, transaction.epoch.epoch, sequence))
-        return Signal(
+        awaited = self.awaits_passage and decision.outcome is Outcome.GRANTED
+        if awaited:
+            self.granted.write(transaction, (transaction.epoch.epoch, sequence))
+        signal = Signal(
             transaction.epoch.epoch,
             sequence,
             decision.outcome,
             decision.reason,
             tap.direction,
             decision.repeats is not None,
+            awaited=awaited,
+            key=known.key,
+            subject=known.entry.subject if known.entry else b"",
         )
+        return signal, history
 
     def _unwritten(self, direction: Direction, error: Exception) -> Signal:
         """Nothing on disk, so nobody enters; nobody is ever locked in."""
@@ -135,14 +183,24 @@ class Gate:
         outcome = Outcome.GRANTED if direction is Direction.OUT else Outcome.DENIED
         return Signal(self.store.epoch.epoch, -1, outcome, Reason.JOURNAL_UNWRITABLE.value, direction)
 
+    def _answered(self, signal: Signal) -> Signal:
+        """Release, then everything that may come after it."""
+        if not self._signal(signal):
+            signal = msgspec.structs.replace(signal, failed=True)
+        self.store.settle()
+        for watcher in self.watchers:
+            try:
+                watcher(signal)
+            except Exception as error:
+                log.error("watcher-failed", error=f"{type(error).__name__}: {error}")
+        return signal
+
     def _signal(self, signal: Signal) -> bool:
         try:
             self.release.signal(signal)
         except Exception as error:
             log.error("release-failed", sequence=signal.sequence, error=f"{type(error).__name__}: {error}")
-            self.record(
-                Kind.RELEASE_FAILED, encode(ReaderDetail(str(signal.sequence), "failed", _cut(str(error), 500)))
-            )
+            self.release_failed(signal.sequence, str(error))
             return False
         return True
 
@@ -152,65 +210,10 @@ class Gate:
         with self._one_at_a_time:
             yield
 
-    # --- other events -----------------------------------------------------------------------------------
-
-    def record(self, kind: Kind, detail: bytes) -> None:
-        """Write down an event that is no tap. A journal that cannot be written is said in the log."""
-        moment, holding = self.moments.now(), self.holding
-        clock = self.clock(moment)
-
-        def work(transaction: Transaction) -> None:
-            event = Event(
-                transaction.sequence,
-                moment.wall_ms,
-                moment.boot_id,
-                moment.monotonic_ms,
-                clock,
-                holding.gate,
-                kind,
-                held=holding.versions(),
-                detail=detail,
-            )
-            transaction.append(encode(event), b"")
-
-        try:
-            self.store.commit(work)
-            self.store.settle()
-        except (JournalUnwritable, StoreDamaged) as error:
-            log.error("event-not-written", kind=kind, error=str(error))
-            if isinstance(error, StoreDamaged):
-                self.damaged.set()
-
-    def reader_changed(self, reader: str, state: ReaderState, why: str, facts: ReaderFacts = ReaderFacts()) -> None:
-        """Every change of a reader's state is an event that reaches central."""
-        detail = ReaderDetail(
-            _cut(reader, 250), state.value, _cut(why, 500), _cut(facts.profile, 250), _cut(facts.firmware, 250)
-        )
-        self.record(Kind.READER, encode(detail))
-
-    # --- time -------------------------------------------------------------------------------------------
-
-    def clock(self, moment: Moment) -> Clock:
-        return judge(moment.wall_ms, moment.monotonic_ms, self.signed_time)
-
-    def now_ms(self) -> int:
-        """The best guess at the time, counted on from what central signed: no wrong clock prunes a journal."""
-        moment = self.moments.now()
-        return estimate_ms(moment.wall_ms, moment.monotonic_ms, self.signed_time)
-
-    def age_ms(self, moment: Moment) -> int:
-        """How old central's newest word for the list in use is, as far as this gate can tell (SPEC §7.4)."""
-        return estimate_ms(moment.wall_ms, moment.monotonic_ms, self.signed_time) - self.confirmed_ms
-
     def _staleness(self, holding: Holding, moment: Moment) -> Staleness:
         if holding.allowlist is None or holding.ages is None or holding.domain_key is None:
             return Staleness.MISSING
         return staleness(holding.ages, self.age_ms(moment))
-
-
-def _cut(text: str, most: int) -> str:
-    """At most so many bytes: an event has room for 2,048."""
-    return text.encode(errors="replace")[:most].decode(errors="ignore")
 
 
 def _personal(holding: Holding, known: Known) -> Personal:

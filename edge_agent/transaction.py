@@ -64,5 +64,14 @@ class Transaction:
             "INSERT OR REPLACE INTO history VALUES (?, ?, ?)", (key, checked(key, encode(history)), history.at_ms)
         )
 
+    def forget(self, key: bytes) -> None:
+        """As if there had never been a tap under this key."""
+        self.connection.execute("DELETE FROM history WHERE key = ?", (key,))
+
+    def fact(self, name: str) -> bytes | None:
+        """A small value of the agent's own; None when it was never set, or is not what was stored."""
+        row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else unchecked(name.encode(), row[0])
+
     def set_fact(self, name: str, value: bytes) -> None:
         self.connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, checked(name.encode(), value)))

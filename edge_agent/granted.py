@@ -1,0 +1,109 @@
+"""The granted taps of the last moments: what each one changed, so that it can be taken back, and whose passage is
+awaited. What is awaited stands in the store too; what a tap changed does not, since nothing is taken back after a
+restart."""
+
+import threading
+
+import msgspec
+
+from edge_agent.transaction import Transaction
+from protocol.decision import History
+from protocol.messages import encode
+
+UNDO_MS = 10_000
+AWAITED = "awaited"
+"""The fact that names the granted taps whose passage is awaited."""
+
+Name = tuple[bytes, int]
+"""Epoch and sequence of an event."""
+
+
+class Granted(msgspec.Struct):
+    """One granted tap or admission."""
+
+    name: Name
+    at_ms: int
+    """Monotonic."""
+    is_tap: bool = True
+    awaited: bool = False
+    key: bytes = b""
+    """Whose history it changed; empty = it changed none."""
+    before: History | None = None
+    """That history as it was."""
+    repeats: int = -1
+    """Sequence, in the same epoch, of the tap whose answer it repeats."""
+
+
+class GrantedTaps:
+    """`lock` is held around every transaction that adds or ends one; it comes before the store's own."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._held: dict[Name, Granted] = {}
+        self._left: list[Name] | None = None
+
+    def add(self, granted: Granted) -> None:
+        """Those that can neither be taken back nor are awaited are forgotten."""
+        for name, older in list(self._held.items()):
+            if not older.awaited and granted.at_ms - older.at_ms > UNDO_MS:
+                del self._held[name]
+        self._held[granted.name] = granted
+
+    def find(self, name: Name) -> Granted | None:
+        return self._held.get(name)
+
+    def undoable(self, name: Name, now_ms: int) -> list[Granted]:
+        """The tap, and with a repeat the tap that it repeats, where they can still be taken back."""
+        found = self._held.get(name)
+        if found is None or not found.is_tap or now_ms - found.at_ms > UNDO_MS:
+            return []
+        return [*self.undoable((name[0], found.repeats), now_ms), found]
+
+    def ended(self, *ended: Granted) -> None:
+        """Their outcome is on disk."""
+        for each in ended:
+            self._held.pop(each.name, None)
+
+    def never_made(self, *undone: Granted) -> None:
+        """As `ended`, and their histories were restored: a later tap stands on what was before them."""
+        self.ended(*undone)
+        for each in undone:
+            for later in self._held.values():
+                stood_on = later.before
+                if each.key == later.key and stood_on and (stood_on.epoch, stood_on.sequence) == each.name:
+                    later.before = each.before
+
+    # --- what is awaited, on disk -----------------------------------------------------------------------
+
+    def left(self, transaction: Transaction) -> list[Name]:
+        """What an earlier run did not live to see, as it was when the store was first looked at."""
+        if self._left is None:
+            stored = transaction.fact(AWAITED)
+            self._left = msgspec.msgpack.decode(stored, type=list[Name]) if stored else []
+        return self._left
+
+    def told(self) -> None:
+        """All that was left has its outcome."""
+        self._left = []
+
+    def write(
+        self, transaction: Transaction, more: Name | None = None, without: tuple[Granted, ...] = (), left: bool = True
+    ) -> None:
+        """The fact as it is to be after this transaction."""
+        gone = {each.name for each in without}
+        names = self.left(transaction) if left else []
+        names = names + [name for name, granted in self._held.items() if granted.awaited and name not in gone]
+        transaction.set_fact(AWAITED, encode(names if more is None else [*names, more]))
+
+
+def restore(transaction: Transaction, granted: Granted) -> None:
+    """History as if this tap had not been. Where a later tap stands on it, that one's stays."""
+    if not granted.key:
+        return
+    now = transaction.history(granted.key)
+    if now is None or (now.epoch, now.sequence) != granted.name:
+        return
+    if granted.before is None:
+        transaction.forget(granted.key)
+    else:
+        transaction.remember(granted.key, granted.before)
