@@ -11,29 +11,20 @@ card taken away and put back before the service noticed, which counts as one pre
 
 import threading
 import time
-from collections.abc import Callable
+from typing import NamedTuple
 
-import structlog
-
-from edge_agent.readers import CardRead, OnRead, OnState, ReaderFacts, ReaderState
+from edge_agent.readers import OnRead, OnState, ReaderFacts, ReaderState
 from edge_agent.readers.pcsc_service import CardGone, CardMute, Lost, Service, Slot, TransferFailed
-from edge_agent.readers.presentation import RETRY_PAUSE_S, Presentation, StateReport, Verdict
-from firmware_profiles import Matched, Profile, ProfileBook
-from protocol.uid import LENGTHS
-
-IDLE_MS = 400
-"""Longest wait for the service, so that `stop` is seen. The service answers at once when a card comes."""
+from edge_agent.readers.pcsc_usb import usb_id
+from edge_agent.readers.pcsc_watch import Watch
+from edge_agent.readers.presentation import StateReport
+from firmware_profiles import Matched, ProfileBook
 
 LOOK_S = 0.4
 """Between two looks for a reader that is not plugged in."""
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 2.0
 """Back-off between attempts to reach the service: a gate has to be back soon after it is."""
-
-WEDGED_AFTER_S = 3.0
-"""A card reported present that cannot be reached for so long means a hanging reader, not a card being pulled."""
-
-log = structlog.get_logger(__name__)
 
 
 class PcscReader:
@@ -51,11 +42,14 @@ class PcscReader:
         self._match = match
         self._profile_name = profile_name
         self._book = book or ProfileBook()
+        self._plugged = _Plugged()
+        self._matched: Matched | None = None
         self._facts = ReaderFacts()
         self._beat_s = time.monotonic()
         self._orders = _Orders()
 
     def facts(self) -> ReaderFacts:
+        """Of the reader that is there, or was there last."""
         return self._facts
 
     def beat_s(self) -> float:
@@ -70,8 +64,10 @@ class PcscReader:
         self._orders.reopen.set()
 
     def use_profiles(self, book: ProfileBook) -> None:
+        """The reader is opened again only where it gets another profile, or another reason for the same."""
         self._book = book
-        self._orders.reopen.set()
+        if self._matched is not None and self._match_profile(self._plugged) != self._matched:
+            self._orders.reopen.set()
 
     def run(self, on_read: OnRead, on_state: OnState, stop: threading.Event) -> None:
         """See `Reader.run`. Waits end within 0.4 s of `stop`; a transfer that hangs in a driver cannot be ended."""
@@ -79,14 +75,14 @@ class PcscReader:
         report.say(ReaderState.STARTING)
         delay_s = FIRST_DELAY_S
         while not stop.is_set():
-            self._beat()
-            started_s = time.monotonic()
+            self._beat_s = started_s = time.monotonic()
             try:
                 with Service() as service:
                     self._orders.re_establish.clear()
                     self._serve(service, on_read, report, stop)
             except (Lost, CardGone, CardMute, TransferFailed) as error:
                 report.say(ReaderState.ABSENT, str(error) or "the PC/SC service does not answer")
+            self._plugged = _Plugged()  # what comes back may be another one
             if time.monotonic() - started_s > LONGEST_DELAY_S:
                 delay_s = FIRST_DELAY_S
             stop.wait(delay_s)
@@ -94,42 +90,71 @@ class PcscReader:
 
     def _serve(self, service: Service, on_read: OnRead, report: StateReport, stop: threading.Event) -> None:
         while not stop.is_set() and not self._orders.re_establish.is_set():
-            self._beat()
+            self._beat_s = time.monotonic()
             self._orders.reopen.clear()
             reader_name = self._choose(service.reader_names())
             if reader_name is None:
                 report.say(ReaderState.ABSENT, "no such reader is plugged in")
                 stop.wait(LOOK_S)
                 continue
+            report.say(ReaderState.STARTING)
             slot = Slot(service, reader_name)
-            matched = self._matched(reader_name)
-            self._facts = ReaderFacts(reader_name, matched.label, matched.why)
-            watch = _Watch(self.name, slot, matched.profile, self._going(stop), stop)
+            if self._plugged.reader_name != reader_name:
+                self._plugged = _Plugged(reader_name, usb_id(slot.channel()))
             try:
-                watch.run(on_read, report)
+                self._open(slot, stop).run(on_read, report)
             finally:
                 slot.disconnect()
 
-    def _going(self, stop: threading.Event) -> Callable[[], bool]:
+    def _open(self, slot: Slot, stop: threading.Event) -> Watch:
+        self._matched = matched = self._match_profile(self._plugged)
+        self._tell()
+
         def going() -> bool:
-            self._beat()
+            self._beat_s = time.monotonic()
             return not stop.is_set() and not self._orders.reopen.is_set()
 
-        return going
+        return Watch(self.name, slot, matched.profile, going, stop, self._firmware_read)
 
-    def _beat(self) -> None:
-        self._beat_s = time.monotonic()
+    def _firmware_read(self, firmware: str) -> None:
+        """The profile that read it may not have been written for it: then the reader is opened with another one."""
+        self._plugged = self._plugged._replace(firmware=firmware)
+        self._tell()
+        if self._match_profile(self._plugged) != self._matched:
+            self._orders.reopen.set()
 
-    def _matched(self, reader_name: str) -> Matched:
-        asked = self._book.named(self._profile_name) if self._profile_name else None
-        return asked or self._book.match(reader_name)
+    def _tell(self) -> None:
+        if self._matched is not None:
+            name, _, firmware = self._plugged
+            self._facts = ReaderFacts(name, self._matched.label, self._matched.why, firmware)
+
+    def _match_profile(self, plugged: "_Plugged") -> Matched:
+        found = self._book.match(*plugged, transport="pcsc")
+        if not self._profile_name:
+            return found
+        asked = self._book.named(self._profile_name)
+        if asked is None:
+            return found._replace(why=f"{found.why}; there is no profile {self._profile_name!r}")
+        if asked.profile.pcsc is None:
+            return found._replace(why=f"{found.why}; {self._profile_name!r} is for nfcpy")
+        refusal = asked.profile.refusal(plugged.firmware)
+        return asked._replace(why=f"settings, though it {refusal}") if refusal else asked
 
     def _choose(self, reader_names: list[str]) -> str | None:
         named = [name for name in reader_names if self._match is None or self._match in name]
-        contactless = [name for name in named if not self._matched(name).profile.skips(name)]
-        if not contactless and self._match is not None:
-            contactless = named
-        return contactless[0] if contactless else None
+        suits = [(name, self._match_profile(_Plugged(name)).profile.pcsc) for name in named]
+        contactless = [(name, pcsc) for name, pcsc in suits if pcsc is not None and not pcsc.skips(name)]
+        certain = [name for name, pcsc in contactless if pcsc.prefers(name) or not pcsc.contactless]
+        left = named if self._match is not None else []
+        return next(iter((*certain, *(name for name, _ in contactless), *left)), None)
+
+
+class _Plugged(NamedTuple):
+    """What stands behind the slot, as far as it is known."""
+
+    reader_name: str = ""
+    usb: str = ""
+    firmware: str = ""
 
 
 class _Orders:
@@ -138,80 +163,3 @@ class _Orders:
     def __init__(self) -> None:
         self.reopen = threading.Event()
         self.re_establish = threading.Event()
-
-
-class _Watch:
-    """Watches one slot until it is lost or `going` ends: when to read, and what a failed read means."""
-
-    def __init__(
-        self, name: str, slot: Slot, profile: Profile, going: Callable[[], bool], stop: threading.Event
-    ) -> None:
-        self._name = name
-        self._going = going
-        self._slot = slot
-        self._profile = profile
-        self._stop = stop
-        self._card = Presentation(profile.stable_reads)
-        self._reached_s = 0.0
-
-    def run(self, on_read: OnRead, report: StateReport) -> None:
-        changed = self._slot.wait(0)
-        report.say(ReaderState.READY)
-        next_look_s = 0.0
-        while self._going():
-            if changed:
-                self._card.gone()
-                self._slot.disconnect()
-                self._reached_s = time.monotonic()
-                report.say(ReaderState.READY)
-                self._stop.wait(self._profile.settle_ms / 1000 if self._slot.present else 0)
-            # The wait below may end early, without a change: keep to the interval.
-            if self._slot.present and (changed or time.monotonic() >= next_look_s):
-                self._look(on_read, report)
-                next_look_s = time.monotonic() + self._profile.poll_ms / 1000
-            changed = self._slot.wait(min(self._profile.poll_ms, IDLE_MS) if self._slot.present else IDLE_MS)
-
-    def _look(self, on_read: OnRead, report: StateReport) -> None:
-        """Reads until the card is told, known, or gone."""
-        while not self._stop.is_set():
-            try:
-                raw = self._read_uid()
-            except CardGone:
-                return
-            except TransferFailed:
-                self._failed(report)
-                return
-            if raw is None:
-                return
-            self._reached_s = time.monotonic()
-            report.say(ReaderState.READY)
-            verdict = self._card.see(raw)
-            if verdict is Verdict.TAP:
-                on_read(CardRead(self._name, self._card.raw, atr=self._slot.atr))
-            if verdict is not Verdict.AGAIN:
-                return
-            if len(raw) not in LENGTHS:
-                self._stop.wait(RETRY_PAUSE_S)
-
-    def _read_uid(self) -> bytes | None:
-        """The UID as the reader gives it, empty when it gives an error; None when it says "no card"."""
-        command = self._profile.uid_command.raw
-        try:
-            data, sw1, sw2 = self._slot.transmit(command)
-            if sw1 == 0x6C:  # ISO 7816-4: wrong length, the right one is SW2
-                data, sw1, sw2 = self._slot.transmit(command[:-1] + bytes([sw2]))
-        except CardMute:
-            return b""
-        status = self._profile.status
-        if any(word.fits(sw1, sw2) for word in status.success):
-            return data
-        if any(word.fits(sw1, sw2) for word in status.no_card):
-            return None
-        if not any(word.fits(sw1, sw2) for word in status.failure):
-            log.warning("status word in no profile", reader=self._name, profile=self._profile.name, sw1=sw1, sw2=sw2)
-        return b""
-
-    def _failed(self, report: StateReport) -> None:
-        """The next status tells whether the card left; while it stays "present", every look tries again."""
-        if time.monotonic() - self._reached_s >= WEDGED_AFTER_S:
-            report.say(ReaderState.WEDGED, "the reader reports a card and does not answer")

@@ -1,9 +1,12 @@
-"""The PC/SC service as the reader loop needs it: contexts, slots, and return codes turned into four exceptions.
+"""The PC/SC service as the reader loop needs it: contexts, slots, and return codes turned into five exceptions.
 
 The only user of pyscard, and of its low-level half only.
 """
 
 import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +26,7 @@ log = structlog.get_logger(__name__)
 _SUCCESS = 0x00000000
 _TIMEOUT = 0x8010000A
 _READER_GONE = {0x80100009, 0x80100017, 0x8010002E}  # unknown reader, reader unavailable, no readers at all
+_SERVICE_GONE = {0x8010001D, 0x8010001E, 0x80100013, 0x80100003}  # none, stopped, communication error, old handle
 _CARD_GONE = {0x80100069, 0x80100068, 0x8010000C}  # removed, reset by another program, no card
 _CARD_MUTE = {0x80100066, 0x80100067, 0x80100065, 0x8010000F}  # unresponsive, unpowered, unsupported, protocol
 _TRANSFER_FAILED = {0x80100016, 0x8010000B, 0x8010002F}  # not transacted, held by another program, data lost
@@ -44,6 +48,14 @@ class TransferFailed(Exception):
     """The command did not get through to a card reported present: it is being pulled, or the reader hangs."""
 
 
+class ControlRefused(Exception):
+    """A command to the reader itself did not get through. Most often the driver passes none on; `code` is PC/SC's."""
+
+    def __init__(self, result: int) -> None:
+        self.code = result & 0xFFFFFFFF
+        super().__init__(f"PC/SC {self.code:08X}")
+
+
 def check(result: int) -> None:
     """Raises the exception that a return code of PC/SC stands for."""
     code = result & 0xFFFFFFFF
@@ -59,6 +71,15 @@ def check(result: int) -> None:
         raise TransferFailed(f"PC/SC {code:08X}")
     log.debug("PC/SC service lost", code=f"{code:08X}")
     raise Lost("the PC/SC service does not answer")
+
+
+def check_control(result: int) -> None:
+    """As `check`, for what is asked of the reader itself: no answer of a driver to that ends the reading of cards."""
+    code = result & 0xFFFFFFFF
+    if code == _SUCCESS or code in _READER_GONE | _SERVICE_GONE | _CARD_GONE:
+        check(result)
+    else:
+        raise ControlRefused(result)
 
 
 class Service:
@@ -119,8 +140,8 @@ class Slot:
         if self.present and (swapped or not was_present):
             note(ReadStep.ARRIVED)
 
-    def transmit(self, command: bytes) -> tuple[bytes, int, int]:
-        """Answer data, SW1, SW2. Connects when needed and stays connected, so that a read is one exchange.
+    def transmit(self, command: bytes) -> bytes:
+        """The whole answer, status words included. Connects when needed and stays connected: a read is one exchange.
 
         Raises Lost, CardGone, CardMute, TransferFailed. It blocks inside the driver until the reader or the
         driver's own time limit ends it; PC/SC offers no way to cancel that.
@@ -133,9 +154,7 @@ class Slot:
             self.disconnect()
             raise
         note(ReadStep.READ)
-        if len(answer) < 2:
-            return b"", 0, 0
-        return bytes(answer[:-2]), answer[-2], answer[-1]
+        return bytes(answer)
 
     def _connect(self) -> tuple[Any, Any]:
         both = _scard.SCARD_PROTOCOL_T0 | _scard.SCARD_PROTOCOL_T1
@@ -149,6 +168,40 @@ class Slot:
             raise CardGone
         note(ReadStep.CONNECTED)
         return self._card
+
+    def control(self, code: int, command: bytes) -> bytes:
+        """What the reader itself answers to an escape command, with or without a card.
+
+        Raises Lost, CardGone, ControlRefused. It blocks as `transmit` does; libccid gives a reader 30 s.
+        """
+        with self._any_connection() as connection:
+            result, answer = _scard.SCardControl(connection, code, list(command))
+        check_control(result)
+        return bytes(answer)
+
+    def channel(self) -> int | None:
+        """Where the reader is plugged in, as its driver counts; None where it does not tell. Raises Lost."""
+        try:
+            with self._any_connection() as connection:
+                result, value = _scard.SCardGetAttrib(connection, _scard.SCARD_ATTR_CHANNEL_ID)
+            check_control(result)
+        except (CardGone, ControlRefused):
+            return None
+        return int.from_bytes(bytes(value), sys.byteorder) if len(value) == 4 else None
+
+    @contextmanager
+    def _any_connection(self) -> Iterator[Any]:
+        """The connection to the card, or for a moment one to the reader alone, which needs no card."""
+        if self._card is not None:
+            yield self._card[0]
+            return
+        direct = _scard.SCARD_SHARE_DIRECT
+        result, connection, _ = _scard.SCardConnect(self._context, self._reader_name, direct, 0)
+        check_control(result)
+        try:
+            yield connection
+        finally:
+            _scard.SCardDisconnect(connection, _scard.SCARD_LEAVE_CARD)
 
     def disconnect(self) -> None:
         """Leaves the card powered: powering it off while it is being pulled hangs readers (pyscard issue 220)."""

@@ -234,9 +234,9 @@ def test_a_card_held_by_another_program_wedges_the_reader_until_it_is_let_go(
 ) -> None:
     from smartcard import scard
 
-    from edge_agent.readers import pcsc
+    from edge_agent.readers import pcsc_watch
 
-    monkeypatch.setattr(pcsc, "WEDGED_AFTER_S", 0.2)
+    monkeypatch.setattr(pcsc_watch, "WEDGED_AFTER_S", 0.2)
     with watching() as other:
         desk.put(A)
         other.wait_for_taps(1)
