@@ -124,7 +124,8 @@ async def _ask(
     emit: Emit,
 ) -> dict[str, Any]:
     async with session.post(f"http://central/actions/{action.name}", data=_body(params, file)) as response:
-        async for line in _lines(response):
+        result: dict[str, Any] | None = None
+        async for line in _lines(response):  # to the end: only then has the server let go of the attached file
             said = msgspec.json.decode(line)
             if "progress" in said:
                 await progress(*said["progress"])
@@ -133,7 +134,9 @@ async def _ask(
             elif "failure" in said:
                 raise ActionFailed(said["failure"])
             elif "result" in said:
-                return dict(said["result"])
+                result = dict(said["result"])
+        if result is not None:
+            return result
     raise ActionFailed(f"the server ended in the midst of {action.name}: see its log, then try again")
 
 
