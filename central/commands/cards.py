@@ -1,10 +1,7 @@
 """`card`."""
 
-import contextlib
-import csv
-import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from central.commands.reports import allow_partial, fail_if_left_out, reporting
 from central.commands.shell import act, as_json, fail, notation, readable, say_json, say_rows
 from central.config import Config
 
@@ -48,11 +46,19 @@ def card() -> None:
 )
 @click.option("--max-removed", default="2%", show_default=True, help="More absent cards than this are not believed.")
 @click.option("--force", is_flag=True, help="Believe them.")
+@allow_partial
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Every row's verdict, .csv or .json.")
 @as_json
 @click.pass_obj
 def card_import(
-    settings: Config, /, file: Path, max_removed: str, report: Path | None, as_json: bool, **values: Any
+    settings: Config,
+    /,
+    file: Path,
+    max_removed: str,
+    report: Path | None,
+    allow_partial: bool,
+    as_json: bool,
+    **values: Any,
 ) -> None:
     """Import a table of cards; by default only say, row by row, what it would do.
 
@@ -62,7 +68,7 @@ def card_import(
     Example: tapgate-central card import cards.csv --domain library --notation decimal --report rows.csv
     """
     problems: list[dict[str, Any]] = []
-    with _reporting(report) as write:
+    with reporting(report, ["row", "verdict", "why", "note"]) as write:
 
         def on_items(rows: Sequence[Any]) -> None:
             write(rows)
@@ -74,6 +80,8 @@ def card_import(
         say_json({**result, "problems": problems})
     else:
         _show(result, problems)
+    if not allow_partial:
+        fail_if_left_out(result, PROBLEM_COLOURS)
 
 
 def _share(text: str) -> float:
@@ -104,25 +112,6 @@ def _show(result: dict[str, Any], problems: list[dict[str, Any]]) -> None:
     console.print(f"Read as {result['encoding']}, UIDs as {result['notation'] or 'unknown notation'}.")
     if not result["applied"]:
         console.print("Nothing was changed: add --apply to write it.")
-
-
-@contextlib.contextmanager
-def _reporting(path: Path | None) -> Iterator[Callable[[Sequence[Any]], None]]:
-    """Writes each row as it comes: CSV with a header, or a JSON line a row."""
-    if path is None:
-        yield lambda _rows: None
-        return
-    try:
-        file = path.open("w", encoding="utf-8-sig" if path.suffix == ".csv" else "utf-8", newline="")
-    except OSError as error:
-        fail(f"{path}: {error.strerror}")
-    with file:
-        if path.suffix == ".csv":
-            writer = csv.DictWriter(file, ["row", "verdict", "why", "note"])
-            writer.writeheader()
-            yield writer.writerows
-        else:
-            yield lambda rows: file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _which(command: Callable[..., None]) -> Callable[..., None]:

@@ -232,8 +232,8 @@ async def test_the_path_that_an_operator_walks_from_nothing_to_a_first_decision(
     dry = town.command("card", "import", town.directory / "cards.csv", "--domain", "library")
     assert "Nothing was changed" in dry
     town.fails("card", "find", ALICE)
-    doubtful = town.command("card", "import", town.directory / "cards.csv", "--domain", "library", "--apply")
-    assert "state --notation" in doubtful
+    doubtful = town.fails("card", "import", town.directory / "cards.csv", "--domain", "library", "--apply")
+    assert "state --notation" in doubtful.stdout
     town.fails("card", "find", ALICE)
     importing = ["card", "import", town.directory / "cards.csv", "--domain", "library", "--notation", "hex", "--apply"]
     assert "CP950" in town.command(*importing)
