@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.keys import Keys
 from central.store.schema import name_lists, names, profiles, subjects
 from central.wakeups import PROFILES_TOPIC, domain_topic, note
-from protocol.configuration import MAX_PROFILES_BYTES, MaskedName, Names, Profiles
+from protocol.configuration import MAX_NAMES, MAX_PROFILES_BYTES, MaskedName, Names, Profiles
 from protocol.envelope import digest
 from protocol.errors import Failure, Refused
 from protocol.messages import Part, PartName, decode, encode
@@ -73,6 +73,8 @@ async def put_names(connection: AsyncConnection, domain: str, now_ms: int, anew:
     now = await compose_names(connection, domain)
     if held is None and not now:
         return False
+    if len(now) > MAX_NAMES:
+        raise Refused(Failure.OVERSIZED, f"{domain} has {len(now):,} names, {MAX_NAMES:,} are sent")
     if held is not None and not anew and encode(Names(domain, held.version, now)) == held.body:
         return False
     version = max(held.version + 1, now_ms) if held is not None else now_ms

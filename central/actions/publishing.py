@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import Context
 from central.lists import refresh_domain, refresh_members
+from central.shared_parts import put_names
 from central.store.schema import domains, meta
 
 OWED = "lists-owed"
@@ -23,9 +24,10 @@ async def publish_members(context: Context, connection: AsyncConnection, members
 
 
 async def publish_all(context: Context, connection: AsyncConnection) -> None:
-    """Any number changed: every list from scratch; nothing is owed afterwards."""
+    """Any number changed, or left: every list from scratch, and the names of those who are left; nothing is owed."""
     for domain in (await connection.execute(select(domains.c.id).order_by(domains.c.id))).scalars().all():
         await refresh_domain(connection, context.keys, domain, context.now_ms)
+        await put_names(connection, domain, context.now_ms)
     await settle(connection)
 
 
