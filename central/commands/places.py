@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from central.commands.shell import act, as_json, fail, readable, say, say_json, say_rows
+from central.commands.shell import act, as_json, readable, say, say_json, say_rows, table_in
 from central.config import Config
 
 HOUR_MS = 3_600_000
-SHOWN = "id venue kind direction policy devices warn_ms restrict_ms close_ms"
+SHOWN = "id venue kind direction passage policy devices"
 
 
 @click.group()
@@ -108,7 +107,7 @@ def gate_add(
 @as_json
 @click.pass_obj
 def gate_list(settings: Config, as_json: bool) -> None:
-    """Gates, the policy that each goes by, and how many devices serve it.
+    """Gates, the policy that each goes by, and how many devices serve it. For the rest see `gate config show`.
 
     Example: tapgate-central gate list
     """
@@ -135,19 +134,7 @@ def policy_put(settings: Config, policy_id: str, file: Path, as_json: bool) -> N
         [schedules.open]
         mon = ["08:00-21:00"]
     """
-    say(act(settings, "policy.put", {"id": policy_id, "body": _body(file)}), as_json)
-
-
-def _body(file: Path) -> dict[str, Any]:
-    try:
-        data = file.read_bytes()
-        decode = msgspec.json.decode if file.suffix == ".json" else msgspec.toml.decode
-        body = msgspec.to_builtins(decode(data))
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
-        fail(f"{file}: {error}")
-    if not isinstance(body, dict):
-        fail(f"{file}: a policy is a table of rules, schedules, …")
-    return body
+    say(act(settings, "policy.put", {"id": policy_id, "body": table_in(file, "a policy")}), as_json)
 
 
 @policy.command("show")

@@ -111,6 +111,19 @@ class _Bar(AbstractContextManager[Show]):
         self._progress.update(self._task, description=what, completed=done, total=total or None)
 
 
+def table_in(file: Path, what: str) -> dict[str, Any]:
+    """The table that a TOML or JSON file holds; ends the program with 1 where it holds none. `what` it should be."""
+    try:
+        data = file.read_bytes()
+        decode = msgspec.json.decode if file.suffix == ".json" else msgspec.toml.decode
+        body = msgspec.to_builtins(decode(data))
+    except (msgspec.MsgspecError, OSError, ValueError, RecursionError) as error:
+        fail(f"{file}: {error}")
+    if not isinstance(body, dict):
+        fail(f"{file}: {what} is a table of names and values")
+    return body
+
+
 # --- showing ------------------------------------------------------------------------------------------------
 
 
