@@ -10,9 +10,10 @@ from sqlalchemy import select
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from central.claim import Claim, Evidence, Evident, Sealed, evident, read_upload, verify
+from central.details import notable
 from central.device_keys import DeviceKeys, DeviceState, require_confirmed, state_of
 from central.generation import generation_of
-from central.ingest import EpochState, Holding, Verdict, judge, overlaps
+from central.ingest import EpochState, EventRow, Holding, Verdict, judge, overlaps
 from central.keys import Keys
 from central.store.database import Database
 from central.store.schema import epochs, events
@@ -34,6 +35,8 @@ class Taken(NamedTuple):
     """accepted, untrusted, forked, gap, resent or revoked."""
     events: int
     """How many events it brought anew."""
+    notable: tuple[tuple[str, str], ...] = ()
+    """Kind and what of those among them that monitoring may want to hear of (`details.notable`)."""
 
 
 class Custodian:
@@ -97,7 +100,7 @@ class Custodian:
             yield from _store(claim, verdict, b"" if device.revoked else answer, now_ms)
         yield from keep_evidence(device.id, verdict.evidence, now_ms)
         outcome = verdict.outcome or ("gap" if isinstance(verdict.answer, Resume) else "revoked")
-        return Taken(answer, outcome, len(verdict.rows))
+        return Taken(answer, outcome, len(verdict.rows), tuple(filter(None, map(_notable, verdict.rows))))
 
     def _revoked(self, device: DeviceState) -> bytes:
         return self._keys.publish.seal(device.answer())
@@ -125,6 +128,11 @@ def retrying() -> AsyncRetrying:
 
 def _lost_a_race(error: BaseException) -> bool:
     return getattr(getattr(error, "orig", error), "sqlstate", None) in RACES
+
+
+def _notable(row: EventRow) -> tuple[str, str] | None:
+    kind, detail = row[5], row[-1]
+    return notable(kind, detail) if detail else None
 
 
 # --- what is held ---------------------------------------------------------------------------------------------

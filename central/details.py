@@ -15,6 +15,7 @@ from protocol.messages import (
     EpochStart,
     InputDetail,
     Kind,
+    Passage,
     PassageDetail,
     ReaderDetail,
     StoreDetail,
@@ -67,6 +68,30 @@ def in_words(kind: str, said: Told) -> str:
     if "unreadable" in said:
         return "with a detail that this version cannot read"
     return _WORDS[kind](said)
+
+
+NOTABLE: dict[str, tuple[str, frozenset[str]]] = {
+    Kind.PASSAGE: ("passage", frozenset(Passage)),
+    Kind.READER: ("state", frozenset({"absent", "starting", "ready", "wedged", "recovering"})),
+    Kind.INPUT: ("input", frozenset({"fire-alarm", "tamper", "exit-button"})),
+    Kind.CONFIG: ("what", frozenset({"in-use", "went-back"})),
+    Kind.STORE: (
+        "what",
+        frozenset({"damaged", "tail-lost", "reserve-used", "reserve-restored", "trouble", "forked"}),
+    ),
+}
+"""Of a kind, the field whose value a count is kept of, and the values known (SPEC §5.1): counts must stay few."""
+
+
+def notable(kind: str, detail: bytes) -> tuple[str, str] | None:
+    """What monitoring counts an event under; None for what it does not count, as an input that went off."""
+    if kind not in NOTABLE:
+        return None
+    read, (name, known) = read_detail(kind, detail), NOTABLE[kind]
+    if isinstance(read, InputDetail) and not read.on:
+        return None
+    value = getattr(read, name, "")
+    return kind, value if value in known else "other"
 
 
 def _start(d: Told) -> str:

@@ -155,6 +155,8 @@ async def batches(request: web.Request) -> web.Response:
         taken = await services.custodian.take(body, services.now_ms())
     services.metrics.batches.labels(taken.outcome).inc()
     services.metrics.events.inc(taken.events)
+    for kind, what in taken.notable:
+        services.metrics.notable.labels(kind, what).inc()
     return _answer(taken.answer)
 
 

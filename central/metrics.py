@@ -10,6 +10,12 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         self.batches = Counter("tapgate_batches", "Uploads answered, by outcome", ["outcome"], registry=registry)
         self.events = Counter("tapgate_events", "Events taken into custody", registry=registry)
+        self.notable = Counter(
+            "tapgate_notable_events",
+            "Events taken into custody that an operator may want to hear of: passages, readers, inputs, configurations",
+            ["kind", "what"],
+            registry=registry,
+        )
         self.refusals = Counter(
             "tapgate_refusals", "Requests refused, by endpoint and kind", ["endpoint", "failure"], registry=registry
         )

@@ -1,11 +1,13 @@
 """`device`."""
 
+from typing import Any
+
 import click
 
 from central.commands.shell import act, as_json, say, say_rows
 from central.config import Config
 
-SHOWN = "device gate state words seen_ms backlog troubles"
+SHOWN = "device gate state words seen_ms backlog readers troubles"
 
 
 @click.group()
@@ -55,7 +57,31 @@ def list_(settings: Config, gate: str, state: str, as_json: bool) -> None:
     Example: tapgate-central device list --state pending
     """
     found = act(settings, "device.list", {"gate": gate, "state": state})["devices"]
-    say_rows(found, as_json, "No device: `tapgate-central device invite GATE` makes a join token.", SHOWN)
+    rows = found if as_json else [{**each, "readers": _readers(each)} for each in found]
+    say_rows(rows, as_json, "No device: `tapgate-central device invite GATE` makes a join token.", SHOWN)
+
+
+@device.command("show")
+@click.argument("device_id", metavar="DEVICE")
+@as_json
+@click.pass_obj
+def show(settings: Config, device_id: str, as_json: bool) -> None:
+    """Everything that is known of one device: what it holds, its readers with profile and firmware, its troubles.
+
+    Example: tapgate-central device show library-1-door-5f3a9c0d1b2e4f60
+    """
+    (found,) = act(settings, "device.list", {"device": device_id})["devices"]
+    say(found if as_json else {**found, "readers": _readers(found, whole=True)}, as_json)
+
+
+def _readers(found: dict[str, Any], whole: bool = False) -> list[str]:
+    """`usb-1 ready`, and where it is asked for by which profile and firmware, and why."""
+    told = []
+    for reader in found["readers"]:
+        facts = [reader["profile"], reader["firmware"] and f"firmware {reader['firmware']}", reader["why"]]
+        more = ", ".join(filter(None, facts)) if whole else ""
+        told.append(f"{reader['reader']} {reader['state']}" + (f" ({more})" if more else ""))
+    return told
 
 
 @device.command("revoke")
