@@ -5,7 +5,19 @@ from pathlib import Path
 import click
 
 from central import config
-from central.commands import cards, custody, devices, keys, places, setup
+from central.commands import (
+    cards,
+    custody,
+    devices,
+    gate_configs,
+    keys,
+    names,
+    places,
+    presence,
+    profiles,
+    setup,
+    staff,
+)
 from central.commands.shell import PROGRAM, fail
 
 DEFAULT_CONFIG = Path("/etc/tapgate/central.toml")
@@ -45,10 +57,13 @@ for command in (
     places.venue,
     places.gate,
     places.policy,
+    profiles.profile,
+    staff.staff,
     cards.card,
     devices.device,
     keys.keys,
     custody.log,
+    presence.inside,
     custody.evidence,
     custody.verify,
     custody.journal,
@@ -56,6 +71,8 @@ for command in (
     custody.restore,
 ):
     cli.add_command(command)
+places.gate.add_command(gate_configs.config)
+cards.card.add_command(names.names)
 
 
 def main() -> None:

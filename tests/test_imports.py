@@ -80,7 +80,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
 PURE = (
     "protocol/*",
     "central/claim.py",
+    "central/details.py",
     "central/ingest.py",
+    "central/inside.py",
+    "central/masking.py",
     "edge_agent/sync.py",
     "edge_agent/readers/presentation.py",
     "edge_agent/readers/answering.py",

@@ -99,8 +99,10 @@ def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(path) for path in _commands(cli)} == {
         *("init", "serve", "log", "verify", "backup", "restore", "journal import"),
         *("domain add", "domain list", "venue add", "venue list", "gate add", "gate list", "policy put", "policy show"),
-        *("card import", "card find", "card block", "card unblock"),
-        *("device invite", "device confirm", "device list", "device revoke"),
+        *("gate config show", "gate config put", "gate config history", "gate config back"),
+        *("profile put", "profile list", "profile show", "profile remove", "staff add", "staff list", "staff remove"),
+        *("card import", "card find", "card block", "card unblock", "card names", "inside"),
+        *("device invite", "device confirm", "device list", "device show", "device revoke"),
         *("evidence", "keys show", "keys state"),
     }
 
@@ -108,7 +110,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
 def test_every_action_reads_or_writes_by_name() -> None:
     assert {name for name, action in ACTIONS.items() if not action.writes} == {
         *("domain.list", "venue.list", "gate.list", "policy.show", "card.find", "device.list"),
-        *("log", "evidence", "verify", "backup"),
+        *("gate.config.show", "gate.config.history", "profile.list", "profile.show", "staff.list"),
+        *("log", "evidence", "verify", "backup", "inside"),
     }
 
 
@@ -205,6 +208,16 @@ def test_an_import_reports_every_row(run: Operator, tmp_path: Path, suffix: str)
     assert len(lines) == (5 if suffix == "csv" else 4)
     assert "uid-random" in lines[-1]
     assert run.json(*arguments)["verdicts"]["collision"] == 2
+
+
+def test_an_import_that_left_rows_out_does_not_end_as_if_all_were_well(run: Operator, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_text(CARDS + "08112233,A-4,citizen,,\n")
+    arguments = ("card", "import", str(tmp_path / "more.csv"), "--domain", "library", "--notation", "hex")
+    run(*arguments)  # to look is no failure
+    result = run(*arguments, "--apply", code=1)
+    assert "1 of 3 rows were left out, the others are written" in result.stderr
+    assert json.loads(run(*arguments, "--apply", "--json", code=1).stdout)["verdicts"]["refused"] == 1
+    run(*arguments, "--apply", "--allow-partial")
 
 
 def test_backup_restore_and_verify(run: Operator, tmp_path: Path) -> None:
@@ -311,7 +324,7 @@ def test_commands_go_through_the_server_that_runs(served: Served, run: Operator,
     (tmp_path / "many.csv").write_text(CARDS + rows + "2A83155E,A-9,citizen,,\n")
     imported = run.json(
         *("card", "import", str(tmp_path / "many.csv"), "--domain", "library", "--notation", "hex"),
-        *("--apply", "--report", str(tmp_path / "report.csv")),
+        *("--apply", "--allow-partial", "--report", str(tmp_path / "report.csv")),
     )
     verdicts = imported["verdicts"]
     assert (verdicts["added"], verdicts["unchanged"], verdicts["collision"]) == (3_000, 1, 2)
