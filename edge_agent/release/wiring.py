@@ -1,0 +1,83 @@
+"""What hangs on this machine, as its settings name it. The library of a kind is loaded only where it is used."""
+
+from typing import Any, Protocol
+
+from edge_agent.release import Input, Output
+from edge_agent.release.dry import DryOutput
+from edge_agent.release.reader import ReaderRelay
+from edge_agent.release.settings import (
+    BoardSettings,
+    GpioInputSettings,
+    GpioOutputSettings,
+    InputSettings,
+    ModbusInputSettings,
+    ModbusOutputSettings,
+    OutputSettings,
+    ReaderOutputSettings,
+)
+
+
+class Wired(Protocol):
+    """The part of the settings that this needs."""
+
+    @property
+    def boards(self) -> dict[str, BoardSettings]: ...
+    @property
+    def outputs(self) -> dict[str, OutputSettings]: ...
+    @property
+    def inputs(self) -> dict[str, InputSettings]: ...
+
+
+class Wiring:
+    """Boards, outputs and inputs by their names; the boards run from the start."""
+
+    def __init__(self, settings: Wired) -> None:
+        used = {each.board for each in _modbus(settings)}
+        self.boards = {name: _board(name, settings.boards[name]) for name in sorted(used)}
+        self.outputs: dict[str, Output] = {name: self._output(name, each) for name, each in settings.outputs.items()}
+        self.inputs: dict[str, Input] = {name: self._input(name, each) for name, each in settings.inputs.items()}
+        for board in self.boards.values():
+            board.start()
+
+    def _output(self, name: str, settings: OutputSettings) -> Output:
+        if isinstance(settings, GpioOutputSettings):
+            from edge_agent.release.gpio import GpioOutput
+
+            return GpioOutput(name, settings)
+        if isinstance(settings, ModbusOutputSettings):
+            from edge_agent.release.modbus import ModbusOutput
+
+            return ModbusOutput(name, settings, self.boards[settings.board])
+        if isinstance(settings, ReaderOutputSettings):
+            return ReaderRelay(name, settings.reader)
+        return DryOutput()
+
+    def _input(self, name: str, settings: InputSettings) -> Input:
+        if isinstance(settings, GpioInputSettings):
+            from edge_agent.release.gpio import GpioInput
+
+            return GpioInput(name, settings)
+        from edge_agent.release.modbus import ModbusInput
+
+        return ModbusInput(settings, self.boards[settings.board])
+
+    def relays_of_readers(self) -> dict[str, ReaderRelay]:
+        """By the reader that drives them."""
+        found = (output for output in self.outputs.values() if isinstance(output, ReaderRelay))
+        return {relay.reader: relay for relay in found}
+
+    def close(self) -> None:
+        """Every output at rest, everything let go of."""
+        for each in (*self.outputs.values(), *self.inputs.values(), *self.boards.values()):
+            each.close()
+
+
+def _modbus(settings: Wired) -> list[ModbusOutputSettings | ModbusInputSettings]:
+    named = (*settings.outputs.values(), *settings.inputs.values())
+    return [each for each in named if isinstance(each, ModbusOutputSettings | ModbusInputSettings)]
+
+
+def _board(name: str, settings: BoardSettings) -> Any:
+    from edge_agent.release.modbus import Board
+
+    return Board(name, settings)
