@@ -1,13 +1,11 @@
 """What is plugged into the machine, and which driver knows it: from /sys, /proc and driver lists, opening nothing."""
 
 import plistlib
-import re
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from edge_agent.files import is_there
 from edge_agent.machine import Machine
-from firmware_profiles import ProfileBook
 
 DRIVERS = ("/usr/lib/pcsc/drivers", "/usr/local/lib/pcsc/drivers", "/usr/lib64/pcsc/drivers")
 CCID_CLASS = "0b"
@@ -94,36 +92,5 @@ def _driver(machine: Machine, name: str, plist: Path) -> Driver:
 
 def serial_ports(machine: Machine) -> list[str]:
     """Serial lines that a reader may hang on: USB adapters, and the pins of a small computer."""
-    wanted = ("ttyUSB", "ttyACM", "ttyAMA", "ttyS0", "serial0")
+    wanted = ("ttyUSB", "ttyACM", "ttyAMA", "ttyS0")
     return [f"/dev/{path.name}" for path in machine.folders("/dev") if path.name.startswith(wanted)]
-
-
-# --- what an agent could be given -------------------------------------------------------------------------------------
-
-
-class Candidate(NamedTuple):
-    """A reader that could be put into the settings."""
-
-    kind: Literal["pcsc", "nfc"]
-    where: str
-    """`match` of a PC/SC reader, `path` of an nfcpy one."""
-    title: str
-    profile: str
-    """The label of the profile that fits; empty: nobody can tell before it is opened."""
-
-
-def candidates(machine: Machine, book: ProfileBook) -> list[Candidate]:
-    """Every contactless PC/SC slot, then the serial lines that a PN532 may hang on."""
-    found = []
-    slots = [slot for slot in machine.slots() or [] if not book.match(slot).profile.skips(slot)]
-    for slot in slots:
-        plain = _PLACE.sub("", slot)
-        twice = sum(_PLACE.sub("", other) == plain for other in slots) > 1
-        found.append(Candidate("pcsc", slot if twice else plain, slot, book.match(slot).label))
-    for port in serial_ports(machine):
-        found.append(Candidate("nfc", f"tty:{port.removeprefix('/dev/tty')}:pn532", f"PN532, {port}", ""))
-    return found
-
-
-_PLACE = re.compile(r" [0-9A-F]{2} [0-9A-F]{2}$")
-"""pcsc-lite's count of readers and slots behind a name: it may be another one after the next start."""

@@ -53,8 +53,15 @@ def no_slots() -> list[str] | None:
     return None
 
 
+def pcscd_socket() -> Path:
+    """Where libpcsclite looks for pcscd."""
+    return Path(os.environ.get("PCSCLITE_CSOCK_NAME") or "/run/pcscd/pcscd.comm")
+
+
 def pcsc_slots() -> list[str] | None:
     """The names of the PC/SC slots there are, without opening any. None where nobody can tell."""
+    if not pcscd_socket().exists():
+        return None  # the library would only wait for it
     try:
         from edge_agent.readers.pcsc_service import Lost, Service
     except ImportError:
@@ -73,6 +80,8 @@ class Machine:
     root: Path = Path("/")
     run: Run = run_program
     slots: Callable[[], list[str] | None] = pcsc_slots
+    owner: int = 0
+    """Whom its system files belong to."""
 
     @classmethod
     def below(cls, root: Path) -> "Machine":

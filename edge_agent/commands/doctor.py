@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from edge_agent.commands.log import to_stderr
 from edge_agent.commands.shell import as_json, language, this_program
 from edge_agent.doctor import examine, fails, subject_of
 from edge_agent.machine import Machine
@@ -37,6 +38,7 @@ def doctor(config_path: Path, as_json: bool, lang: str) -> None:
 
     Example: tapgate-edge doctor --lang en
     """
+    to_stderr("critical")
     findings = examine(subject_of(config_path, Machine(), this_program(config_path)))
     told = [finding.told(lang) for finding in findings]
     failing = fails(findings)

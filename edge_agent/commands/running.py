@@ -1,15 +1,14 @@
 """`tapgate-edge run`."""
 
 import asyncio
-import logging
 import sys
 
 import click
-import structlog
 
 from edge_agent import config
 from edge_agent import identity as identity_file
 from edge_agent.agent import Agent, AlreadyRunning
+from edge_agent.commands.log import to_stderr
 from edge_agent.commands.shell import fail, with_settings
 from edge_agent.database import JournalUnwritable
 from edge_agent.identity import IdentityDamaged
@@ -25,7 +24,7 @@ def run(settings: config.Config, log_level: str) -> None:
 
     Example: tapgate-edge --config /etc/tapgate/edge.toml run
     """
-    _log_to_stderr(log_level)
+    to_stderr(log_level)
     try:
         identity = identity_file.load(settings.data_dir)
         if identity is None or not identity.device:
@@ -33,16 +32,3 @@ def run(settings: config.Config, log_level: str) -> None:
         sys.exit(asyncio.run(Agent(settings, identity).run()))
     except (AlreadyRunning, NewerSchema, IdentityDamaged, JournalUnwritable, Refused, ImportError, OSError) as error:
         fail(str(error))
-
-
-def _log_to_stderr(level: str) -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

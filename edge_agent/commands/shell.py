@@ -16,6 +16,7 @@ import click
 
 from edge_agent import config
 from edge_agent.commands import DEFAULT_CONFIG
+from edge_agent.commands.log import to_stderr
 
 PROGRAM = "tapgate-edge"
 
@@ -70,13 +71,18 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     @click.pass_obj
     @functools.wraps(command)
     def run_command(config_path: Path, /, **options: Any) -> None:
-        try:
-            settings = config.load(config_path)
-        except config.ConfigError as error:
-            fail(str(error))
-        command(settings, **options)
+        command(settings_of(config_path), **options)
 
     return run_command
+
+
+def settings_of(config_path: Path) -> config.Config:
+    """The settings, or one line and exit code 1. From here on the log is no part of what the command says."""
+    to_stderr("error")
+    try:
+        return config.load(config_path)
+    except config.ConfigError as error:
+        fail(str(error))
 
 
 def not_running(settings: config.Config) -> list[dict[str, str]]:

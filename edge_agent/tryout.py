@@ -20,7 +20,7 @@ class Step(NamedTuple):
     after_ms: float
 
 
-class Trial(NamedTuple):
+class Tryout(NamedTuple):
     """A stable read and how it came about."""
 
     read: CardRead
@@ -31,16 +31,16 @@ class ReaderFailed(Exception):
     """The reader's own loop ended by an error."""
 
 
-def trial(reader: Reader, timeout_s: float, on_state: Callable[[ReaderState, str], None]) -> Trial | None:
+def try_out(reader: Reader, timeout_s: float, on_state: Callable[[ReaderState, str], None]) -> Tryout | None:
     """The first card within `timeout_s`, or None. `on_state` hears what the reader says of itself meanwhile.
 
     Raises ReaderFailed.
     """
-    found: queue.SimpleQueue[Trial | Exception] = queue.SimpleQueue()
+    found: queue.SimpleQueue[Tryout | Exception] = queue.SimpleQueue()
     watch, stop = _Watch(), threading.Event()
 
     def on_read(read: CardRead) -> Answer:
-        found.put(Trial(read, watch.steps()))
+        found.put(Tryout(read, watch.steps()))
         return Answer.GRANTED
 
     def run() -> None:
@@ -49,7 +49,7 @@ def trial(reader: Reader, timeout_s: float, on_state: Callable[[ReaderState, str
         except Exception as error:
             found.put(error)
 
-    thread = threading.Thread(target=run, name=f"trial-{reader.name}", daemon=True)
+    thread = threading.Thread(target=run, name=f"tryout-{reader.name}", daemon=True)
     with heard(watch.note):
         thread.start()
         try:
