@@ -23,6 +23,7 @@ from edge_agent.checks import (
     not_known,
     permission,
     service,
+    wear,
 )
 from edge_agent.machine import Machine
 from edge_agent.unit import service_user
@@ -38,6 +39,7 @@ CHECKS: tuple[Check, ...] = (
     *central.CHECKS,
     *clock.CHECKS,
     *disk.CHECKS,
+    *wear.CHECKS,
     *journal.CHECKS,
 )
 

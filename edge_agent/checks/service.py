@@ -1,13 +1,12 @@
 """The services that have to run: pcscd for the readers, and the agent itself by systemd."""
 
-import os
 import socket
 from collections.abc import Iterator
 
 from edge_agent.checks import Check, Said, Subject, Verdict, fail, not_applicable, not_known, ok, same, warn
+from edge_agent.machine import pcscd_socket
 from edge_agent.unit import UNIT
 
-SOCKET = "/run/pcscd/pcscd.comm"
 CONNECT_S = 2.0
 
 NO_PCSC = Said("沒有設定需要 pcscd 的讀卡機", "no configured reader needs pcscd")
@@ -34,7 +33,7 @@ def pcscd_answers(subject: Subject) -> Iterator[Verdict]:
     if not subject.needs_pcsc:
         yield not_applicable(NO_PCSC)
         return
-    path = os.environ.get("PCSCLITE_CSOCK_NAME") or SOCKET
+    path = pcscd_socket()
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(CONNECT_S)

@@ -54,7 +54,7 @@ class GateMachine:
         self.write("/usr/share/polkit-1/actions/org.debian.pcsc-lite.policy", "")
         self.write("/etc/polkit-1/rules.d/50-tapgate-pcsc.rules", RULE)
         self.write("/usr/sbin/pcscd", "")
-        self.write("/etc/libccid_Info.plist", PLIST.format(options="0x0000"))
+        self.write("/etc/libccid_Info.plist", PLIST.format(options="0x0001"))
         plist = self.at("/usr/lib/pcsc/drivers/ifd-ccid.bundle/Contents/Info.plist")
         plist.parent.mkdir(parents=True)
         plist.symlink_to("/etc/libccid_Info.plist")
@@ -102,7 +102,10 @@ class GateMachine:
     # --- looking at it ------------------------------------------------------------------------------------------
 
     def machine(self) -> Machine:
-        return Machine(self.root, lambda command, limit_s=0: self.said.get(" ".join(command[:2])), lambda: self.slots)
+        def run(command: tuple[str, ...], limit_s: float = 0) -> Ran | None:
+            return self.said.get(" ".join(command[:2]))
+
+        return Machine(self.root, run, lambda: self.slots, os.geteuid())
 
     def subject(self) -> Subject:
         import msgspec

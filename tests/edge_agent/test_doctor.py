@@ -2,6 +2,7 @@
 
 import json
 import os
+from importlib import resources
 
 import pytest
 
@@ -34,6 +35,7 @@ MACHINE_CHECKS = (
     "data-directory",
     "driver",
     "reader-in-pcsc",
+    "escape",
     "kernel-modules",
     "time-sync",
     "disk-writable",
@@ -101,6 +103,22 @@ def nvme_used(percent: int) -> Break:
 
 def sata_left(value: int) -> Break:
     return smart(ata_smart_attributes={"table": [{"id": 5, "value": 1}, {"id": 177, "value": value}]})
+
+
+def only(device: tuple[str, str, str, str]) -> Break:
+    """Nothing else is on USB."""
+
+    def replug(gate: GateMachine) -> None:
+        gate.remove("/sys/bus/usb/devices/1-1")
+        gate.plug("1-1", *device)
+
+    return replug
+
+
+OMNIKEY = ("076b:5022", "HID Global", "OMNIKEY 5022 Smart Card Reader", "0b")
+RC_S380 = ("054c:06c1", "SONY", "RC-S380/S", "ff")
+OWN = "/etc/tapgate/profiles/generic-pcsc.toml"
+GENERIC_TEXT = resources.files("firmware_profiles").joinpath("generic-pcsc.toml").read_text()
 
 
 BROKEN: dict[str, tuple[str, Break, Result, str]] = {
@@ -182,7 +200,7 @@ BROKEN: dict[str, tuple[str, Break, Result, str]] = {
     "serial line gone": ("serial-port", configure(PN532), FAIL, "by-id"),
     "a reader that no driver knows": (
         "driver",
-        write("/etc/libccid_Info.plist", PLIST.format(options="0x0000").replace("072F", "072E")),
+        write("/etc/libccid_Info.plist", PLIST.format(options="0x0001").replace("072F", "072E")),
         FAIL,
         "apt install libacsccid1 libccid",
     ),
@@ -204,6 +222,27 @@ BROKEN: dict[str, tuple[str, Break, Result, str]] = {
         FAIL,
         "modprobe",
     ),
+    "escape held back": (
+        "escape",
+        write("/etc/libccid_Info.plist", PLIST.format(options="0x0004")),
+        WARN,
+        "sed -i '/ifdDriverOptions/{n;s/0x[0-9A-Fa-f]*/0x0005/}' /etc/libccid_Info.plist",
+    ),
+    "escape not wanted": ("escape", only(OMNIKEY), NOT_APPLICABLE, ""),
+    "escape untold": ("escape", write("/etc/libccid_Info.plist", "no plist"), NOT_KNOWN, ""),
+    "no USB for escape": ("escape", remove("/sys/bus/usb"), NOT_KNOWN, ""),
+    "a reader for nfcpy": ("driver", only(RC_S380), NOT_APPLICABLE, ""),
+    "a reader for nfcpy, not in pcscd": ("reader-in-pcsc", only(RC_S380), NOT_APPLICABLE, ""),
+    "the kernel took it": (
+        "kernel-modules",
+        both(only(RC_S380), write("/proc/modules", "port100 1 0 - Live 0x0\nnfc 1 1 port100, Live 0x0\n")),
+        FAIL,
+        "modprobe --remove port100 nfc",
+    ),
+    "no own profiles": ("own-profiles", lambda gate: None, NOT_APPLICABLE, ""),
+    "an own profile": ("own-profiles", write(OWN, GENERIC_TEXT), OK, ""),
+    "a wrong own profile": ("own-profiles", write(OWN, GENERIC_TEXT + "\nbeep = 3\n"), FAIL, "sudoedit"),
+    "an own profile for all to write": ("own-profiles", write(OWN, GENERIC_TEXT, 0o666), FAIL, "sudoedit"),
     "a module, no reader": (
         "kernel-modules",
         both(write("/proc/modules", "nfc 20480 0 - Live 0x0\n"), remove("/sys/bus/usb/devices/1-1")),
