@@ -16,6 +16,7 @@ COMMANDS = {
     "decide": "looking:decide",
     "journal": "journal:journal",
     "doctor": "doctor:doctor",
+    "setup": "setup:setup",
 }
 """Name of a command to its module in `edge_agent.commands` and the object in it."""
 

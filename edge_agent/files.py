@@ -12,13 +12,17 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     """The file holds either its old content or all of the new one, whatever happens."""
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        hand_over(file.fileno(), path.parent)
-        os.fchmod(file.fileno(), mode)  # whatever the umask
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            hand_over(file.fileno(), path.parent)
+            os.fchmod(file.fileno(), mode)  # whatever the umask
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)
 
 

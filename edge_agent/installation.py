@@ -2,9 +2,8 @@
 whole or not at all, so that setting up may be broken off anywhere and begun again."""
 
 import os
-import pwd
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from edge_agent.machine import Machine, Ran
 from edge_agent.unit import UNIT
 
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
-RULES_FILE = "/etc/polkit-1/rules.d/50-tapgate-pcsc.rules"
+RULES_FOLDER = "/etc/polkit-1/rules.d"
 USERS_FILE = "/etc/sysusers.d/tapgate.conf"
 DATA_DIR = Path("/var/lib/tapgate-edge")
 USER = "tapgate"
@@ -50,13 +49,13 @@ class Plan(NamedTuple):
     """Further groups of the user: those of serial lines and GPIO."""
 
 
-def shipped(name: str) -> str:
-    """A file of `deploy/`: beside the source, or where installing the package put it."""
+def shipped(name: str) -> Path:
+    """A file or folder of `deploy/`: beside the source, or where installing the package put it. Raises NotDone."""
     places = (Path(edge_agent.__file__).parents[1] / "deploy", Path(sys.prefix) / "share" / "tapgate")
-    found = next((place / name for place in places if (place / name).is_file()), None)
+    found = next((place / name for place in places if (place / name).exists()), None)
     if found is None:
         raise NotDone(f"{name} is in none of {', '.join(map(str, places))}: install the package anew")
-    return found.read_text(encoding="utf-8")
+    return found
 
 
 # --- before enrolling ---------------------------------------------------------------------------------------------
@@ -65,14 +64,16 @@ def shipped(name: str) -> str:
 def files(machine: Machine, plan: Plan) -> Iterator[Step]:
     """Settings, user, data directory, rules, unit: everything that enrolling and starting need."""
     if plan.settings is not None:
-        yield _file(machine, plan.config_path, plan.settings)
+        yield _file(machine, plan.config_path, plan.settings, keeps_old=True)
     if plan.unit:
         yield _file(machine, USERS_FILE, users_text(plan))
         if machine.runs:
             yield _user(machine, plan)
     yield _data(machine, plan)
     if plan.unit:
-        yield _file(machine, RULES_FILE, shipped("polkit/50-tapgate-pcsc.rules").replace('"tapgate"', f'"{plan.user}"'))
+        for rules in sorted(shipped("polkit").glob("*.rules")):
+            text = rules.read_text(encoding="utf-8").replace('"tapgate"', f'"{plan.user}"')
+            yield _file(machine, f"{RULES_FOLDER}/{rules.name}", text)
         yield _file(machine, UNIT_FILE, unit_text(plan))
 
 
@@ -84,7 +85,7 @@ def users_text(plan: Plan) -> str:
 
 def unit_text(plan: Plan) -> str:
     """The shipped unit with this plan's paths and user."""
-    text = shipped(f"systemd/{UNIT}")
+    text = shipped(f"systemd/{UNIT}").read_text(encoding="utf-8")
     state = f"StateDirectory={plan.data_dir.name}\nStateDirectoryMode=0700"
     if plan.data_dir.parent != Path("/var/lib"):
         state = f"ReadWritePaths={plan.data_dir}"
@@ -99,7 +100,7 @@ def unit_text(plan: Plan) -> str:
     return text
 
 
-def _file(machine: Machine, path: str, text: str) -> Step:
+def _file(machine: Machine, path: str, text: str, keeps_old: bool = False) -> Step:
     place = machine.path(path)
 
     def is_done() -> bool:
@@ -107,6 +108,9 @@ def _file(machine: Machine, path: str, text: str) -> Step:
 
     def do() -> None:
         place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        old = machine.read(path) if keeps_old else None
+        if old not in (None, text):
+            replace_file(place.with_name(place.name + ".old"), place.read_bytes(), 0o644)
         replace_file(place, text.encode(), 0o644)
 
     return Step(Said(f"寫入 {path}", f"write {path}"), is_done, do)
@@ -126,23 +130,22 @@ def _user(machine: Machine, plan: Plan) -> Step:
 def _data(machine: Machine, plan: Plan) -> Step:
     place = machine.path(plan.data_dir)
 
-    def owner() -> int | None:
+    def owner() -> tuple[int, int] | None:
         """Whom it has to belong to; None: whoever makes it. On an image, systemd hands it over at the first start."""
-        ids = machine.user(plan.user) if plan.unit and machine.runs else None
-        return ids[0] if ids is not None else None
+        return machine.user(plan.user) if plan.unit and machine.runs else None
 
     def is_done() -> bool:
         if not place.is_dir() or place.stat().st_mode & 0o777 != 0o700:
             return False
-        return owner() is None or all(path.stat().st_uid == owner() for path in (place, *place.iterdir()))
+        ids = owner()
+        return ids is None or all(path.stat().st_uid == ids[0] for path in (place, *place.iterdir()))
 
     def do() -> None:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         place.chmod(0o700)
-        if (uid := owner()) is not None:
-            gid = pwd.getpwuid(uid).pw_gid
+        if (ids := owner()) is not None:
             for path in (place, *place.rglob("*")):
-                os.chown(path, uid, gid, follow_symlinks=False)
+                os.chown(path, *ids, follow_symlinks=False)
 
     return Step(Said(f"準備資料目錄 {plan.data_dir}", f"prepare the data directory {plan.data_dir}"), is_done, do)
 
@@ -150,15 +153,18 @@ def _data(machine: Machine, plan: Plan) -> Step:
 # --- after enrolling ----------------------------------------------------------------------------------------------
 
 
-def services(machine: Machine, changed: bool) -> Iterator[Step]:
-    """Started now and at every boot. `changed`: something that a running agent has to read anew."""
+def services(machine: Machine, units: Sequence[str], changed: bool, start: bool) -> Iterator[Step]:
+    """`units` are started at every boot, and where `start` is set the agent now. `changed`: something that a running
+    agent has to read anew."""
     if not machine.runs:
         yield _enabled_on_an_image(machine)
         return
     yield _command(machine, Said("重新載入 systemd", "reload systemd"), not changed, "daemon-reload")
-    for unit in ("pcscd.socket", UNIT):
+    for unit in units:
         enabled = _says(machine, "is-enabled", unit) in ("enabled", "static", "alias")
         yield _command(machine, Said(f"開機啟動 {unit}", f"start {unit} at boot"), enabled, "enable", unit)
+    if not start:
+        return
     active = _says(machine, "is-active", UNIT) == "active" and not changed
     yield _command(machine, Said(f"啟動 {UNIT}", f"start {UNIT}"), active, "restart", UNIT)
 
