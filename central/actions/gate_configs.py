@@ -218,8 +218,6 @@ def checked_config(own: GateConfig, body: Mapping[str, Any]) -> tuple[GateConfig
         stated = msgspec.convert({"ages": body.get("ages")}, _WithAges).ages
     except msgspec.ValidationError as error:
         raise ActionFailed(f"configuration of {own.gate}: {error}") from None
-    if len(set(found.screen.languages)) != len(found.screen.languages):
-        raise ActionFailed(f"configuration of {own.gate}: a language stands twice - at `$.screen.languages`")
     ages = Ages(stated.warn_ms, stated.restrict_ms, stated.close_ms)
     require_zone(found.time_zone)
     require_rising(ages)
