@@ -18,6 +18,7 @@ class ReaderRun:
     """
 
     def __init__(self, reader: Reader, on_tap: Callable[[CardRead], None] | None = None) -> None:
+        self.reader = reader
         self.answer = Answer.GRANTED
         self.taps: list[CardRead] = []
         self.states: list[tuple[ReaderState, str]] = []
@@ -70,3 +71,9 @@ class ReaderRun:
         with self._news:
             reached = self._news.wait_for(lambda: bool(self.states) and self.states[-1][0] is state, DEADLINE_S)
             assert reached, f"no {state}: {self.states}"
+
+    def wait_until(self, holds: Callable[[], object]) -> None:
+        end_s = time.monotonic() + DEADLINE_S
+        while not holds():
+            assert time.monotonic() < end_s, self.states
+            time.sleep(0.005)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.emulated_readers import PcscLayer
 from tests.support.private_pcscd import PrivatePcscd
 from tests.support.virtual_card import Answer, VirtualCard, uid_card
 
@@ -52,3 +53,13 @@ def desk(pcscd: PrivatePcscd) -> Iterator[Desk]:
     yield desk
     desk.clear()
     pcscd.kill()
+
+
+@pytest.fixture
+def layer(monkeypatch: pytest.MonkeyPatch) -> PcscLayer:
+    """Between the reader under test and pyscard."""
+    from edge_agent.readers import pcsc_service  # needs pyscard
+
+    layer = PcscLayer(pcsc_service._scard)
+    monkeypatch.setattr(pcsc_service, "_scard", layer)
+    return layer
