@@ -50,7 +50,7 @@ def pcscd_answers(subject: Subject) -> Iterator[Verdict]:
             "sudo systemctl restart pcscd",
         )
     else:
-        yield ok(same(path))
+        yield ok(same(str(path)))
 
 
 def pcscd_at_boot(subject: Subject) -> Iterator[Verdict]:

@@ -139,7 +139,8 @@ class _Setup:
         unit = order.unit if order.unit is not None else order.yes or self._confirm(words.UNIT)
         data_dir = self._data_dir(text)
         plan = Plan(str(order.config_path), text, data_dir, order.program, order.user, unit, _groups(readers))
-        if unit and self.machine.runs and order.program.startswith(("/home/", "/root/")):
+        homes = ("/home/", os.path.expanduser("~root/"))
+        if unit and self.machine.runs and order.program.startswith(homes):
             raise NotDone(self._say(words.HOME, program=order.program))
         if text is None:
             self._tell(words.IN_PLACE, words.SETTINGS, path=order.config_path)
