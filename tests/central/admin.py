@@ -22,7 +22,7 @@ class Admin:
         self.now_ms = NOW_MS
         self.items: list[Any] = []
 
-    async def act(self, name: str, *, file: Path | None = None, **values: Any) -> Any:
+    async def act(self, name: str, /, *, file: Path | None = None, **values: Any) -> Any:
         action = ACTIONS[name]
         self.items = []
         context = Context(self.config, self.database, self.keys, self.now_ms, emit=self._emit, file=file)
