@@ -60,7 +60,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     ),
     # readers and relays
     "smartcard": ("edge_agent/readers/pcsc*.py",),
-    "nfc": ("edge_agent/readers/nfc.py",),
+    "nfc": ("edge_agent/readers/nfc*.py",),
     "gpiod": ("edge_agent/release/*",),
     "pymodbus": ("edge_agent/release/*",),
     "serial": ("edge_agent/release/*", "edge_agent/readers/*"),
@@ -88,6 +88,7 @@ PURE = (
     "edge_agent/readers/presentation.py",
     "edge_agent/readers/answering.py",
     "edge_agent/readers/case.py",
+    "edge_agent/readers/fitting.py",
     "edge_agent/readers/supervision.py",
 )
 """Files without clock, network, disk or log: what they know, they are told."""

@@ -40,8 +40,10 @@ class Patience(msgspec.Struct, frozen=True):
     again_most_s: float = 3_600.0
     flapping_s: float = 60.0
     steady_s: float = 10.0
+    profile_s: float = 15.0
+    """A reader that was ready has to be so again this soon after it got other profiles."""
     reopen_s: float = 5.0
-    """This and the next three: what a step is given to show what it did, from when it was carried out."""
+    """With the next three: what a step is given to show what it did, from when it was carried out."""
     re_establish_s: float = 8.0
     restart_service_s: float = 15.0
     power_cycle_s: float = 15.0

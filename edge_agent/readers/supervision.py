@@ -4,14 +4,14 @@ A reader says `starting`, `ready`, `absent` or `wedged` of itself, and is watche
 are tried one after the other; when none is left an alarm stands until the reader is ready.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, StrEnum
 
 from edge_agent.readers import ReaderState
 
 
 class Step(StrEnum):
-    """What can be tried, in this order."""
+    """What can be tried, in this order unless a profile says otherwise."""
 
     REOPEN = "reopen"
     RE_ESTABLISH = "re-establish"
@@ -90,13 +90,14 @@ TABLE: Mapping[tuple[ReaderState, Input], tuple[ReaderState, Action]] = {
 
 
 def steps_to_try(
-    *, behind_service: bool, may_restart: bool, has_power: bool, worth: Collection[str] | None = None
+    *, behind_service: bool, may_restart: bool, has_power: bool, worth: Sequence[str] | None = None
 ) -> tuple[Step, ...]:
-    """The steps for one reader, in order. `worth`: what its profile says helps this model; None = all may."""
+    """The steps for one reader, in order. `worth`: what its profile says helps this model, in its order; None = all."""
     possible = {
         Step.REOPEN: True,
         Step.RE_ESTABLISH: True,
         Step.RESTART_SERVICE: behind_service and may_restart,
         Step.POWER_CYCLE: has_power,
     }
-    return tuple(step for step in Step if possible[step] and (worth is None or step in worth))
+    order = tuple(Step) if worth is None else tuple(Step(name) for name in worth)
+    return tuple(step for step in order if possible[step])

@@ -51,7 +51,7 @@ def test_only_a_recovery_carries_out_or_fails_steps() -> None:
         (True, False, True, None, "reopen re-establish power-cycle"),
         (False, True, True, None, "reopen re-establish power-cycle"),
         (True, True, False, None, "reopen re-establish restart-service"),
-        (True, True, True, ("power-cycle", "restart-service"), "restart-service power-cycle"),
+        (True, True, True, ("power-cycle", "restart-service"), "power-cycle restart-service"),
         (False, False, False, ("restart-service", "power-cycle"), ""),
         (True, True, True, (), ""),
     ],
