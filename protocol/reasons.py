@@ -1,4 +1,4 @@
-"""Why a gate answered as it did: stable codes, and what a person is told in zh-TW and English (SPEC §9)."""
+"""Why a gate answered as it did: stable codes, and in zh-TW and English what it is and what to do next (SPEC §9)."""
 
 from enum import StrEnum
 
@@ -31,34 +31,68 @@ class Reason(StrEnum):
     STAFF_ADMITTED = "staff-admitted"
 
 
-TEXTS: dict[Reason, tuple[str, str]] = {
+HEADLINES: dict[Reason, tuple[str, str]] = {
     Reason.OK: ("請進", "Please go in"),
     Reason.LEAVING: ("請慢走", "Goodbye"),
-    Reason.UID_RANDOM: ("這張卡每次卡號都不同，無法使用", "This card changes its number each time and cannot be used"),
-    Reason.UID_PLACEHOLDER: ("這不是有效的卡片，請改用實體卡", "This is not a usable card; please use a physical card"),
-    Reason.UID_INCOMPLETE: ("沒有讀完整，請再感應一次", "The card was not read completely; please tap again"),
-    Reason.UID_UNREADABLE: ("讀不到卡號，請再感應一次", "The card could not be read; please tap again"),
-    Reason.UNKNOWN_CARD: ("這張卡尚未登記，請洽服務台", "This card is not registered; please ask at the desk"),
-    Reason.CARD_BLOCKED: ("這張卡已停用，請洽服務台", "This card is blocked; please ask at the desk"),
-    Reason.CARD_LOST: ("這張卡已掛失，請洽服務台", "This card was reported lost; please ask at the desk"),
-    Reason.CARD_REPLACED: ("這張卡已換發，請使用新卡", "This card was replaced; please use the new one"),
+    Reason.STAFF_ADMITTED: ("工作人員放行", "Admitted by staff"),
+    Reason.UID_RANDOM: ("這張卡每次卡號都不同", "This card changes its number each time"),
+    Reason.UID_PLACEHOLDER: ("這不是有效的卡片", "This is not a usable card"),
+    Reason.UID_INCOMPLETE: ("沒有讀完整", "The card was not read completely"),
+    Reason.UID_UNREADABLE: ("讀不到卡號", "The card could not be read"),
+    Reason.UNKNOWN_CARD: ("這張卡尚未登記", "This card is not registered"),
+    Reason.CARD_BLOCKED: ("這張卡已停用", "This card is blocked"),
+    Reason.CARD_LOST: ("這張卡已掛失", "This card was reported lost"),
+    Reason.CARD_REPLACED: ("這張卡已換發", "This card was replaced"),
     Reason.NOT_YET_VALID: ("這張卡尚未生效", "This card is not valid yet"),
-    Reason.EXPIRED: ("這張卡已過期，請洽服務台", "This card has expired; please ask at the desk"),
-    Reason.CLASS_LAPSED: ("您的資格已到期，請洽服務台", "Your entitlement has ended; please ask at the desk"),
-    Reason.CLASS_NOT_ADMITTED: ("您的卡別不適用於此處", "Your kind of card does not admit you here"),
-    Reason.OUTSIDE_HOURS: ("現在不是您可以進入的時段", "You cannot enter at this time"),
+    Reason.EXPIRED: ("這張卡已過期", "This card has expired"),
+    Reason.CLASS_LAPSED: ("您的資格已到期", "Your entitlement has ended"),
+    Reason.CLASS_NOT_ADMITTED: ("您的卡別不適用於此處", "Your kind of card is not for here"),
+    Reason.OUTSIDE_HOURS: ("現在不是您可進入的時段", "You cannot enter at this time"),
     Reason.CLOSED: ("今日不開放", "Closed today"),
-    Reason.LIST_MISSING: ("閘門尚未就緒，請洽服務台", "This gate is not ready; please ask at the desk"),
-    Reason.LIST_STALE: ("閘門離線過久，請洽服務台", "This gate has been offline; please ask at the desk"),
-    Reason.LIST_TOO_OLD: (
-        "閘門離線過久，暫停服務，請洽服務台",
-        "This gate was offline too long and is closed; please ask",
-    ),
-    Reason.CLOCK_UNTRUSTED: ("閘門時鐘異常，請洽服務台", "This gate's clock is wrong; please ask at the desk"),
-    Reason.JOURNAL_UNWRITABLE: (
-        "閘門無法記錄，暫停進入，請洽服務台",
-        "This gate cannot keep records; please ask at the desk",
-    ),
+    Reason.LIST_MISSING: ("閘門尚未就緒", "This gate is not ready"),
+    Reason.LIST_STALE: ("閘門離線過久", "This gate has been offline"),
+    Reason.LIST_TOO_OLD: ("閘門離線過久，暫停服務", "This gate was offline too long"),
+    Reason.CLOCK_UNTRUSTED: ("閘門時鐘異常", "This gate's clock is wrong"),
+    Reason.JOURNAL_UNWRITABLE: ("閘門無法記錄，暫停進入", "This gate cannot keep records"),
     Reason.NOT_ENROLLED: ("閘門尚未啟用", "This gate is not in service"),
-    Reason.STAFF_ADMITTED: ("工作人員放行，請進", "Admitted by staff, please go in"),
 }
+"""What it is: (zh-TW, English)."""
+
+_DESK = ("請洽服務台", "Please ask at the desk")
+_AGAIN = ("請再感應一次", "Please tap again")
+
+NEXT_STEPS: dict[Reason, tuple[str, str]] = {
+    Reason.OK: ("", ""),
+    Reason.LEAVING: ("", ""),
+    Reason.STAFF_ADMITTED: ("請進", "Please go in"),
+    Reason.UID_RANDOM: ("請改用實體卡", "Please use a physical card"),
+    Reason.UID_PLACEHOLDER: ("請改用實體卡", "Please use a physical card"),
+    Reason.UID_INCOMPLETE: _AGAIN,
+    Reason.UID_UNREADABLE: _AGAIN,
+    Reason.UNKNOWN_CARD: _DESK,
+    Reason.CARD_BLOCKED: _DESK,
+    Reason.CARD_LOST: _DESK,
+    Reason.CARD_REPLACED: ("請使用新卡", "Please use the new one"),
+    Reason.NOT_YET_VALID: ("生效日起可使用", "Come back when it is"),
+    Reason.EXPIRED: _DESK,
+    Reason.CLASS_LAPSED: _DESK,
+    Reason.CLASS_NOT_ADMITTED: _DESK,
+    Reason.OUTSIDE_HOURS: ("請於開放時段再來", "Please come back during your hours"),
+    Reason.CLOSED: ("請改日再來", "Please come another day"),
+    Reason.LIST_MISSING: _DESK,
+    Reason.LIST_STALE: _DESK,
+    Reason.LIST_TOO_OLD: _DESK,
+    Reason.CLOCK_UNTRUSTED: _DESK,
+    Reason.JOURNAL_UNWRITABLE: _DESK,
+    Reason.NOT_ENROLLED: _DESK,
+}
+"""What the person does next: (zh-TW, English); empty = nothing."""
+
+
+def _sentence(reason: Reason) -> tuple[str, str]:
+    (zh, en), (next_zh, next_en) = HEADLINES[reason], NEXT_STEPS[reason]
+    return (f"{zh}，{next_zh}" if next_zh else zh), (f"{en}. {next_en}" if next_en else en)
+
+
+TEXTS: dict[Reason, tuple[str, str]] = {reason: _sentence(reason) for reason in Reason}
+"""Both in one sentence: (zh-TW, English)."""

@@ -14,7 +14,7 @@ from protocol.errors import Failure
 from protocol.events import Clock, Custody, Direction, Kind, Outcome, Passage
 from protocol.messages import PartName, Role
 from protocol.policy import Policy, Refuse, Schedule
-from protocol.reasons import TEXTS, Reason
+from protocol.reasons import HEADLINES, NEXT_STEPS, TEXTS, Reason
 
 HERE = Path(messages.__file__).parent
 SPEC = (HERE / "SPEC.md").read_text(encoding="utf-8")
@@ -130,8 +130,16 @@ def test_every_reason_can_be_told_in_chinese_and_english(reason: Reason) -> None
     assert not re.search(r"[A-Za-z]", chinese)
     assert english.isascii()
     assert english[0].isupper()
-    assert len(chinese) <= 24
-    assert len(english) <= 64
+    assert len(HEADLINES[reason][0]) <= 12, "it has to fit a screen in huge type"
+    assert len(HEADLINES[reason][1]) <= 40
+    assert len(NEXT_STEPS[reason][0]) <= 10
+    assert len(NEXT_STEPS[reason][1]) <= 40
+    assert bool(NEXT_STEPS[reason][0]) is bool(NEXT_STEPS[reason][1])
+
+
+def test_who_is_denied_is_told_what_to_do() -> None:
+    granted = {Reason.OK, Reason.LEAVING, Reason.STAFF_ADMITTED}
+    assert all(NEXT_STEPS[reason][0] for reason in set(Reason) - granted)
 
 
 def test_every_reason_is_told_apart_from_the_others() -> None:
