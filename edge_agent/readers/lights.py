@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from firmware_profiles import Pattern, PatternName, Step
 
 FAILURES_UNTIL_GIVEN_UP = 3
-"""Commands in a row that failed or hung; then the lights stay as they are until the reader is opened again."""
+"""Patterns in a row with a command that failed; then nothing is shown until the reader is opened again."""
 
-HANGS_AFTER_S = 1.0
-"""Beyond what a step says that it lasts: it counts as a failure, even when it was obeyed in the end."""
+HANGS_AFTER_S = 3.0
+"""Beyond what a step says that it lasts: then nothing is shown any more at once, for cards were waiting meanwhile."""
 
 
 class Lights:
@@ -24,13 +24,16 @@ class Lights:
         self._patterns = patterns
         self._left: list[Step] = []
         self._next_s = 0.0
+        self._failure = ""
         self._failures = 0
 
     def show(self, name: PatternName, now_s: float) -> None:
         """From now on this pattern; one that the profile does not have leaves an older one to end."""
-        pattern = () if self.given_up else self._patterns.get(name, ())
-        if pattern:
-            self._left, self._next_s = list(pattern), now_s
+        if self.given_up or name not in self._patterns:
+            return
+        if self._left:
+            self._ended()
+        self._left, self._next_s = list(self._patterns[name]), now_s
 
     def wait_s(self, now_s: float) -> float | None:
         """Seconds until the next step; None when nothing is being shown."""
@@ -46,8 +49,14 @@ class Lights:
 
     def sent(self, step: Step, took_s: float, failure: str) -> None:
         """What came of a step: how long its command took, and what went wrong, empty for nothing."""
-        if not failure and took_s > step.lasts_ms / 1000 + HANGS_AFTER_S:
-            failure = f"a command took {took_s:.1f} s"
-        self._failures = self._failures + 1 if failure else 0
+        self._failure = failure or self._failure
+        if took_s > step.lasts_ms / 1000 + HANGS_AFTER_S:
+            self.given_up, self._left = f"a command took {took_s:.1f} s", []
+        elif not self._left:
+            self._ended()
+
+    def _ended(self) -> None:
+        self._failures = self._failures + 1 if self._failure else 0
         if self._failures >= FAILURES_UNTIL_GIVEN_UP:
-            self.given_up, self._left = failure, []
+            self.given_up = self._failure
+        self._failure = ""

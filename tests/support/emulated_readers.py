@@ -33,16 +33,15 @@ class EmulatedReader:
         self.apdus.append(command)
         if command[:4] == b"\xff\xca\x00\x00":
             return self.uid + b"\x90\x00" if self.uid else b"\x63\x00"
-        return self.own(command) or b"\x63\x00"
+        return self.own(command)
 
     def escape(self, command: bytes) -> bytes | None:
-        """None: the reader does not answer, which its driver calls a failed transfer."""
         self.escapes.append(command)
         return self.own(command)
 
     def own(self, command: bytes) -> bytes | None:
-        """A command to the reader itself."""
-        return None
+        """A command to the reader itself. None: no answer. Sent past a card, that pulls it; as an escape, it fails."""
+        return b"\x63\x00"
 
 
 class Acr122u(EmulatedReader):
@@ -73,7 +72,7 @@ class Acr122u(EmulatedReader):
                 return bytes([parameter])  # as firmware 215 does; others put 90 before it
             case [0xFF, 0x00, 0x40, state, 0x04, t1, t2, times, link]:
                 return self._blink(state, t1, t2, times, link)
-        return None
+        return b"\x63\x00"
 
     def _blink(self, state: int, t1: int, t2: int, times: int, link: int) -> bytes | None:
         blinking, first = state >> 6 & 3, state >> 4 & 3
@@ -131,7 +130,7 @@ class AcrWithEscapes(EmulatedReader):
                     self.log.append(self.COLOURS[lit])
                 self.lit = lit
                 return self._answer(bytes([lit]))
-        return None
+        return None  # what these readers answer to what they do not know, no manual says
 
     @staticmethod
     def _answer(data: bytes) -> bytes:

@@ -48,30 +48,50 @@ def test_an_answer_without_a_pattern_lets_the_older_one_end() -> None:
     assert shown.due(11.0) == DARK
 
 
+def show(shown: Lights, pattern: PatternName, *failures: str) -> None:
+    """Shows a whole pattern, each step of which comes out as said."""
+    shown.show(pattern, 0.0)
+    for at_s, failure in enumerate(failures):
+        step = shown.due(float(at_s))
+        assert step is not None
+        shown.sent(step, 0.01, failure)
+    assert shown.due(100.0) is None
+
+
 def test_lights_that_fail_again_and_again_are_given_up_with_what_failed_last() -> None:
     shown = lights()
     for number in range(FAILURES_UNTIL_GIVEN_UP):
-        shown.show(PatternName.GRANTED, 10.0)
-        assert shown.due(10.0) is GREEN
         assert not shown.given_up
-        shown.sent(GREEN, 0.1, f"answered 6300 ({number})")
+        show(shown, PatternName.DENIED, "answered 6300", f"answered 6300 ({number})", "")
     assert shown.given_up == "answered 6300 (2)"
     shown.show(PatternName.GRANTED, 20.0)
     assert (shown.due(20.0), shown.wait_s(20.0)) == (None, None)
 
 
-def test_a_success_between_forgives_failures() -> None:
+def test_a_pattern_that_works_forgives_those_that_failed() -> None:
     shown = lights()
-    for failure in ("answered 6300", "answered 6300", "", "answered 6300", "answered 6300"):
-        shown.sent(GREEN, 0.1, failure)
+    for first in ("failed", "failed", "", "failed", "failed", "", "failed"):
+        show(shown, PatternName.GRANTED, first, "")
     assert not shown.given_up
 
 
-def test_a_command_that_takes_far_longer_than_it_lasts_counts_as_a_failure() -> None:
+def test_a_pattern_that_failed_counts_even_when_the_next_answer_cuts_it_short() -> None:
     shown = lights()
     for _ in range(FAILURES_UNTIL_GIVEN_UP):
-        shown.sent(GREEN, 0.2 + HANGS_AFTER_S - 0.01, "")
+        shown.show(PatternName.GRANTED, 0.0)
+        shown.due(0.0)
+        shown.sent(GREEN, 0.01, "failed")
+    shown.show(PatternName.GRANTED, 0.0)
+    assert shown.given_up == "failed"
+
+
+def test_a_command_that_hangs_ends_all_light_and_sound_at_once() -> None:
+    shown = lights()
+    shown.show(PatternName.GRANTED, 0.0)
+    shown.due(0.0)
+    shown.sent(GREEN, 0.2 + HANGS_AFTER_S - 0.01, "")
     assert not shown.given_up
-    for _ in range(FAILURES_UNTIL_GIVEN_UP):
-        shown.sent(GREEN, 0.2 + HANGS_AFTER_S + 0.01, "")
-    assert shown.given_up == "a command took 1.2 s"
+    shown.show(PatternName.GRANTED, 10.0)
+    shown.due(10.0)
+    shown.sent(GREEN, 0.2 + HANGS_AFTER_S + 0.01, "")
+    assert (shown.given_up, shown.due(100.0)) == ("a command took 3.2 s", None)

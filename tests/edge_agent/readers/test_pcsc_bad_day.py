@@ -1,0 +1,321 @@
+"""What a reader's own commands may do to the reading of cards when they fail: nothing. And beginning again."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_agent.readers import Answer, CardRead, ReaderState
+from firmware_profiles import GENERIC, Profile, ProfileBook, load_profiles
+from tests.edge_agent.readers.conftest import Desk
+from tests.support.emulated_readers import Acr122u, AcrWithEscapes, PcscLayer
+from tests.support.reader_run import DEADLINE_S, ReaderRun
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("pcscd")]
+
+A, B, C, D = (bytes.fromhex(uid) for uid in ("2A83155E", "5E15832A", "04A1B2C3D4E5F6", "11223344"))
+SILENCE, READ_BEHAVIOUR = bytes.fromhex("FF00520000"), bytes.fromhex("E000002100")
+
+
+def often(name: str, **changes: object) -> ProfileBook:
+    """The shipped profile as a local one, with changes to its PC/SC side."""
+    profile = load_profiles()[name]
+    pcsc = msgspec.structs.replace(profile.pcsc, **changes)
+    return ProfileBook({name: msgspec.structs.replace(profile, poll_ms=40, pcsc=pcsc)})
+
+
+def running(
+    name: str | None, book: ProfileBook | None = None, on_tap: Callable[[CardRead], None] | None = None
+) -> ReaderRun:
+    from edge_agent.readers.pcsc import PcscReader
+
+    return ReaderRun(PcscReader("door", "Virtual PCD 00 00", name, book or often(name or GENERIC)), on_tap)
+
+
+def wait_until(condition: Callable[[], bool], what: object = "") -> None:
+    end_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end_s, what
+        time.sleep(0.01)
+
+
+# --- light and sound that fail ---------------------------------------------------------------------------------------
+
+
+def test_lights_that_answer_an_error_are_given_up_and_cards_are_read_on(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = Acr122u(A)
+    reader.led_answer = lambda: b"\x63\x00"
+    with running("acr122u") as run:
+        run.wait_for_state(ReaderState.READY)
+        desk.put(reader.apdu)
+        for count, uid in enumerate((A, B, C, D, A, B), start=1):
+            reader.uid = uid
+            run.wait_for_taps(count)
+        wait_until(lambda: "light and sound given up: answered 6300" in run.states[-1][1], run.states)
+    assert run.uids == [A, B, C, D, A, B]
+    assert sum(command[2] == 0x40 for command in reader.apdus + reader.escapes) == 3  # one of them: out, at its start
+    assert run.states[-1][0] is ReaderState.READY
+
+
+def test_lights_that_hang_are_given_up_and_cards_are_read_on(
+    desk: Desk, layer: PcscLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_agent.readers import lights
+
+    def slow() -> bytes:
+        time.sleep(0.5)
+        return b"\x90\x00"
+
+    monkeypatch.setattr(lights, "HANGS_AFTER_S", 0.1)
+    layer.reader = reader = Acr122u(A)
+    reader.led_answer = slow
+    with running("acr122u") as run:
+        desk.put(reader.apdu)
+        for count, uid in enumerate((A, B), start=1):
+            reader.uid = uid
+            run.wait_for_taps(count)
+        wait_until(lambda: "light and sound given up: a command took" in run.states[-1][1], run.states)
+    assert run.uids == [A, B]
+    assert sum(command[2] == 0x40 for command in reader.apdus + reader.escapes) == 1
+
+
+def test_a_card_pulled_while_the_lights_are_told_leaves_the_next_one_readable(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader, layer.escapes_pass = (reader := Acr122u(A)), False
+    with running("acr122u") as run:
+        run.wait_for_state(ReaderState.READY)
+        reader.led_answer = lambda: None  # pulls the card
+        desk.put(reader.apdu)
+        run.wait_for_taps(1)
+        desk.wait_until(card=False)
+        reader.led_answer = lambda: b"\x90\x00"
+        reader.uid = B
+        desk.put(reader.apdu)
+        run.wait_for_taps(2)
+    assert run.uids == [A, B]
+    assert {state for state, _ in run.states} == {ReaderState.STARTING, ReaderState.READY}
+
+
+def test_the_next_card_is_read_while_the_last_answer_is_still_shown(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = AcrWithEscapes(A)
+    with running("acr1252u") as run:  # green stays for a second
+        run.wait_for_state(ReaderState.READY)
+        run.answer = Answer.GRANTED
+        desk.put(reader.apdu)
+        wait_until(lambda: "green" in reader.log, reader.log)
+        run.answer = Answer.DENIED
+        reader.uid = B
+        wait_until(lambda: reader.log[-1] == "dark", reader.log)
+    assert run.uids == [A, B]
+    assert reader.log == ["green", "beep 200 ms", "red", "beep 100 ms", "beep 100 ms", "dark"]
+
+
+def test_lights_are_put_out_when_the_agent_stops(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = AcrWithEscapes(A)
+    with running("acr1252u") as run:
+        desk.put(reader.apdu)
+        wait_until(lambda: "green" in reader.log, reader.log)
+    assert run.uids == [A]
+    assert reader.log[-1] == "dark"
+
+
+# --- start-up that fails ---------------------------------------------------------------------------------------------
+
+
+def test_a_tolerable_step_that_fails_is_said_and_cards_are_read(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = Acr122u(A, firmware=b"ACR122U102")  # has no command against the beep
+    pcsc = load_profiles()["acr122u"].pcsc
+    assert pcsc is not None
+    with running("acr122u", often("acr122u", firmware=None)) as run:
+        desk.put(reader.apdu)
+        run.wait_for_taps(1)
+    assert run.states[-1] == (ReaderState.READY, "start-up step silence: answered 6300")
+
+
+def test_a_step_that_must_not_fail_keeps_cards_unread_until_it_does_not(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = Acr122u(A, firmware=b"ACR122U102")
+    pcsc = load_profiles()["acr122u"].pcsc
+    assert pcsc is not None
+    needed = tuple(msgspec.structs.replace(step, tolerable=step.name != "silence") for step in pcsc.startup)
+    with running("acr122u", often("acr122u", startup=needed, firmware=None)) as run:
+        desk.put(reader.apdu)
+        run.wait_for_state(ReaderState.WEDGED)
+        assert run.states[-1] == (ReaderState.WEDGED, "start-up step silence: answered 6300")
+        assert bytes.fromhex("FFCA000000") not in reader.apdus
+        reader.firmware = b"ACR122U215"
+        run.wait_for_taps(1)
+    assert (run.uids, run.states[-1]) == ([A], (ReaderState.READY, ""))
+
+
+def test_an_escape_that_fails_now_and_then_is_not_taken_for_a_refusal(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = AcrWithEscapes(A)
+    with running("acr1252u") as run:
+        run.wait_for_state(ReaderState.READY)
+        own, reader.own = reader.own, lambda command: None  # type: ignore[method-assign]
+        desk.put(reader.apdu)
+        run.wait_for_taps(1)
+        reader.own = own  # type: ignore[method-assign]
+        reader.uid = B
+        run.wait_for_taps(2)
+        wait_until(lambda: "green" in reader.log, reader.log)
+
+
+# --- which profile ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_usb(tmp_path: Path, layer: PcscLayer, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Plugs the virtual reader in as a USB device with this identifier."""
+    from edge_agent.readers import pcsc, pcsc_usb
+
+    def plug(usb: str) -> None:
+        device = tmp_path / "1-1"
+        device.mkdir(exist_ok=True)
+        vendor, product = usb.lower().split(":")
+        for name, value in {"busnum": "1", "devnum": "7", "idVendor": vendor, "idProduct": product}.items():
+            (device / name).write_text(f"{value}\n")
+        layer.channel = 0x0020_0107
+
+    monkeypatch.setattr(pcsc, "usb_id", lambda channel: pcsc_usb.usb_id(channel, tmp_path))
+    return plug
+
+
+def test_a_reader_is_recognised_by_what_it_is_on_usb(
+    desk: Desk, layer: PcscLayer, on_usb: Callable[[str], None]
+) -> None:
+    layer.reader = Acr122u(A)
+    on_usb("072F:2200")
+    with running(None) as run:
+        run.wait_for_state(ReaderState.READY)
+        facts = run.reader.facts()
+    assert (facts.profile, facts.matched_by, facts.firmware) == ("acr122u", "usb 072F:2200", "ACR122U215")
+
+
+@pytest.mark.parametrize("escapes_pass", [True, False], ids=["before a card", "with the first card"])
+def test_a_profile_that_is_not_for_the_firmware_gives_way_and_the_reason_is_told(
+    desk: Desk, layer: PcscLayer, on_usb: Callable[[str], None], escapes_pass: bool
+) -> None:
+    layer.reader, layer.escapes_pass = Acr122u(A, firmware=b"ACR122U102"), escapes_pass
+    on_usb("072F:2200")
+    with running(None) as run:
+        desk.put(layer.reader.apdu)
+        run.wait_for_taps(1)
+        wait_until(lambda: run.reader.facts().profile == f"{GENERIC} (local)", run.reader.facts())
+        facts = run.reader.facts()
+    assert facts.matched_by == "no other profile fits; acr122u is for firmware 200 and later, this is 102"
+    assert (facts.firmware, run.uids) == ("ACR122U102", [A])
+    assert not any(command[2] == 0x40 for command in layer.reader.apdus), "a light of the profile that gave way"
+
+
+def test_a_profile_that_the_settings_name_is_used_for_any_firmware_and_that_is_told(
+    desk: Desk, layer: PcscLayer
+) -> None:
+    layer.reader = Acr122u(A, firmware=b"ACR122U102")
+    with running("acr122u") as run:
+        desk.put(layer.reader.apdu)
+        run.wait_for_taps(1)
+        facts = run.reader.facts()
+    assert facts.profile == "acr122u (local)"
+    assert facts.matched_by == "settings, though it is for firmware 200 and later, this is 102"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("acr122", "no other profile fits; there is no profile 'acr122'"),
+        ("scl3711", "no other profile fits; 'scl3711' is for nfcpy"),
+    ],
+)
+def test_settings_that_name_no_profile_for_pcsc_are_told(desk: Desk, name: str, why: str) -> None:
+    with running(name, ProfileBook()) as run:
+        desk.put(A)
+        run.wait_for_taps(1)
+        assert (run.reader.facts().profile, run.reader.facts().matched_by) == (GENERIC, why)
+
+
+# --- beginning again -------------------------------------------------------------------------------------------------
+
+
+def test_start_up_is_done_again_after_reopening_and_after_replugging(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = Acr122u(A)
+
+    def silenced() -> int:
+        return reader.escapes.count(SILENCE)
+
+    with running("acr122u") as run:
+        run.wait_for_state(ReaderState.READY)
+        assert silenced() == 1
+        run.reader.reopen()
+        wait_until(lambda: silenced() == 2)
+        run.wait_for_state(ReaderState.READY)
+        layer.cable = False
+        run.wait_for_state(ReaderState.ABSENT)
+        layer.cable = True
+        wait_until(lambda: silenced() == 3)
+        run.wait_for_state(ReaderState.READY)
+        desk.put(reader.apdu)
+        run.wait_for_taps(1)
+    assert layer.contexts == 2
+
+
+def test_a_context_is_made_anew_when_asked_for(desk: Desk, layer: PcscLayer) -> None:
+    with running(None) as run:
+        run.wait_for_state(ReaderState.READY)
+        run.reader.re_establish()
+        wait_until(lambda: layer.contexts == 2)
+        desk.put(A)
+        run.wait_for_taps(1)
+    assert (layer.contexts, run.uids) == (2, [A])
+
+
+def test_other_profiles_are_put_to_use_without_a_restart(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = Acr122u(A)
+    quiet = often("acr122u", lights={})
+    published = ProfileBook({}, {"acr122u": _profile(quiet, "acr122u")}, 3)
+    with running("acr122u") as run:
+        run.wait_for_state(ReaderState.READY)
+        run.reader.use_profiles(published)
+        wait_until(lambda: run.reader.facts().profile == "acr122u (published 3)", run.reader.facts())
+        desk.put(reader.apdu)
+        run.wait_for_taps(1)
+    assert reader.log == []
+
+
+def test_profiles_that_change_nothing_for_a_reader_leave_it_alone(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = Acr122u(A)
+    with running("acr122u") as run:
+        run.wait_for_state(ReaderState.READY)
+        run.reader.use_profiles(ProfileBook({"acr122u": _profile(often("acr122u"), "acr122u")}))
+        desk.put(reader.apdu)
+        run.wait_for_taps(1)
+    assert reader.escapes.count(SILENCE) == 1
+    assert [state for state, _ in run.states] == [ReaderState.STARTING, ReaderState.READY]
+
+
+def _profile(book: ProfileBook, name: str) -> Profile:
+    matched = book.named(name)
+    assert matched is not None
+    return matched.profile
+
+
+def test_a_reader_shows_that_it_lives_unless_its_driver_hangs(desk: Desk) -> None:
+    let_go = threading.Event()
+
+    def hanging(command: bytes) -> bytes:
+        let_go.wait(DEADLINE_S)
+        return A + b"\x90\x00"
+
+    with running(None) as run:
+        run.wait_for_state(ReaderState.READY)
+        alive_s = run.reader.beat_s()
+        wait_until(lambda: run.reader.beat_s() > alive_s)
+        card = desk.put(hanging)
+        card.wait_for_commands(1)
+        hanging_since_s = run.reader.beat_s()
+        time.sleep(1.0)  # more than twice the longest wait of a reader that does not hang
+        assert run.reader.beat_s() == hanging_since_s
+        let_go.set()
+        run.wait_for_taps(1)
+        assert run.reader.beat_s() > hanging_since_s
