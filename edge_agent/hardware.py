@@ -91,6 +91,18 @@ def _driver(machine: Machine, name: str, plist: Path) -> Driver:
 
 
 def serial_ports(machine: Machine) -> list[str]:
-    """Serial lines that a reader may hang on: USB adapters, and the pins of a small computer."""
+    """Serial lines that a reader may hang on: USB adapters, by the names that stay theirs in any socket, then the pins
+    of a small computer."""
+    lasting = machine.folders("/dev/serial/by-id")
+    named = {path.resolve().name for path in lasting}
     wanted = ("ttyUSB", "ttyACM", "ttyAMA", "ttyS0")
-    return [f"/dev/{path.name}" for path in machine.folders("/dev") if path.name.startswith(wanted)]
+    others = [path for path in machine.folders("/dev") if path.name.startswith(wanted) and path.name not in named]
+    return [f"/{path.relative_to(machine.root)}" for path in (*lasting, *others)]
+
+
+def serial_line(path: str) -> str:
+    """The device behind an nfcpy path: `/dev/ttyUSB0` for `tty:USB0:pn532`; empty where it is none of a serial line."""
+    if not path.startswith("tty:"):
+        return ""
+    name = path.removeprefix("tty:").rpartition(":")[0] or path.removeprefix("tty:")
+    return name if name.startswith("/") else f"/dev/tty{name}"

@@ -14,7 +14,8 @@ from edge_agent.machine import Machine, Ran
 from edge_agent.unit import UNIT
 
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
-RULES_FOLDER = "/etc/polkit-1/rules.d"
+RULES = {"polkit": "/etc/polkit-1/rules.d", "udev": "/etc/udev/rules.d"}
+"""Folders of `deploy/` and where their files go."""
 USERS_FILE = "/etc/sysusers.d/tapgate.conf"
 DATA_DIR = Path("/var/lib/tapgate-edge")
 USER = "tapgate"
@@ -71,9 +72,10 @@ def files(machine: Machine, plan: Plan) -> Iterator[Step]:
             yield _user(machine, plan)
     yield _data(machine, plan)
     if plan.unit:
-        for rules in sorted(shipped("polkit").glob("*.rules")):
-            text = rules.read_text(encoding="utf-8").replace('"tapgate"', f'"{plan.user}"')
-            yield _file(machine, f"{RULES_FOLDER}/{rules.name}", text)
+        for name, folder in RULES.items():
+            for rules in sorted(shipped(name).glob("*.rules")):
+                text = rules.read_text(encoding="utf-8").replace('"tapgate"', f'"{plan.user}"')
+                yield _file(machine, f"{folder}/{rules.name}", text)
         yield _file(machine, UNIT_FILE, unit_text(plan))
 
 
@@ -159,6 +161,8 @@ def services(machine: Machine, units: Sequence[str], changed: bool, start: bool)
     if not machine.runs:
         yield _enabled_on_an_image(machine)
         return
+    reload = Said("重新載入 udev 規則", "reload the rules of udev")
+    yield Step(reload, lambda: not changed, lambda: _reload_udev(machine))
     yield _command(machine, Said("重新載入 systemd", "reload systemd"), not changed, "daemon-reload")
     for unit in units:
         enabled = _says(machine, "is-enabled", unit) in ("enabled", "static", "alias")
@@ -177,6 +181,12 @@ def _enabled_on_an_image(machine: Machine) -> Step:
         place.symlink_to(UNIT_FILE)
 
     return Step(Said(f"開機啟動 {UNIT}", f"start {UNIT} at boot"), place.is_symlink, do)
+
+
+def _reload_udev(machine: Machine) -> None:
+    """Also for what is plugged in already."""
+    change(machine, "udevadm", "control", "--reload")
+    change(machine, "udevadm", "trigger", "--subsystem-match=usb", "--subsystem-match=gpio")
 
 
 def _says(machine: Machine, question: str, unit: str) -> str:

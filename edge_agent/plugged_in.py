@@ -103,7 +103,8 @@ def candidates(machine: Machine, book: ProfileBook) -> list[Candidate]:
             path = f"usb:{device.usb.lower()}"
             found.append(Candidate("nfc", path, f"{device.name}, {device.usb}", matched.label))
     for port in serial_ports(machine):
-        found.append(Candidate("nfc", f"tty:{port.removeprefix('/dev/tty')}:pn532", f"PN532, {port}", ""))
+        name = port.removeprefix("/dev/tty")
+        found.append(Candidate("nfc", f"tty:{name}:pn532", f"PN532, {port}", ""))
     return found
 
 

@@ -167,53 +167,10 @@ def key_file(subject: Subject) -> Iterator[Verdict]:
             yield fail(same(f"{path}: {stat.filemode(mode)}"), means, f"sudo chmod 600 {path}")
 
 
-def serial_ports(subject: Subject) -> Iterator[Verdict]:
-    """A reader on a serial line is there, and the agent's user may use it."""
-    paths = [reader.path for reader in subject.settings.readers if reader.kind == "nfc"] if subject.settings else []
-    names = [path.split(":")[1] for path in paths if path.startswith("tty:") and path.count(":") >= 1]
-    if not names:
-        yield not_applicable(Said("沒有接在序列埠的讀卡機", "no reader is on a serial line"))
-    for name in names:
-        yield _serial_port(subject, name)
-
-
-def _serial_port(subject: Subject, name: str) -> Verdict:
-    machine, user = subject.machine, subject.service_user
-    device = f"/dev/tty{name}" if not name.startswith("tty") else f"/dev/{name}"
-    try:
-        found = machine.path(device).stat()
-    except FileNotFoundError:
-        seen = Said(f"沒有 {device}", f"there is no {device}")
-        means = Said(
-            "讀卡機沒接上，或換了插孔而改了名字。",
-            "The reader is not plugged in, or got another name in another socket.",
-        )
-        return fail(seen, means, "ls -l /dev/serial/by-id/ /dev/tty*", about=device)
-    ids = machine.user(user) if user is not None else None
-    if user is None or ids is None or ids[0] in (0, found.st_uid):
-        return ok(same(stat.filemode(found.st_mode)), about=device)
-    group = _group_of(machine, found.st_gid)
-    _, members = machine.members(group) or (0, frozenset())
-    if found.st_mode & stat.S_IRGRP and (user in members or found.st_gid == ids[1]):
-        return ok(same(f"{stat.filemode(found.st_mode)} {group}"), about=device)
-    seen = Said(f"{user} 不在群組 {group}", f"{user} is not in group {group}")
-    means = Said("閘門程式打不開這台讀卡機。", "The agent cannot open this reader.")
-    return fail(seen, means, f"sudo usermod -aG {group} {user}", "sudo systemctl restart tapgate-edge", about=device)
-
-
-def _group_of(machine: Machine, gid: int) -> str:
-    for line in (machine.read("/etc/group") or "").splitlines():
-        fields = line.split(":")
-        if len(fields) > 3 and fields[2] == str(gid):
-            return fields[0]
-    return str(gid)
-
-
 CHECKS = (
     Check("service-user", Said("服務帳號", "Service user"), service_user),
     Check("polkit-rule", Said("使用讀卡機的權限（polkit）", "Permission to use readers (polkit)"), polkit_rule),
     Check("settings-file", Said("設定檔", "Settings file"), settings_file),
     Check("data-directory", Said("資料目錄", "Data directory"), data_directory),
     Check("key-file", Said("金鑰檔", "Key file"), key_file),
-    Check("serial-port", Said("序列埠", "Serial port"), serial_ports),
 )

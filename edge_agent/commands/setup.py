@@ -24,6 +24,7 @@ from edge_agent.doctor import examine, subject_of
 from edge_agent.identity import Identity, IdentityDamaged
 from edge_agent.installation import INSTALLED_AT, NotDone, Plan, Step
 from edge_agent.machine import Machine
+from edge_agent.release.settings import GpioInputSettings, GpioOutputSettings
 from edge_agent.settings_text import NotOurs
 from edge_agent.unit import UNIT
 from edge_agent.uplink import NetworkFailure
@@ -135,10 +136,11 @@ class _Setup:
     def run(self) -> None:
         order = self.order
         self._may_it()
-        readers, text = self._readers()
+        old = self._old()
+        readers, text = self._readers(old)
         unit = order.unit if order.unit is not None else order.yes or self._confirm(words.UNIT)
-        data_dir = self._data_dir(text)
-        plan = Plan(str(order.config_path), text, data_dir, order.program, order.user, unit, _groups(readers))
+        data_dir = old.data_dir if old is not None else order.data_dir
+        plan = Plan(str(order.config_path), text, data_dir, order.program, order.user, unit, _groups(readers, old))
         homes = ("/home/", os.path.expanduser("~root/"))
         if unit and self.machine.runs and order.program.startswith(homes):
             raise NotDone(self._say(words.HOME, program=order.program))
@@ -157,14 +159,18 @@ class _Setup:
 
     # --- settings ---------------------------------------------------------------------------------------------
 
-    def _readers(self) -> tuple[tuple[ReaderSettings, ...], str | None]:
+    def _old(self) -> config.Config | None:
+        """The settings as they are; None: there are none."""
+        if not self.order.here.exists():
+            return None
+        try:
+            return config.load(self.order.here)
+        except config.ConfigError as error:
+            raise NotDone(self._say(words.NO_CONFIG, why=error)) from None
+
+    def _readers(self, old: config.Config | None) -> tuple[tuple[ReaderSettings, ...], str | None]:
         """The readers, and the settings file's new text; None: it stays."""
-        order, old = self.order, None
-        if order.here.exists():
-            try:
-                old = config.load(order.here)
-            except config.ConfigError as error:
-                raise NotDone(self._say(words.NO_CONFIG, why=error)) from None
+        order = self.order
         held = settings_text.readers_of(order.here.read_text(encoding="utf-8")) if old is not None else ()
         readers = tuple(parse_reader(text, number) for number, text in enumerate(order.readers))
         if not readers and held and (order.yes or self._confirm(words.KEEP, names=", ".join(r.name for r in held))):
@@ -187,12 +193,6 @@ class _Setup:
         if not self.order.yes and not self.order.dry and not self._confirm(words.OVERWRITE, path=self.order.here):
             raise click.Abort
         return made
-
-    def _data_dir(self, text: str | None) -> Path:
-        """As the settings file has it, or will."""
-        if self.order.here.exists():
-            return config.load(self.order.here).data_dir
-        return self.order.data_dir if text is not None else installation.DATA_DIR
 
     def _try(self, readers: Iterable[ReaderSettings], old: config.Config | None) -> None:
         data_dir = old.data_dir if old is not None else self.order.data_dir
@@ -287,6 +287,9 @@ class _Setup:
         return click.confirm(self._say(text, **values), default=True)
 
 
-def _groups(readers: Iterable[ReaderSettings]) -> tuple[str, ...]:
-    """Of Debian, for what the readers hang on."""
-    return ("dialout",) if any(reader.path.startswith("tty:") for reader in readers) else ()
+def _groups(readers: Iterable[ReaderSettings], old: config.Config | None) -> tuple[str, ...]:
+    """Of Debian, for what readers and outputs hang on."""
+    serial = any(reader.path.startswith("tty:") for reader in readers)
+    wired = [*old.outputs.values(), *old.inputs.values()] if old is not None else []
+    gpio = any(isinstance(each, GpioOutputSettings | GpioInputSettings) for each in wired)
+    return (*(["dialout"] if serial else []), *(["gpio"] if gpio else []))

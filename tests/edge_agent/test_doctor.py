@@ -375,15 +375,3 @@ def test_settings_that_the_service_cannot_read_are_found(gate: GateMachine) -> N
     assert gate.result("settings-file") is OK
     gate.config.chmod(0o600)
     assert gate.result("settings-file") is FAIL
-
-
-def test_a_serial_line_is_for_those_in_its_group(gate: GateMachine) -> None:
-    gate.configure(PN532)
-    gate.write("/etc/passwd", f"tapgate:x:{os.geteuid() + 1}:{os.getegid() + 1}::/:/bin/false\n")
-    port = gate.write("/dev/ttyUSB0", "", 0o660)
-    gate.write("/etc/group", f"dialout:x:{port.stat().st_gid}:\n")
-    (verdict,) = gate.look("serial-port")
-    assert verdict.result is FAIL
-    assert "sudo usermod -aG dialout tapgate" in verdict.mend
-    gate.write("/etc/group", f"dialout:x:{port.stat().st_gid}:tapgate\n")
-    assert gate.result("serial-port") is OK

@@ -305,6 +305,9 @@ def recording(answers: dict[str, Ran | None]) -> tuple[Callable[..., Any], list[
     return run, said
 
 
+UDEV = ("udevadm control --reload", "udevadm trigger --subsystem-match=usb --subsystem-match=gpio")
+
+
 def carry_out(machine: Machine, changed: bool = True, start: bool = True) -> None:
     for step in installation.services(machine, ("pcscd.socket", "tapgate-edge.service"), changed, start):
         if not step.is_done():
@@ -319,6 +322,7 @@ def test_services_are_enabled_and_the_agent_started() -> None:
     run, said = recording({})
     carry_out(Machine(run=run))
     assert changes(said) == [
+        *UDEV,
         "systemctl daemon-reload",
         "systemctl enable pcscd.socket",
         "systemctl enable tapgate-edge.service",
@@ -327,7 +331,7 @@ def test_services_are_enabled_and_the_agent_started() -> None:
 
 
 def test_services_that_run_are_left_alone_unless_something_changed() -> None:
-    answers = {
+    answers: dict[str, Ran | None] = {
         "systemctl is-enabled pcscd.socket": Ran(0, "enabled\n"),
         "systemctl is-enabled tapgate-edge.service": Ran(0, "enabled\n"),
         "systemctl is-active tapgate-edge.service": Ran(0, "active\n"),
@@ -336,7 +340,7 @@ def test_services_that_run_are_left_alone_unless_something_changed() -> None:
     carry_out(Machine(run=run), changed=False)
     assert changes(said) == []
     carry_out(Machine(run=run), changed=True)
-    assert changes(said) == ["systemctl daemon-reload", "systemctl restart tapgate-edge.service"]
+    assert changes(said) == [*UDEV, "systemctl daemon-reload", "systemctl restart tapgate-edge.service"]
 
 
 def test_an_agent_that_has_not_joined_is_not_started() -> None:
