@@ -23,12 +23,16 @@ class Stage(Enum):
 
 
 class Fitting:
-    """`judge` is asked now and then, and says when the reader goes back to the profiles before."""
+    """`judge` is asked now and then, and says when the reader goes back to the profiles before.
 
-    def __init__(self, book: ProfileBook, fallback: ProfileBook, version: int, ready_within_s: float) -> None:
-        self.book, self.version = book, version
+    `fallback`: what there is to go back to while the reader has not been ready with anything.
+    """
+
+    def __init__(self, book: ProfileBook, fallback: ProfileBook, ready_within_s: float) -> None:
+        self.book, self.version = book, 0
         self.stage = Stage.UNPROVEN
-        self._good = fallback, 0
+        self._before = [(fallback, 0, Stage.UNPROVEN)]
+        """To go back to, the last one first."""
         self._ready_within_s = ready_within_s
         self._until_s = 0.0
         self._could_read = self._can_read = False
@@ -37,16 +41,18 @@ class Fitting:
 
     def use(self, book: ProfileBook, version: int, state: ReaderState, now_s: float) -> None:
         """Other profiles are given to the reader now, while it is in `state`."""
+        on_trial = self.stage in (Stage.MUST_START, Stage.MUST_READ)
         if self.stage is Stage.FITTING:
-            self._good = self.book, self.version
-        if self.stage in (Stage.FITTING, Stage.UNPROVEN):
+            self._before = []
+        if not on_trial:
+            self._before = [*self._before[:2], (self.book, self.version, self.stage)]
             self._could_read = self._can_read
-        was_ready = state is ReaderState.READY or self.stage in (Stage.MUST_START, Stage.MUST_READ)
-        self._begin(book, version, Stage.MUST_START if was_ready else Stage.UNPROVEN)
-        self._until_s = now_s + self._ready_within_s
+        must_start = on_trial or state is ReaderState.READY
+        self._begin(book, version, Stage.MUST_START if must_start else Stage.UNPROVEN, now_s)
 
-    def _begin(self, book: ProfileBook, version: int, stage: Stage) -> None:
+    def _begin(self, book: ProfileBook, version: int, stage: Stage, now_s: float) -> None:
         self.book, self.version, self.stage = book, version, stage
+        self._until_s = now_s + self._ready_within_s
         self._can_read, self._unreadable, self._failed = False, 0, ""
 
     def said(self, state: ReaderState, why: str) -> None:
@@ -66,10 +72,12 @@ class Fitting:
         """
         why = self._judge(state, profile, alarm, now_s)
         if why:
-            self._begin(*self._good, Stage.FITTING)
+            book, version, stage = self._before.pop() if len(self._before) > 1 else self._before[0]
+            self._begin(book, version, stage, now_s)
         return why
 
     def _judge(self, state: ReaderState, profile: str, alarm: str, now_s: float) -> str:
+        in_time = now_s < self._until_s
         match self.stage:
             case Stage.FITTING:
                 return ""
@@ -78,10 +86,10 @@ class Fitting:
             case Stage.UNPROVEN if state is ReaderState.READY:
                 self.stage = Stage.FITTING
             case Stage.UNPROVEN:
-                return alarm if profile.endswith(")") else ""
+                return alarm if not in_time and profile.endswith(")") else ""
             case Stage.MUST_START if self._failed:
                 return f"the reader does not start: {self._failed}"
-            case Stage.MUST_START if now_s >= self._until_s:
+            case Stage.MUST_START if not in_time:
                 if state is not ReaderState.READY:
                     return f"the reader was not ready again within {self._ready_within_s:g} s"
                 self.stage = Stage.MUST_READ if self._could_read else Stage.FITTING

@@ -55,7 +55,8 @@ class ProfilesRefused(NamedTuple):
 
 
 class Supervisor:
-    """`restart`: restarts the PC/SC service; None where that is not allowed."""
+    """`restart`: restarts the PC/SC service; None where that is not allowed. `fallback`: profiles for a reader that has
+    never been ready with `book`."""
 
     def __init__(
         self,
@@ -64,7 +65,6 @@ class Supervisor:
         book: ProfileBook,
         *,
         fallback: ProfileBook | None = None,
-        version: int = 0,
         restart: Callable[[], None] | None = None,
         patience: Patience | None = None,
         machine: Machine | None = None,
@@ -80,7 +80,7 @@ class Supervisor:
         self._stop = threading.Event()
         self.watched: dict[str, Watched] = {}
         for reader in readers:
-            self._fittings[reader.name] = Fitting(book, fallback or book, version, self._patience.profile_s)
+            self._fittings[reader.name] = Fitting(book, fallback or book, self._patience.profile_s)
             self.watched[reader.name] = self._watch(reader, gate, restart)
         self._thread = threading.Thread(target=self._run, name="reader-supervisor", daemon=True)
 

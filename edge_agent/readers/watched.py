@@ -13,7 +13,7 @@ from edge_agent.readers.answering import answer_to
 from edge_agent.readers.case import WORDS, Case, Patience
 from edge_agent.readers.recovery import StepFailed
 from edge_agent.readers.supervision import Input, Step
-from edge_agent.release import Signal
+from edge_agent.release import ReleaseFailed, Signal
 
 START_AGAIN_S = 1.0
 """Until a reader whose loop ended is started again."""
@@ -196,7 +196,7 @@ class Watched:
         try:
             self._steps[step]()
             what, why = Input.STEP_DONE, ""
-        except (StepFailed, OSError) as error:
+        except (StepFailed, ReleaseFailed, OSError) as error:
             what, why = Input.STEP_FAILED, str(error)
         except Exception as error:
             log.exception("reader-recovery-failed", reader=self.name, step=step)
