@@ -73,9 +73,9 @@ class Recorder:
         )
         self.record(Kind.READER, encode(detail))
 
-    def release_failed(self, sequence: int, why: str) -> None:
-        """A way that was to be freed or locked was not; −1 = for no tap."""
-        self.record(Kind.RELEASE_FAILED, encode(ReaderDetail(str(sequence), "failed", cut(why, 500))))
+    def release_failed(self, sequence: int, why: str) -> bool:
+        """A way that was to be freed or locked was not; −1 = for no tap. False: not written down."""
+        return self.record(Kind.RELEASE_FAILED, encode(ReaderDetail(str(sequence), "failed", cut(why, 500))))
 
     def input_changed(self, name: str, on: bool, inside: int = 0) -> bool:
         """A level that changed and stayed. False: not written down."""
