@@ -15,6 +15,7 @@ COMMANDS = {
     "readers": "readers:readers",
     "decide": "looking:decide",
     "journal": "journal:journal",
+    "inside": "inside:inside",
     "doctor": "doctor:doctor",
     "setup": "setup:setup",
 }

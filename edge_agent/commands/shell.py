@@ -57,12 +57,21 @@ def say(data: Any, as_json: bool) -> None:
         return
     width = max(map(len, data))
     for key, value in data.items():
-        text = "–" if value in (None, "", []) else "; ".join(map(_short, value)) if isinstance(value, list) else value
-        click.echo(f"{key.replace('_', ' '):<{width}}  {text}")
+        lines = [_short(item) for item in value] if isinstance(value, list) else [_short(value)]
+        for number, line in enumerate(lines or ["–"]):
+            click.echo(f"{'' if number else key.replace('_', ' '):<{width}}  {line}")
 
 
-def _short(item: Any) -> str:
-    return " ".join(str(part) for part in item.values() if part) if isinstance(item, dict) else str(item)
+def _short(value: Any) -> str:
+    """One line. Of a map, what is not so is left out."""
+    if value in (None, "", [], {}):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        named = [(key.replace("_", " "), item) for key, item in value.items() if item not in (None, "", [], {}, False)]
+        return ", ".join(key if item is True else f"{key} {_short(item)}" for key, item in named) or "–"
+    return ", ".join(map(_short, value)) if isinstance(value, list) else str(value)
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

@@ -74,6 +74,10 @@ def test_the_commands_are_those_that_others_script_against() -> None:
         "decide",
         "journal verify",
         "journal export",
+        "inside",
+        "doctor",
+        "setup",
+        "readers test",
     }
 
 
@@ -292,3 +296,20 @@ def test_what_root_writes_into_the_agents_directory_belongs_to_the_agent(ran: Pa
     assert {path.name: path.stat().st_uid for path in folder.iterdir() if path.stat().st_uid != agent} == {}
     assert {"agent.lock", "journal.mark", "journal.reserve", "identity.json"} <= {p.name for p in folder.iterdir()}
     assert (tmp_path / "x").stat().st_uid == 0
+
+
+def test_who_may_be_inside_is_told_to_scripts_and_to_people(ran: Path) -> None:
+    told = as_json(edge_cli(ran, "inside", "--json"))
+    assert told["count"] == len(told["inside"]) == 3
+    assert {tuple(each) for each in told["inside"]} == {("at", "who", "card", "passage", "staff")}
+    assert all(uid(number).hex() not in json.dumps(told).lower() for number in range(3))
+    assert "3 may be inside" in edge_cli(ran, "inside", "--lang", "en").stdout
+    zh = edge_cli(ran, "inside", "--lang", "zh-TW").stdout
+    assert "可能還在裡面的有 3 位" in zh
+    assert told["inside"][0]["who"] in zh
+
+
+def test_who_may_be_inside_is_not_known_before_the_first_run(settings: Path) -> None:
+    result = edge_cli(settings, "inside")
+    assert result.exit_code == 1
+    assert "has not run yet" in result.stderr
