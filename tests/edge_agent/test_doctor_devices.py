@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import socket
 
 import pytest
 
@@ -9,7 +10,8 @@ from edge_agent.checks import Result
 from edge_agent.hardware import serial_line, serial_ports
 from tests.edge_agent.gate_machine import GateMachine
 
-OK, FAIL, NOT_APPLICABLE = Result.OK, Result.FAIL, Result.NOT_APPLICABLE
+OK, WARN, FAIL = Result.OK, Result.WARN, Result.FAIL
+NOT_APPLICABLE, NOT_KNOWN = Result.NOT_APPLICABLE, Result.NOT_KNOWN
 PN532 = '[[readers]]\nname = "front"\nkind = "nfc"\npath = "tty:USB0:pn532"\n'
 GPIO = '[outputs.lock]\nkind = "gpio"\nline = 17\n[inputs.door]\nkind = "gpio"\nline = 4\nchip = "/dev/gpiochip4"\n'
 
@@ -94,3 +96,54 @@ def test_an_adapter_goes_by_the_name_that_stays_its_own(gate: GateMachine) -> No
         gate.write(f"/dev/{name}", "")
     gate.link("/dev/serial/by-id/usb-CP2102-if00", "/dev/ttyUSB1")
     assert serial_ports(gate.machine()) == ["/dev/serial/by-id/usb-CP2102-if00", "/dev/ttyUSB0"]
+
+
+# --- the door side --------------------------------------------------------------------------------------------------
+
+WIRED = '[release]\noutput = "lock"\n[outputs.lock]\nkind = "modbus"\nboard = "relays"\nrelay = 0\n'
+BOARD = '[boards.relays]\nhost = "127.0.0.1"\nport = {port}\n'
+
+
+def test_a_board_that_answers_and_one_that_is_gone_are_told_apart(gate: GateMachine) -> None:
+    with socket.socket() as board:
+        board.bind(("127.0.0.1", 0))
+        port = board.getsockname()[1]
+        gate.configure(WIRED + BOARD.format(port=port))
+        (verdict,) = gate.look("outputs")
+        assert (verdict.result, verdict.about) == (FAIL, "relays")
+        assert verdict.mend == ("ping -c 3 127.0.0.1", f"nc -vz -w 3 127.0.0.1 {port}")
+        board.listen()
+        assert gate.result("outputs") is OK
+        gate.status = {"running": True}
+        assert gate.result("outputs") is NOT_KNOWN, "a running agent may hold the board's only connection"
+    gate.configure("")
+    assert gate.result("outputs") is NOT_APPLICABLE
+
+
+WELL = {"lock_trouble": "", "blind": [], "fire": False, "tamper": False}
+
+
+@pytest.mark.parametrize(
+    ("door", "result"),
+    [
+        (WELL, OK),
+        (WELL | {"lock_trouble": "the board does not answer"}, FAIL),
+        (WELL | {"blind": ["door"]}, FAIL),
+        (WELL | {"fire": True}, WARN),
+        (WELL | {"tamper": True}, WARN),
+    ],
+)
+def test_what_the_agent_says_of_the_door_is_judged(gate: GateMachine, door: dict[str, object], result: Result) -> None:
+    gate.configure(WIRED + BOARD.format(port=9))
+    gate.status = {"running": True, "door": door}
+    (verdict,) = gate.look("door")
+    assert verdict.result is result
+    assert verdict.mend or result is OK
+
+
+def test_a_door_of_which_nobody_tells_is_not_known(gate: GateMachine) -> None:
+    assert gate.result("door") is NOT_APPLICABLE
+    gate.configure(WIRED + BOARD.format(port=9))
+    assert gate.result("door") is NOT_KNOWN
+    gate.status = {"running": True}
+    assert gate.result("door") is NOT_KNOWN
