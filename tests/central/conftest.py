@@ -16,6 +16,7 @@ from central.store.database import Database, open_database
 from central.store.migrate import migrate_async
 from tests.central.actors import NOW_MS
 from tests.central.city import City
+from tests.central.terminal import Operator, Served, founded, serving
 from tests.support.postgres import cluster
 
 _numbers = count()
@@ -80,6 +81,26 @@ async def city(database: Database, keys: Keys) -> City:
     city = City(database, keys)
     await city.found()
     return city
+
+
+@pytest.fixture(scope="session")
+def founded_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with a domain, a venue, a policy, a gate and two cards."""
+    return founded(tmp_path_factory.mktemp("founded"))
+
+
+@pytest.fixture
+def run(founded_template: Path, tmp_path: Path) -> Operator:
+    """Commands on a copy of it."""
+    shutil.copytree(founded_template, tmp_path, dirs_exist_ok=True)
+    return Operator(tmp_path / "data")
+
+
+@pytest.fixture
+def served(run: Operator, tmp_path: Path) -> Iterator[Served]:
+    """A server that holds it."""
+    with serving(run.directory, tmp_path / "central.toml") as served:
+        yield served
 
 
 async def _exists(server: str, name: str) -> bool:

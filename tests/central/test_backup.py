@@ -18,12 +18,14 @@ from central.generation import generation_of
 from central.keys import Keys
 from central.lists import refresh_domain
 from central.publish import manifest_for
+from central.shared_parts import put_names, put_profiles
 from central.store.database import open_database
 from central.store.migrate import head
-from central.store.schema import gate_configs, lists, metadata, policies
+from central.store.schema import devices, gate_configs, lists, metadata, names, policies, staff
 from protocol.envelope import unwrap
-from protocol.messages import Manifest, decode
-from tests.central.actors import NOW_MS, Journal
+from protocol.messages import GateConfig, Manifest, Names, PartName, Profiles, ScreenConfig, decode, encode
+from protocol.pin import slow
+from tests.central.actors import NOW_MS, UNDERSTANDS, Journal
 from tests.central.admin import Admin, admin_of
 from tests.central.city import City
 
@@ -32,8 +34,16 @@ LATER_MS = NOW_MS + 3_600_000
 
 @pytest.fixture
 async def admin(city: City, database: Any, keys: Keys, database_url: str, tmp_path: Path) -> Admin:
-    """A city with cards, custody and a manifest."""
-    await city.add_members(20)
+    """A city with cards, custody, a configured gate with staff, profiles and names, and a manifest."""
+    ids = await city.add_members(20)
+    await city.add(names, {"domain": "library", "member": ids[0], "name": "王○明"})
+    await city.add_staff("main", "lin", "246813")
+    await city.configure(GateConfig(0, "door-1", "door", screen=ScreenConfig(names=True, staff_admit=True)))
+    async with database.write() as connection:
+        await put_names(connection, "library", NOW_MS)
+        await put_profiles(connection, {"generic-pcsc": "name = 'generic-pcsc'"}, NOW_MS)
+    poll = city.device.poll_message(understands=(*UNDERSTANDS, Profiles.TYPE, Names.TYPE))
+    await city.change(devices, devices.c.id == city.device.id, report=encode(poll))
     async with database.write() as connection:
         await refresh_domain(connection, keys, "library", NOW_MS)
         await manifest_for(connection, keys, city.device.id, NOW_MS)
@@ -68,7 +78,19 @@ async def test_every_row_comes_back(admin: Admin, keys: Keys, tmp_path: Path, co
         after = await rows_of(database)
         other = Admin(config, database, keys)
         assert (await other.act("verify")).problems == 0
-    for table in ("domains", "venues", "members", "cards", "subjects", "devices", "batches", "events", "manifests"):
+    for table in (
+        "domains",
+        "venues",
+        "members",
+        "cards",
+        "subjects",
+        "devices",
+        "batches",
+        "events",
+        "manifests",
+        "staff",
+        "names",
+    ):
         assert after[table] == before[table], table
 
 
@@ -76,6 +98,9 @@ async def test_a_backup_holds_no_key_and_is_for_its_owner_alone(admin: Admin, ke
     await admin.act("backup", path=str(tmp_path / "b"), compression="none")
     data = (tmp_path / "b").read_bytes()
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
+    async with admin.database.read() as connection:
+        (person,) = (await connection.execute(select(staff))).all()
+    assert slow("246813", person.salt) not in data  # six digits would be found by trying all of them
     for file in keys.directory.glob("*.key"):
         secret = file.read_text().strip()
         assert bytes.fromhex(secret) not in data
@@ -98,6 +123,7 @@ async def test_a_restored_server_is_newer_than_anything_in_the_field(
             envelope = await manifest_for(connection, keys, city.device.id, LATER_MS)
         manifest = decode(Manifest, unwrap(envelope).payload)
     assert manifest.generation == done.generation
+    assert {part.name for part in manifest.parts} == set(PartName)
     assert all(part.version >= LATER_MS for part in manifest.parts if part.name != "domain-key")
 
 

@@ -2,13 +2,8 @@
 
 import contextlib
 import json
-import os
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,64 +11,13 @@ from typing import Any
 import click
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from central.__main__ import cli
 from central.actions.registry import ACTIONS
 from protocol.messages import Upload, encode
 from tests.central.actors import Device, Journal
-
-POLICY = """
-rules = [{kind = "admit", id = "members", classes = ["citizen"], schedule = "open"}]
-[schedules.open]
-mon = ["08:00-21:00"]
-[calendar]
-holidays = [2026-01-01]
-"""
-CARDS = "uid,member,class,valid_from,valid_until\n2A83155E,A-1,citizen,,\n1A2B3C4D,A-2,citizen,,\n"
-
-
-class Operator:
-    """Runs commands in this process on one data directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def __call__(self, *arguments: str, code: int = 0, stdin: str = "") -> Result:
-        result = CliRunner().invoke(cli, ["--data-dir", str(self.directory), *arguments], input=stdin)
-        assert result.exit_code == code, (arguments, result.output, result.exception)
-        return result
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments, "--json").stdout)
-
-    def refused(self, *arguments: str) -> str:
-        """Exit code 1, nothing on standard output, and one line that says why."""
-        result = self(*arguments, code=1)
-        assert result.stderr.count("\n") == 1
-        assert result.stderr.startswith("tapgate-central: ")
-        return result.stderr
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with a domain, a venue, a policy, a gate and two cards."""
-    directory = tmp_path_factory.mktemp("template")
-    (directory / "policy.toml").write_text(POLICY)
-    (directory / "cards.csv").write_text(CARDS)
-    run = Operator(directory / "data")
-    run("init", "--domain", "library", "--venue", "library-1")
-    run("policy", "put", "open", str(directory / "policy.toml"))
-    run("gate", "add", "door-1", "--venue", "library-1", "--policy", "open")
-    run("card", "import", str(directory / "cards.csv"), "--domain", "library", "--notation", "hex", "--apply")
-    return directory
-
-
-@pytest.fixture
-def run(template: Path, tmp_path: Path) -> Operator:
-    subprocess.run(["cp", "-a", f"{template}/.", str(tmp_path)], check=True)
-    return Operator(tmp_path / "data")
-
+from tests.central.terminal import CARDS, Operator, Served
 
 # --- every command ------------------------------------------------------------------------------------------
 
@@ -273,45 +217,6 @@ def test_keys_are_stated_only_where_the_root_is_and_never_without_a_pinned_certi
 
 
 # --- beside a running server ----------------------------------------------------------------------------------
-
-
-class Served:
-    """A real server on this data directory, and commands as real processes."""
-
-    def __init__(self, directory: Path, config: Path) -> None:
-        self.directory, self.config = directory, config
-        self.environment = os.environ | {"TAPGATE_CENTRAL_CONFIG": str(config)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "central", "serve"], env=self.environment, stderr=subprocess.PIPE, text=True
-        )
-
-    def __call__(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "central", *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
-        assert done.returncode == code, (arguments, done.stdout, done.stderr)
-        return done
-
-    def stop(self) -> str:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=30)[1]
-
-
-@pytest.fixture
-def served(run: Operator, tmp_path: Path) -> Iterator[Served]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = tmp_path / "central.toml"
-    config.write_text(f"data_dir = '{run.directory}'\ntls = 'none'\nport = {port}\n")
-    served = Served(run.directory, config)
-    deadline = time.monotonic() + 30
-    while not (run.directory / "admin.sock").exists():
-        assert served.process.poll() is None, served.process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield served
-    if served.process.poll() is None:
-        served.stop()
 
 
 def test_commands_go_through_the_server_that_runs(served: Served, run: Operator, tmp_path: Path) -> None:
