@@ -108,6 +108,14 @@ class Door:
         """Who may be inside, as this gate's journal tells. Raises OSError."""
         return inside.inside(self._gate.store.directory, self._gate.moments.now().wall_ms)
 
+    def count_inside(self) -> int | None:
+        """None: the journal cannot be read."""
+        try:
+            return len(self.inside())
+        except OSError as error:
+            log.error("inside-not-known", error=str(error))
+            return None
+
     # --- configuration ----------------------------------------------------------------------------------
 
     def accepts(self, config: GateConfig) -> None:
@@ -225,11 +233,7 @@ class Door:
 
     def _tell_fire(self, on: bool) -> bool:
         """With how many may be inside: the hardware has freed the way, here it is only written down."""
-        try:
-            count = len(self.inside()) if on else 0
-        except OSError as error:
-            log.error("inside-not-known", error=str(error))
-            count = 0
+        count = (self.count_inside() if on else 0) or 0
         log.warning("fire-alarm", on=on, inside=count)
         return self._gate.input_changed(FIRE, on, count)
 
