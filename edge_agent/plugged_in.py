@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from edge_agent.config import Config, ReaderSettings
 from edge_agent.hardware import UsbDevice, serial_ports, usb_devices
 from edge_agent.machine import Machine
-from firmware_profiles import Matched, ProfileBook
+from firmware_profiles import Matched, ProfileBook, load_folder
 
 
 def rows(machine: Machine, settings: Config, told: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
@@ -14,7 +14,7 @@ def rows(machine: Machine, settings: Config, told: list[dict[str, Any]] | None) 
 
     `told`: what the running agent says of its readers; None where none runs, and then of their state nothing is known.
     """
-    book, slots, found = ProfileBook(), machine.slots() or [], []
+    book, slots, found = own_book(machine, settings), machine.slots() or [], []
     if told is not None:
         found = [_ROW | {"configured": True} | reader for reader in told]
     else:
@@ -32,6 +32,13 @@ def rows(machine: Machine, settings: Config, told: list[dict[str, Any]] | None) 
             row = _ROW | {"kind": kind, "state": NOT_CONFIGURED, "hardware": f"{device.name} {device.usb}", "why": why}
             found.append(row | _profile(matched))
     return found
+
+
+def own_book(machine: Machine, settings: Config | None) -> ProfileBook:
+    """This machine's own profiles before the shipped ones; files that cannot be used are left out."""
+    if settings is None:
+        return ProfileBook()
+    return ProfileBook(load_folder(machine.path(settings.profiles_dir), machine.owner)[0])
 
 
 def usb_readers(machine: Machine, book: ProfileBook) -> list[tuple[UsbDevice, Matched]]:

@@ -15,7 +15,7 @@ from edge_agent.agent import AlreadyRunning, hold_lock
 from edge_agent.commands.shell import as_json, fail, language, settings_of, with_settings
 from edge_agent.commands.trying import report, show, try_a_card
 from edge_agent.machine import Machine
-from edge_agent.plugged_in import rows
+from edge_agent.plugged_in import own_book, rows
 from edge_agent.tryout import ReaderFailed
 from edge_agent.unit import UNIT
 
@@ -73,7 +73,7 @@ def test(settings: config.Config, name: str | None, timeout_s: float, stops: boo
         fail(f"no reader is named {name!r}; there are: {known}" if settings.readers else "no reader is configured")
     with _agent_stopped(settings.data_dir, stops):
         try:
-            found = try_a_card(config.make_reader(reader), timeout_s, lang, quiet=as_json)
+            found = try_a_card(config.make_reader(reader, own_book(Machine(), settings)), timeout_s, lang, quiet=as_json)
         except (ReaderFailed, ImportError) as error:
             fail(f"{reader.name}: {error}")
     if found is None:
