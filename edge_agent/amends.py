@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from edge_agent.database import JournalUnwritable, StoreDamaged
-from edge_agent.granted import Granted, GrantedTaps, restore
+from edge_agent.granted import Granted, GrantedTaps
 from edge_agent.holding import Holding
 from edge_agent.moments import Moments
 from edge_agent.recorder import Recorder, cut
@@ -39,15 +39,15 @@ class Amends(Recorder):
                 for each in undone:
                     detail = UndoDetail(each.name[1], cut(why, 64) or "not-me")
                     self.append(transaction, moment, Kind.UNDO, encode(detail))
-                    restore(transaction, each)
-                self._await_no_more(transaction, *undone)
+                self.granted.restore(transaction, undone)
+                self._await_no_more(transaction, undone)
 
             try:
                 self.store.commit(work)
             except (JournalUnwritable, StoreDamaged) as error:
                 self.not_written(Kind.UNDO, error)
                 return False
-            self.granted.never_made(*undone)
+            self.granted.never_were(undone)
         self.store.settle()
         for each in undone:
             self.on_undo(*each.name)
@@ -68,19 +68,20 @@ class Amends(Recorder):
 
             def work(transaction: Transaction) -> None:
                 self.append(transaction, moment, Kind.PASSAGE, _passage(transaction, granted, passage))
+                if granted is not None and passage is Passage.NOT_TAKEN:
+                    self.granted.restore(transaction, [granted])
                 if granted is not None:
-                    if passage is Passage.NOT_TAKEN:
-                        restore(transaction, granted)
-                    self._await_no_more(transaction, granted)
+                    self._await_no_more(transaction, [granted])
 
             try:
                 self.store.commit(work)
             except (JournalUnwritable, StoreDamaged) as error:
                 self.not_written(Kind.PASSAGE, error)
                 return False
-            if granted is not None:
-                end = self.granted.never_made if passage is Passage.NOT_TAKEN else self.granted.ended
-                end(granted)
+            if granted is not None and passage is Passage.NOT_TAKEN:
+                self.granted.never_were([granted])
+            elif granted is not None:
+                self.granted.ended(granted)
         self.store.settle()
         return True
 
@@ -110,7 +111,7 @@ class Amends(Recorder):
             self.store.settle()
         return True
 
-    def _await_no_more(self, transaction: Transaction, *ended: Granted) -> None:
+    def _await_no_more(self, transaction: Transaction, ended: list[Granted]) -> None:
         if any(each.awaited for each in ended):
             self.granted.write(transaction, without=ended)
 

@@ -113,7 +113,7 @@ class Gate(Amends):
     def _hold(self, signal: Signal, moment: Moment, before: History | None) -> None:
         """What is granted may be taken back for a while, and its passage may be awaited."""
         changed = b"" if signal.repeat else signal.key
-        repeats = before.sequence if signal.repeat and before and before.epoch == signal.epoch else -1
+        repeats = (before.epoch, before.sequence) if signal.repeat and before else None
         is_tap = signal.reason != Reason.STAFF_ADMITTED
         name = (signal.epoch, signal.sequence)
         self.granted.add(Granted(name, moment.monotonic_ms, is_tap, signal.awaited, changed, before, repeats))

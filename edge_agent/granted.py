@@ -30,8 +30,8 @@ class Granted(msgspec.Struct):
     """Whose history it changed; empty = it changed none."""
     before: History | None = None
     """That history as it was."""
-    repeats: int = -1
-    """Sequence, in the same epoch, of the tap whose answer it repeats."""
+    repeats: Name | None = None
+    """The tap whose answer it repeats."""
 
 
 class GrantedTaps:
@@ -52,26 +52,52 @@ class GrantedTaps:
     def find(self, name: Name) -> Granted | None:
         return self._held.get(name)
 
-    def undoable(self, name: Name, now_ms: int) -> list[Granted]:
+    def undoable(self, name: Name | None, now_ms: int) -> list[Granted]:
         """The tap, and with a repeat the tap that it repeats, where they can still be taken back."""
-        found = self._held.get(name)
+        found = self._held.get(name) if name else None
         if found is None or not found.is_tap or now_ms - found.at_ms > UNDO_MS:
             return []
-        return [*self.undoable((name[0], found.repeats), now_ms), found]
+        return [*self.undoable(found.repeats, now_ms), found]
 
     def ended(self, *ended: Granted) -> None:
         """Their outcome is on disk."""
         for each in ended:
             self._held.pop(each.name, None)
 
-    def never_made(self, *undone: Granted) -> None:
-        """As `ended`, and their histories were restored: a later tap stands on what was before them."""
-        self.ended(*undone)
-        for each in undone:
+    # --- as if they had not been ------------------------------------------------------------------------
+
+    def restore(self, transaction: Transaction, given_back: list[Granted]) -> None:
+        """Histories as if these taps had not been. A repeat that is not given back takes the place of the tap that it
+        repeats; where a later tap stands on one of them, that one's history stays."""
+        for each in given_back:
+            now = transaction.history(each.key) if each.key else None
+            if now is None or (now.epoch, now.sequence) != each.name:
+                continue
+            heir = self._heir(each, given_back)
+            if heir is not None:
+                transaction.remember(each.key, _renamed(now, heir.name))
+            elif each.before is not None:
+                transaction.remember(each.key, each.before)
+            else:
+                transaction.forget(each.key)
+
+    def never_were(self, given_back: list[Granted]) -> None:
+        """That is on disk: here too."""
+        for each in given_back:
+            heir = self._heir(each, given_back)
             for later in self._held.values():
                 stood_on = later.before
-                if each.key == later.key and stood_on and (stood_on.epoch, stood_on.sequence) == each.name:
-                    later.before = each.before
+                if each.key and later.key == each.key and stood_on and _name(stood_on) == each.name:
+                    later.before = _renamed(stood_on, heir.name) if heir else each.before
+                if heir is not None and later.repeats == each.name:
+                    later.repeats = heir.name
+            if heir is not None:
+                heir.key, heir.before, heir.repeats = each.key, each.before, None
+        self.ended(*given_back)
+
+    def _heir(self, given_back: Granted, others: list[Granted]) -> Granted | None:
+        repeats = (each for each in self._held.values() if each.repeats == given_back.name and each not in others)
+        return next(repeats, None)
 
     # --- what is awaited, on disk -----------------------------------------------------------------------
 
@@ -87,23 +113,22 @@ class GrantedTaps:
         self._left = []
 
     def write(
-        self, transaction: Transaction, more: Name | None = None, without: tuple[Granted, ...] = (), left: bool = True
+        self,
+        transaction: Transaction,
+        more: Name | None = None,
+        without: list[Granted] | None = None,
+        left: bool = True,
     ) -> None:
         """The fact as it is to be after this transaction."""
-        gone = {each.name for each in without}
+        gone = {each.name for each in without or ()}
         names = self.left(transaction) if left else []
         names = names + [name for name, granted in self._held.items() if granted.awaited and name not in gone]
         transaction.set_fact(AWAITED, encode(names if more is None else [*names, more]))
 
 
-def restore(transaction: Transaction, granted: Granted) -> None:
-    """History as if this tap had not been. Where a later tap stands on it, that one's stays."""
-    if not granted.key:
-        return
-    now = transaction.history(granted.key)
-    if now is None or (now.epoch, now.sequence) != granted.name:
-        return
-    if granted.before is None:
-        transaction.forget(granted.key)
-    else:
-        transaction.remember(granted.key, granted.before)
+def _name(history: History) -> Name:
+    return history.epoch, history.sequence
+
+
+def _renamed(history: History, name: Name) -> History:
+    return msgspec.structs.replace(history, epoch=name[0], sequence=name[1])
