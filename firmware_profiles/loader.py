@@ -87,12 +87,16 @@ def load_folder(folder: Path, owner_uid: int = 0) -> tuple[dict[str, Profile], d
 
 def _read(path: Path, owner_uid: int) -> str:
     # not to wait for a FIFO; owner and mode are of what was opened, not of what the name led to a moment before
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-        about = os.fstat(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise ProfileError("not a file")
         _must_be_owned(about, owner_uid)
-        content = file.read(LARGEST_BYTES + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(LARGEST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > LARGEST_BYTES:
         raise ProfileError(f"more than {LARGEST_BYTES} bytes")
     try:

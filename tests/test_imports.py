@@ -79,12 +79,16 @@ OWNERS: dict[str, tuple[str, ...]] = {
 
 PURE = (
     "protocol/*",
+    "firmware_profiles/book.py",
+    "firmware_profiles/schema.py",
+    "firmware_profiles/values.py",
     "central/claim.py",
     "central/details.py",
     "central/ingest.py",
     "central/inside.py",
     "central/masking.py",
     "edge_agent/sync.py",
+    "edge_agent/readers/lights.py",
     "edge_agent/readers/presentation.py",
     "edge_agent/readers/answering.py",
     "edge_agent/readers/case.py",

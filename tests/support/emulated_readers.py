@@ -18,6 +18,9 @@ NOT_TRANSACTED, UNSUPPORTED = 0x80100016, 0x8010001F
 class EmulatedReader:
     """Gives the UID of the card on it as PC/SC Part 3 says, and knows no other command."""
 
+    tenth_s = 0.1
+    """How long it takes for 100 ms of its own."""
+
     def __init__(self, uid: bytes = b"") -> None:
         self.uid = uid
         self.log: list[str] = []
@@ -82,7 +85,7 @@ class Acr122u(EmulatedReader):
                 self._light(lit)
                 if link & 1 and t1:
                     self.log.append(f"beep {t1 * 100} ms")
-                time.sleep((t1 + t2) / 10)
+                time.sleep((t1 + t2) * self.tenth_s)
         counts, last = state >> 2 & 3, state & 3
         self._light(self.lit & ~counts | last & counts)
         return self.led_answer()

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from edge_agent.readers import CardRead, ReaderState
 from firmware_profiles import GENERIC, ProfileBook, load_profiles
 from tests.edge_agent.readers.conftest import Desk
+from tests.support.emulated_readers import PcscLayer
 from tests.support.reader_run import ReaderRun
 from tests.support.virtual_card import CLASSIC_1K, in_turn
 
@@ -191,35 +191,13 @@ def test_a_reader_that_is_there_after_a_restart_of_the_service_is_found(desk: De
     assert (ReaderState.ABSENT, "no such reader is plugged in") in run.states
 
 
-class Unplugged:
-    """The real library, until `cable` is pulled: then it answers what pcsc-lite does for a USB reader gone."""
-
-    def __init__(self, real: Any) -> None:
-        self._real = real
-        self.cable = True
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def SCardListReaders(self, context: Any, groups: Any) -> Any:
-        return self._real.SCardListReaders(context, groups) if self.cable else (0x8010002E, [])
-
-    def SCardGetStatusChange(self, context: Any, timeout_ms: int, states: Any) -> Any:
-        result, after = self._real.SCardGetStatusChange(context, timeout_ms, states)
-        return (result, after) if self.cable else (0, [(states[0][0], self._real.SCARD_STATE_UNKNOWN, [])])
-
-
-def test_a_reader_unplugged_and_back_is_used_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_agent.readers import pcsc_service
-
-    usb = Unplugged(pcsc_service._scard)
-    monkeypatch.setattr(pcsc_service, "_scard", usb)
+def test_a_reader_unplugged_and_back_is_used_again(desk: Desk, layer: PcscLayer) -> None:
     with watching() as run:
         run.wait_for_state(ReaderState.READY)
         for uid in (A, B):
-            usb.cable = False
+            layer.cable = False
             run.wait_for_state(ReaderState.ABSENT)
-            usb.cable = True
+            layer.cable = True
             run.wait_for_state(ReaderState.READY)
             card = desk.put(uid)
             run.wait_for_taps(1 + len(run.taps))
@@ -278,10 +256,29 @@ def test_without_a_name_the_first_reader_is_taken(desk: Desk) -> None:
         (["X [X SAM] 00 00", "X [X PICC] 00 01"], "X", "X [X PICC] 00 01"),
         (["X [X SAM] 00 00", "X [X PICC] 00 01"], "SAM", "X [X SAM] 00 00"),
         (["X [X SAM] 00 00"], None, None),
+        (["X 00 00", "X [X Contactless Reader] 00 01"], None, "X [X Contactless Reader] 00 01"),
+        (["X 00 00", "Y 00 00"], None, "X 00 00"),
+        (["HID Global OMNIKEY 5422 Smartcard Reader [OMNIKEY 5422 Smartcard Reader] 01 00"] * 2, None, None),
+        (
+            [
+                "HID Global OMNIKEY 5422 Smartcard Reader [OMNIKEY 5422 Smartcard Reader] 01 00",
+                "HID Global OMNIKEY 5422 Smartcard Reader [OMNIKEY 5422CL Smartcard Reader] 00 00",
+            ],
+            None,
+            "HID Global OMNIKEY 5422 Smartcard Reader [OMNIKEY 5422CL Smartcard Reader] 00 00",
+        ),
+        (
+            ["Feitian R502 [R502 Contact Reader] 00 01", "Feitian R502 [R502 Contactless Reader] 00 00"],
+            "R502",
+            "Feitian R502 [R502 Contactless Reader] 00 00",
+        ),
+        (["ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC] 00 00", "ACS ACR122U 01 00"], "122", "ACS ACR122U 01 00"),
         (["X [X PICC] 00 00"], "Y", None),
     ],
 )
-def test_a_sam_slot_is_taken_only_when_it_is_named(names: list[str], match: str | None, chosen: str | None) -> None:
+def test_the_contactless_interface_is_taken_and_a_sam_slot_only_when_it_is_named(
+    names: list[str], match: str | None, chosen: str | None
+) -> None:
     from edge_agent.readers.pcsc import PcscReader
 
     assert PcscReader("door", match)._choose(names) == chosen
