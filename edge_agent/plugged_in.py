@@ -57,7 +57,7 @@ _ROW: dict[str, Any] = {
     "profile": "",
     "matched_by": "",
     "firmware": "",
-    "alarm": False,
+    "alarm": "",
     "configured": False,
 }
 

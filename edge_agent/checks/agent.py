@@ -179,7 +179,8 @@ def readers(subject: Subject) -> Iterator[Verdict]:
 
 
 def _reader(subject: Subject, reader: dict[str, str]) -> Verdict:
-    state, why, name = reader["state"], reader.get("why", ""), reader["name"]
+    state, name = reader["state"], reader["name"]
+    why = reader.get("alarm") or reader.get("why")
     seen = same(f"{state}{f' – {why}' if why else ''}")
     restart = (f"sudo systemctl restart {UNIT}", f"{subject.program} readers")
     if state == "ready":

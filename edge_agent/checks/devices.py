@@ -111,7 +111,7 @@ def packages(subject: Subject) -> Iterator[Verdict]:
     if needed and not lacking:
         yield ok(same(", ".join(needed.values())))
     elif not needed:
-        yield not_applicable(Said("設定用不到", "the settings need none"))
+        yield not_applicable(Said("目前的設定不需要", "the settings need none"))
 
 
 CHECKS = (

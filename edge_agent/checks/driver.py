@@ -64,7 +64,7 @@ def escape(subject: Subject) -> Iterator[Verdict]:
     for device, option in wanted:
         yield _escape(device, option, [driver for driver in known if device.usb in driver.usb])
     if not wanted:
-        yield not_applicable(Said("接著的讀卡機都不需要", "no reader that is plugged in needs it"))
+        yield not_applicable(Said("目前接的讀卡機不需要", "no reader that is plugged in needs it"))
 
 
 def _escape(device: UsbDevice, option: int, its: list[Driver]) -> Verdict:

@@ -81,7 +81,7 @@ def _troubles(state: dict[str, Any], log: str) -> Iterator[Verdict]:
         means = Said("看不到有沒有人通過。", "Nobody can tell whether people go through.")
         yield fail(same(", ".join(blind)), means, log)
     if state.get("fire"):
-        means = Said("消防主機通知火警；名冊如下指令。", "The fire alarm is on; this tells who may be inside.")
+        means = Said("火警中；下面的指令列出可能還在裡面的人。", "The fire alarm is on; this tells who may be inside.")
         yield warn(Said("火警", "fire alarm"), means, "tapgate-edge inside")
     if state.get("tamper"):
         means = Said(

@@ -128,9 +128,7 @@ def data_directory(subject: Subject) -> Iterator[Verdict]:
         seen = Said(f"擁有者不對：{'、'.join(strange[:3])}", f"of another owner: {', '.join(strange[:3])}")
         yield fail(seen, means, mend)
     elif found.st_mode & 0o077:
-        means = Said(
-            "這台機器上的其他帳號看得到金鑰與名單所在。", "Other users of this machine may look into the data."
-        )
+        means = Said("這台機器上的其他帳號可以查看資料目錄。", "Other users of this machine may look into the data.")
         yield fail(same(f"{directory}: {stat.filemode(found.st_mode)}"), means, f"sudo chmod 700 {directory}")
     else:
         yield ok(same(str(directory)))

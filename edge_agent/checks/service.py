@@ -88,7 +88,9 @@ def agent_unit(subject: Subject) -> Iterator[Verdict]:
     elif told.get("ActiveState") == "failed" or told.get("SubState") == "auto-restart":
         yield fail(
             seen,
-            Said("閘門程式啟動後就結束了，原因在紀錄裡。", "The agent ends as soon as it starts; its log says why."),
+            Said(
+                "閘門程式一啟動就結束，原因寫在系統紀錄裡。", "The agent ends as soon as it starts; its log says why."
+            ),
             f"journalctl -u {UNIT} -n 20 --no-pager",
             f"sudo systemctl restart {UNIT}",
         )

@@ -19,7 +19,7 @@ from edge_agent.plugged_in import own_book, rows
 from edge_agent.tryout import ReaderFailed
 from edge_agent.unit import UNIT
 
-COLUMNS = ("name", "kind", "state", "hardware", "profile", "matched_by", "firmware", "why")
+COLUMNS = ("name", "kind", "state", "hardware", "profile", "matched_by", "firmware", "why", "alarm")
 
 
 @click.group(invoke_without_command=True)
@@ -73,7 +73,8 @@ def test(settings: config.Config, name: str | None, timeout_s: float, stops: boo
         fail(f"no reader is named {name!r}; there are: {known}" if settings.readers else "no reader is configured")
     with _agent_stopped(settings.data_dir, stops):
         try:
-            found = try_a_card(config.make_reader(reader, own_book(Machine(), settings)), timeout_s, lang, quiet=as_json)
+            made = config.make_reader(reader, own_book(Machine(), settings))
+            found = try_a_card(made, timeout_s, lang, quiet=as_json)
         except (ReaderFailed, ImportError) as error:
             fail(f"{reader.name}: {error}")
     if found is None:
