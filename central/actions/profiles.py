@@ -1,5 +1,6 @@
 """Reader profiles that central publishes to every gate: put, listed, shown, removed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -62,13 +63,10 @@ async def profile_put(context: Context, params: ProfilePutParams) -> ProfilesPub
     """Publish a profile; it goes before a shipped one of its name, and behind a machine's own."""
     if len(params.text) > MAX_CHARACTERS:
         raise ActionFailed(f"{params.name}.toml: {len(params.text):,} characters, {MAX_CHARACTERS:,} allowed")
-    try:
-        parse_profile(params.name, params.text)
-    except ProfileError as error:
-        raise ActionFailed(str(error)) from None
     async with context.database.write() as connection:
         held = await read_profiles(connection)
         texts = dict(held.profiles) | {params.name: params.text}
+        _require_readable(params.name, texts)
         if len(texts) > MAX_PROFILES:
             raise ActionFailed(f"{MAX_PROFILES} profiles are published already: remove one first")
         if texts != held.profiles:
@@ -99,6 +97,16 @@ async def profile_show(context: Context, params: ProfileParams) -> ProfileShown:
     async with context.database.read() as connection:
         held = await _held(connection, params.name)
     return ProfileShown(name=params.name, version=held.version, text=held.profiles[params.name])
+
+
+def _require_readable(name: str, texts: Mapping[str, str]) -> None:
+    """Raises ActionFailed: a gate that cannot read one profile takes none of the set."""
+    for each, text in sorted(texts.items(), key=lambda item: item[0] != name):
+        try:
+            parse_profile(each, text)
+        except ProfileError as error:
+            more = "" if each == name else " (published before: put it anew, or remove it first)"
+            raise ActionFailed(f"{error}{more}") from None
 
 
 async def _held(connection: AsyncConnection, name: str) -> Profiles:

@@ -240,6 +240,18 @@ async def test_a_bad_profile_is_refused_by_name_and_replaces_nothing(
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
+async def test_a_set_that_gates_would_refuse_whole_is_not_published(admin: Admin) -> None:
+    """A profile that an older server took may be unreadable to agents of today."""
+    async with admin.database.write() as connection:
+        await put_profiles(connection, {"old": "name = 'old'"}, NOW_MS)
+    with pytest.raises(ActionFailed, match=r"old.toml: .*published before: put it anew, or remove it first"):
+        await admin.act("profile.put", name="generic-pcsc", text=GENERIC)
+    assert "unreadable to this version" in (await admin.act("profile.list")).profiles[0].evidence
+    await admin.act("profile.remove", name="old")
+    assert len((await admin.act("profile.put", name="generic-pcsc", text=GENERIC)).profiles) == 1
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
 async def test_gates_that_cannot_take_profiles_are_named(admin: Admin, services: Services, city: City) -> None:
     await city.add_gate("door-2")
     other = await city.add_device(Device("door-2-device", "door-2"))
