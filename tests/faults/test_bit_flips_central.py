@@ -23,7 +23,11 @@ NOT_VOUCHED_FOR = {
     "cards": {"bound_ms"},
     "lists": {"version", "base"},
     "list_entries": {"version"},
-    "gates": {"policy", "config_version", "warn_ms", "restrict_ms", "close_ms"},
+    "gates": {"policy"},
+    "gate_configs": {"at_ms"},
+    "staff": {"title", "at_ms"},
+    "profiles": {"at_ms"},
+    "name_lists": {"at_ms"},
     "devices": {"state", "sealing_public", "words", "enrolled_ms", "confirmed_ms", "seen_ms", "report"},
     "join_tokens": {"hash", "created_ms", "used_ms"},
 }
