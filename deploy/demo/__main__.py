@@ -66,6 +66,7 @@ class Demo:
         policy = asyncio.to_thread(town.command, "policy", "put", "open-house", str(HERE / "policy.toml"))
         await asyncio.gather(policy, *(asyncio.to_thread(self.add_venue, spot) for spot in SPOTS))
         await asyncio.gather(*(asyncio.to_thread(self.add_gate, spot) for spot in SPOTS))
+        await asyncio.to_thread(self.configure_screens)
         reader = card_reader()
         if reader:
             console.print(f"card reader found and used at the library door: {reader}")
@@ -86,6 +87,11 @@ class Demo:
         self.town.command("gate", "add", s.gate, "--venue", s.venue, "--kind", s.kind, "--policy", s.policy, *titles)
         imported = ["--domain", s.domain, "--notation", "hex", "--apply"]
         self.town.command("card", "import", str(HERE / "cards.csv"), *imported)
+
+    def configure_screens(self) -> None:
+        """What people see at the gates; masked names at the kiosk, of those who agreed."""
+        self.town.command("gate", "config", "put", *(s.gate for s in SPOTS), str(HERE / "screen.toml"))
+        self.town.command("card", "names", str(HERE / "names.csv"), "--domain", SPOTS[1].domain, "--apply")
 
     async def tap(self, gate: Gate, uid: str) -> tuple[str, str]:
         """One tap, shown when the gate has answered. Returns outcome and reason."""
