@@ -235,7 +235,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     match: Match
     pcsc: Pcsc | None = None
     nfc: Nfc | None = None
-    settle_ms: Milliseconds = 0
+    settle_ms: Annotated[int, Meta(ge=0, le=2_000)] = 0
     stable_reads: Annotated[int, Meta(ge=1, le=10)] = 2
     poll_ms: Annotated[int, Meta(ge=20, le=5_000)] = 250
     recovery: Recovery = Recovery()

@@ -89,24 +89,27 @@ class PcscReader:
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)
 
     def _serve(self, service: Service, on_read: OnRead, report: StateReport, stop: threading.Event) -> None:
+        watch: Watch | None = None
         while not stop.is_set() and not self._orders.re_establish.is_set():
             self._beat_s = time.monotonic()
             self._orders.reopen.clear()
             reader_name = self._choose(service.reader_names())
             if reader_name is None:
                 report.say(ReaderState.ABSENT, "no such reader is plugged in")
+                self._plugged = _Plugged()
                 stop.wait(LOOK_S)
                 continue
             report.say(ReaderState.STARTING)
             slot = Slot(service, reader_name)
             if self._plugged.reader_name != reader_name:
-                self._plugged = _Plugged(reader_name, usb_id(slot.channel()))
+                self._plugged, watch = _Plugged(reader_name, usb_id(slot.channel())), None
+            watch = self._open(slot, stop, watch)
             try:
-                self._open(slot, stop).run(on_read, report)
+                watch.run(on_read, report)
             finally:
                 slot.disconnect()
 
-    def _open(self, slot: Slot, stop: threading.Event) -> Watch:
+    def _open(self, slot: Slot, stop: threading.Event, before: Watch | None) -> Watch:
         self._matched = matched = self._match_profile(self._plugged)
         self._tell()
 
@@ -114,7 +117,7 @@ class PcscReader:
             self._beat_s = time.monotonic()
             return not stop.is_set() and not self._orders.reopen.is_set()
 
-        return Watch(self.name, slot, matched.profile, going, stop, self._firmware_read)
+        return Watch(self.name, slot, matched.profile, going, stop, self._firmware_read, before)
 
     def _firmware_read(self, firmware: str) -> None:
         """The profile that read it may not have been written for it: then the reader is opened with another one."""

@@ -8,7 +8,7 @@ from edge_agent.readers.pcsc_service import CardGone, CardMute, ControlRefused, 
 from firmware_profiles import Command, Escape, Send, StartupStep
 
 TRIES = 3
-"""Of a start-up step whose transfer fails, each with a card; then it counts as failed."""
+"""Of a start-up step whose transfer fails; then it counts as failed."""
 
 _UNSUPPORTED = 0x8010001F
 

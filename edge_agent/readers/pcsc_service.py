@@ -114,6 +114,11 @@ class Slot:
         self._changed = False
         self._card: tuple[Any, Any] | None = None
 
+    @property
+    def comings_and_goings(self) -> int:
+        """The service's own count of cards that came and went, for as long as the service runs."""
+        return self._state >> 16
+
     def wait(self, timeout_ms: int) -> bool:
         """True when the card came, left or was swapped since the last call; waits for that at most `timeout_ms`.
 

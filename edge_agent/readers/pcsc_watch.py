@@ -27,6 +27,7 @@ class Watch:
     """Watches one slot until it is lost, or `going` says that it is enough; `going` is asked often.
 
     `on_firmware` is told the firmware when it is read. `why` of READY says what does not work beside the reading.
+    `before` watched the same slot: where no card came or went since, the one that lies there is not told again.
     """
 
     def __init__(
@@ -37,12 +38,15 @@ class Watch:
         going: Callable[[], bool],
         stop: threading.Event,
         on_firmware: Callable[[str], None],
+        before: "Watch | None" = None,
     ) -> None:
         if profile.pcsc is None:
             raise ValueError(f"the profile {profile.name!r} is not for PC/SC")
         self._name, self._slot, self._profile, self._pcsc = name, slot, profile, profile.pcsc
         self._going, self._stop, self._on_firmware = going, stop, on_firmware
-        self._card = Presentation(profile.stable_reads)
+        self._before = before
+        self._card: Presentation = before._card if before is not None else Presentation(profile.stable_reads)
+        self._card.stable_reads = profile.stable_reads
         self._link = Link(slot, self._pcsc.escape)
         self._startup = Startup(name, self._pcsc.startup, self._link)
         self._lights = Lights(self._pcsc.lights)
@@ -51,45 +55,44 @@ class Watch:
 
     def run(self, on_read: OnRead, report: StateReport) -> None:
         """Raises Lost."""
-        changed = self._slot.wait(0)
+        changed = self._first_look()
+        self._reached_s = time.monotonic()
         self._begin()
-        if not self._slot.present and not self._startup.in_the_way:
-            self._ready(report)  # with a card there, once it was reached: a hanging reader reports cards too
         self._show(PatternName.READY)
         next_look_s = 0.0
         while self._going():
             if changed:
-                self._card_changed(report)
+                self._card_changed()
             # The wait below may end early, without a change: keep to the interval.
             if changed or time.monotonic() >= next_look_s:
-                if self._fit_to_read(report) and self._slot.present:
-                    self._look(on_read, report)
+                self._look(on_read, report)
                 next_look_s = time.monotonic() + self._profile.poll_ms / 1000
             self._play()
             changed = self._slot.wait(self._wait_ms())
+        if changed:
+            self._card.gone()
         if self._stop.is_set():
             self._show(PatternName.OFF)
+
+    def _first_look(self) -> bool:
+        """Whether the card that lies there, if any, has to be read as one that just came."""
+        self._slot.wait(0)
+        before, self._before = self._before, None
+        if before is not None and before._slot.comings_and_goings == self._slot.comings_and_goings:
+            return False
+        self._card.gone()
+        return self._slot.present
 
     def _wait_ms(self) -> int:
         longest_ms = min(self._profile.poll_ms, IDLE_MS) if self._slot.present else IDLE_MS
         light_s = self._lights.wait_s(time.monotonic())
         return longest_ms if light_s is None else min(longest_ms, int(light_s * 1000) + 1)
 
-    def _card_changed(self, report: StateReport) -> None:
+    def _card_changed(self) -> None:
         self._card.gone()
         self._slot.disconnect()
         self._reached_s = time.monotonic()
-        if self._slot.present:
-            self._stop.wait(self._profile.settle_ms / 1000)
-        elif not self._startup.in_the_way:
-            self._ready(report)
-
-    def _fit_to_read(self, report: StateReport) -> bool:
-        """Whether nothing that the reader needs at its start has failed."""
-        self._begin()
-        if self._startup.in_the_way:
-            report.say(ReaderState.WEDGED, f"start-up step {self._startup.in_the_way}")
-        return not self._startup.in_the_way
+        self._stop.wait(self._profile.settle_ms / 1000 if self._slot.present else 0)
 
     def _begin(self) -> None:
         self._startup.run()
@@ -106,7 +109,14 @@ class Watch:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def _look(self, on_read: OnRead, report: StateReport) -> None:
-        """Reads until the card is told, known, or gone."""
+        """Reads until the card is told, known, or gone; not at all while something fails that the reader needs."""
+        self._begin()
+        if self._startup.in_the_way:
+            report.say(ReaderState.WEDGED, f"start-up step {self._startup.in_the_way}")
+            return
+        if not self._slot.present:  # with a card there, ready once it was reached: a hanging reader reports cards too
+            self._ready(report)
+            return
         while self._going():
             try:
                 raw = self._read_uid()

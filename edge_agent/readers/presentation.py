@@ -31,7 +31,7 @@ class Presentation:
 
     def __init__(self, stable_reads: int) -> None:
         self.raw = b""
-        self._stable_reads = stable_reads
+        self.stable_reads = stable_reads
         self.gone()
 
     def gone(self) -> None:
@@ -50,7 +50,7 @@ class Presentation:
         if key == self._told or hiccup:
             self._unsettled = 0
             return Verdict.KNOWN
-        if key is not Problem.UNREADABLE and self._equal >= self._stable_reads:
+        if key is not Problem.UNREADABLE and self._equal >= self.stable_reads:
             return self._tell(key, raw)
         self._unsettled += 1
         if self._unsettled < PATIENCE_READS:

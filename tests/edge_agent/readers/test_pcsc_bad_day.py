@@ -149,6 +149,17 @@ def test_a_step_that_must_not_fail_keeps_cards_unread_until_it_does_not(desk: De
     assert (run.uids, run.states[-1]) == ([A], (ReaderState.READY, ""))
 
 
+def test_a_step_that_must_not_fail_is_tried_again_without_a_card_too(desk: Desk, layer: PcscLayer) -> None:
+    layer.reader = reader = Acr122u(A, firmware=b"ACR122U102")
+    pcsc = load_profiles()["acr122u"].pcsc
+    assert pcsc is not None
+    needed = tuple(msgspec.structs.replace(step, tolerable=step.name != "silence") for step in pcsc.startup)
+    with running("acr122u", often("acr122u", startup=needed, firmware=None)) as run:
+        run.wait_for_state(ReaderState.WEDGED)
+        reader.firmware = b"ACR122U215"
+        run.wait_for_state(ReaderState.READY)
+
+
 def test_an_escape_that_fails_now_and_then_is_not_taken_for_a_refusal(desk: Desk, layer: PcscLayer) -> None:
     layer.reader = reader = AcrWithEscapes(A)
     with running("acr1252u") as run:
@@ -258,6 +269,40 @@ def test_start_up_is_done_again_after_reopening_and_after_replugging(desk: Desk,
         desk.put(reader.apdu)
         run.wait_for_taps(1)
     assert layer.contexts == 2
+
+
+def test_a_card_that_lay_there_while_the_reader_was_opened_again_is_not_told_again(
+    desk: Desk, layer: PcscLayer
+) -> None:
+    layer.reader = reader = Acr122u(A)
+    with running("acr122u") as run:
+        desk.put(reader.apdu)
+        run.wait_for_taps(1)
+        for count in (2, 3):
+            run.reader.reopen()
+            wait_until(lambda count=count: (reader.apdus + reader.escapes).count(SILENCE) == count)
+        reads = len(reader.apdus)
+        wait_until(lambda: len(reader.apdus) > reads + 5)
+        assert run.uids == [A]
+        reader.uid = B
+        run.wait_for_taps(2)
+    assert run.uids == [A, B]
+
+
+@pytest.mark.parametrize("second", [A, B], ids=["same card", "other card"])
+def test_a_card_that_is_put_there_while_the_reader_is_opened_again_is_told(desk: Desk, second: bytes) -> None:
+    def decide(read: CardRead) -> None:
+        if len(run.uids) == 1:
+            run.reader.reopen()
+            first.pull()
+            desk.wait_until(card=False)
+            desk.put(second)
+            desk.wait_until(card=True)
+
+    with running(None, on_tap=decide) as run:
+        first = desk.put(A)
+        run.wait_for_taps(2)
+    assert run.uids == [A, second]
 
 
 def test_a_context_is_made_anew_when_asked_for(desk: Desk, layer: PcscLayer) -> None:
