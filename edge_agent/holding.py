@@ -1,5 +1,7 @@
 """What a gate holds from central at one moment: one immutable value, swapped whole by the download loop."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from edge_agent.lists import ListFile
@@ -20,8 +22,10 @@ class Holding(msgspec.Struct, frozen=True):
     domain_key: bytes | None = None
     """The one that the list in use was made under."""
     key_number: int = 0
+    names: Mapping[bytes, str] = {}
+    """Of a subject, what the screen may call it: masked, and only where the configuration shows names."""
     taken: dict[PartName, Part] = {}
-    """Policy, configuration and newest domain key as they were named when they were taken up."""
+    """Parts other than the allowlist as they were named when they were taken up."""
 
     @property
     def direction(self) -> Direction:
@@ -54,6 +58,12 @@ class Holding(msgspec.Struct, frozen=True):
         """True when this part is what the manifest says."""
         stated = part_of(self.manifest, name) if self.manifest else None
         return stated is not None and stated == self.part(name)
+
+    @property
+    def wants_names(self) -> bool:
+        """Names are held only where they are shown, and while central names them."""
+        stated = part_of(self.manifest, PartName.NAMES) if self.manifest else None
+        return stated is not None and self.config is not None and self.config.screen.names
 
     def with_part(self, name: PartName, version: int, digest: bytes) -> dict[PartName, Part]:
         """`taken` with one more."""

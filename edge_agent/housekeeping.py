@@ -68,6 +68,7 @@ class Housekeeping:
         if fork is not None and fork.epoch == store.epoch.epoch:
             self._attempt(lambda: self._begin("forked"))
             self._record(StoreDetail("forked", "", fork.epoch, fork.first, fork.through))
+        self._attempt(lambda: self.uptake.tick(now_s))
         if store.reserve.is_spent and not self._reserve_was_spent:
             self._reserve_was_spent = True
             self._record(StoreDetail("reserve-used"))

@@ -15,6 +15,7 @@ from edge_agent.gate import Gate
 from edge_agent.holding import Holding
 from edge_agent.identity import DomainSecret, Identity
 from edge_agent.lists import ListFile
+from edge_agent.parts import AtRest
 from edge_agent.store import Store
 from edge_agent.sync import Opened
 from protocol.envelope import Keyring, domain_key_digest
@@ -44,28 +45,25 @@ class Keeper:
 
     # --- at start ---------------------------------------------------------------------------------------
 
-    def load(self) -> None:
-        """Put to use what an earlier run took up. What no longer verifies is left out and fetched again."""
+    def load(self) -> AtRest:
+        """Put to use what an earlier run took up. What no longer verifies is left out and fetched again; what the
+        machine is set by stays as it is until it is loaded too (`settings_uptake`)."""
         with self.lock:
             self.generation = int.from_bytes(self.store.fact("generation") or b"")
             found = parts.at_rest(self.store, self.root)
             self.statement = found.statement
-            holding = Holding(self.identity.device, self.identity.gate)
-            for name, with_part in (
-                (parts.MANIFEST, with_manifest),
-                (PartName.CONFIG, with_config),
-                (PartName.POLICY, with_policy),
-            ):
+            before = self.gate.holding
+            holding = Holding(self.identity.device, self.identity.gate, config=before.config, names=before.names)
+            for name, with_part in ((parts.MANIFEST, with_manifest), (PartName.POLICY, with_policy)):
                 try:
                     opened = found.opened(name)
                     holding = with_part(holding, opened) if opened else holding
                 except Refused as refused:  # a rule kind or time zone that this version or machine does not have
                     found.refused[name] = refused
-            for part, error in found.refused.items():
-                log.error("stored-part-refused", part=part, error=str(error))
             self.use(msgspec.structs.replace(self.gate.holding, allowlist=None))  # never two writers of one file
             self.use(self.with_keys(holding, self._open_list()))
             self.freshness.load()
+            return found
 
     def remove_leftovers(self) -> None:
         """Lists that an earlier run did not finish or did not get to remove; once the store says which one counts."""
@@ -188,12 +186,6 @@ class Keeper:
 def with_manifest(holding: Holding, found: Opened) -> Holding:
     """The manifest put to use, and the gate that it names."""
     return msgspec.structs.replace(holding, manifest=found.message, gate=found.message.gate)
-
-
-def with_config(holding: Holding, found: Opened) -> Holding:
-    """The configuration put to use."""
-    taken = holding.with_part(PartName.CONFIG, found.message.version, found.payload_digest)
-    return msgspec.structs.replace(holding, config=found.message, taken=taken)
 
 
 def with_policy(holding: Holding, found: Opened) -> Holding:

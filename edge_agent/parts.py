@@ -15,6 +15,7 @@ from protocol.messages import Key, KeyStatement, PartName, Role
 
 KEYS = "keys-"
 MANIFEST = "manifest"
+GOOD = "-good"
 ENVELOPES = "SELECT name, envelope FROM parts WHERE envelope != x''"
 
 
@@ -23,9 +24,24 @@ def put(transaction: Transaction, name: str, version: int, envelope: bytes) -> N
     transaction.connection.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (name, version, envelope))
 
 
+def put_floor(transaction: Transaction, name: str, version: int) -> None:
+    """Of a part that stands in a file of its own."""
+    put(transaction, name, version, b"")
+
+
 def put_keys(transaction: Transaction, statement: KeyStatement, envelope: bytes) -> None:
     """Beside those that it replaces."""
     put(transaction, f"{KEYS}{statement.number}", statement.number, envelope)
+
+
+def good(name: str) -> str:
+    """Where the last version of a part stands that is known to work (see `proving`)."""
+    return f"{name}{GOOD}"
+
+
+def forget_good(transaction: Transaction, name: str, version: int) -> None:
+    """This version turned out not to work after all."""
+    transaction.connection.execute("DELETE FROM parts WHERE name = ? AND version = ?", (good(name), version))
 
 
 def floor_of(store: Store, name: PartName) -> int:

@@ -13,11 +13,12 @@ from edge_agent.database import ERRORS
 from edge_agent.files import read_only, unchecked
 from edge_agent.lists import ListDamaged, lookup_once
 from edge_agent.parts import ENVELOPES, MANIFEST, AtRest
+from edge_agent.proving import fact_of, in_use, standing_of
 from edge_agent.store import DATABASE
 from protocol.decision import Staleness, Tap, decide, staleness
 from protocol.envelope import Keyring
 from protocol.errors import Failure, Refused
-from protocol.messages import Clock, Direction, GateConfig, Manifest, PartName
+from protocol.messages import Clock, Direction, Manifest, PartName
 from protocol.policy import CompiledPolicy, Policy
 from protocol.reasons import TEXTS, Reason
 from protocol.token import token
@@ -33,7 +34,9 @@ def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]
     found = AtRest(envelopes, Keyring.of(identity.root_public))
     manifest: Manifest | None = _message(found, MANIFEST)
     policy: Policy | None = _message(found, PartName.POLICY)
-    config: GateConfig | None = _message(found, PartName.CONFIG)
+    config = in_use(found, PartName.CONFIG, standing_of(facts.get(fact_of(PartName.CONFIG))))
+    if config is None:
+        _message(found, PartName.CONFIG)
     zone = ZoneInfo(policy.time_zone if policy else "Asia/Taipei")
     at_ms = int((when if when.tzinfo else when.replace(tzinfo=zone)).timestamp() * 1_000)
     header, entry = None, None
@@ -52,7 +55,7 @@ def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]
         b"",
         0,
         Clock.UNCONFIRMED,
-        config.direction if config else Direction.IN,
+        config.message.direction if config else Direction.IN,
         staleness(manifest.ages, age_ms) if manifest and header else Staleness.MISSING,
         judge(card.raw),
     )
@@ -71,6 +74,7 @@ def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]
 
 
 def _message(found: AtRest, name: str) -> Any:
+    """Raises Refused where it is there and does not verify."""
     opened = found.opened(name)
     if name in found.refused:
         raise Refused(found.refused[name].kind, f"the stored {name}: {found.refused[name].detail}")

@@ -16,7 +16,9 @@ from protocol.messages import (
     Holdings,
     KeyStatement,
     Manifest,
+    Names,
     Pending,
+    Profiles,
     Receipt,
     Resume,
     Revoked,
@@ -37,6 +39,8 @@ ROLES: dict[Any, Role] = {
     DomainKey: Role.PUBLISH,
     Policy: Role.PUBLISH,
     GateConfig: Role.PUBLISH,
+    Profiles: Role.PUBLISH,
+    Names: Role.PUBLISH,
     Delta: Role.PUBLISH,
 }
 """Which role signs which message (SPEC §4.3)."""
@@ -82,12 +86,15 @@ def newest_keys(envelopes: Sequence[bytes], root: Keyring) -> Opened | None:
     return None
 
 
-def open_all(envelopes: Sequence[bytes], ring: Keyring) -> tuple[list[Opened], list[tuple[str, Refused]]]:
-    """Every other message of an answer, and (type, why) of those refused. One takes nothing else with it."""
+def open_all(
+    envelopes: Sequence[bytes], ring: Keyring, later: str = ""
+) -> tuple[list[Opened], list[tuple[str, Refused]]]:
+    """Every other message of an answer, and (type, why) of those refused. One takes nothing else with it. Those of
+    the type `later` are left out: what they need to be judged by may stand in the same answer."""
     opened, refused = [], []
     for envelope in envelopes:
         kind = type_of(envelope)
-        if kind == KeyStatement.TYPE:
+        if kind in (KeyStatement.TYPE, later):
             continue
         try:
             opened.append(open_one(envelope, ring))

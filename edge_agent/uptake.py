@@ -11,10 +11,10 @@ import structlog
 from edge_agent import lists, parts
 from edge_agent.database import JournalUnwritable
 from edge_agent.identity import DomainSecret
-from edge_agent.keeper import with_config, with_manifest, with_policy
-from edge_agent.list_uptake import ListUptake
+from edge_agent.keeper import with_manifest, with_policy
 from edge_agent.moments import Moment
-from edge_agent.sync import Opened, first_of, newest_keys, open_all
+from edge_agent.settings_uptake import SettingsUptake
+from edge_agent.sync import Opened, first_of, newest_keys, open_all, type_of
 from protocol.allowlist import accept_keys, accept_manifest, accept_part
 from protocol.envelope import domain_key_digest, open_domain_key
 from protocol.errors import Failure, Refused
@@ -24,23 +24,27 @@ from protocol.messages import (
     Fresh,
     GateConfig,
     Manifest,
+    Names,
     PartName,
+    Profiles,
 )
 from protocol.policy import Policy
 
 log = structlog.get_logger(__name__)
 
-NAMES = {
+PART_OF: dict[str, str] = {
     Manifest.TYPE: parts.MANIFEST,
     DomainKey.TYPE: PartName.DOMAIN_KEY,
     GateConfig.TYPE: PartName.CONFIG,
     Policy.TYPE: PartName.POLICY,
+    Profiles.TYPE: PartName.PROFILES,
+    Names.TYPE: PartName.NAMES,
     Delta.TYPE: PartName.ALLOWLIST,
 }
 """What a message that is refused is called in the next poll's troubles."""
 
 
-class Uptake(ListUptake):
+class Uptake(SettingsUptake):
     """Its methods run one at a time, in a worker thread."""
 
     # --- what an answer brings --------------------------------------------------------------------------
@@ -53,32 +57,36 @@ class Uptake(ListUptake):
         with self.lock:
             if self.destroyed:
                 return []
-            for part in self.troubles.keys() - set(NAMES.values()):
+            for part in self.troubles.keys() - set(PART_OF.values()):
                 del self.troubles[part]
             self._take_keys(envelopes)
-            opened, refused = open_all(envelopes, self.ring())
+            opened, refused = open_all(envelopes, self.ring(), later=Names.TYPE)
             word = first_of(opened, Manifest) or first_of(opened, Fresh)
             if word is not None and not self._try(parts.MANIFEST, word, lambda found: self._take_word(found, moment)):
                 opened.remove(word)
             for kind, error in refused:
-                self.say(NAMES.get(kind, kind or "envelope"), self.stated(NAMES.get(kind, "")), error)
+                self.say(PART_OF.get(kind, kind or "envelope"), self.stated(PART_OF.get(kind, "")), error)
             if not opened and refused:
                 raise refused[0][1]
-            for message, part, take in self._takers():
-                found = first_of(opened, message)
-                if found is not None and self.gate.holding.manifest is not None:
-                    self._try(part, found, take)
+            self._take_each(opened, DomainKey, Policy, Delta)
             if word in opened:
                 self.freshness.confirm(word.message)
+            self._take_each(opened, GateConfig, Profiles)  # last, since the machine may take its time over them
+            self._try_names(envelopes)
             return opened
 
-    def _takers(self) -> tuple[tuple[Any, PartName, Any], ...]:
-        return (
-            (DomainKey, PartName.DOMAIN_KEY, self._take_domain_key),
-            (GateConfig, PartName.CONFIG, self._take_config),
-            (Policy, PartName.POLICY, self._take_policy),
-            (Delta, PartName.ALLOWLIST, self.take_delta),
-        )
+    def _take_each(self, opened: list[Opened], *kinds: Any) -> None:
+        takers = {
+            DomainKey: self._take_domain_key,
+            Policy: self._take_policy,
+            Delta: self.take_delta,
+            GateConfig: self.take_config,
+            Profiles: self.take_profiles,
+        }
+        for kind in kinds:
+            found = first_of(opened, kind)
+            if found is not None and self.gate.holding.manifest is not None:
+                self._try(PART_OF[kind.TYPE], found, takers[kind])
 
     def _try(self, part: str, found: Opened, take: Any) -> bool:
         try:
@@ -90,6 +98,16 @@ class Uptake(ListUptake):
             return False
         self.troubles.pop(part, None)
         return True
+
+    def _try_names(self, envelopes: tuple[bytes, ...]) -> None:
+        for envelope in envelopes:
+            if type_of(envelope) == Names.TYPE and self.gate.holding.manifest is not None:
+                try:
+                    self.take_names(envelope)
+                except (Refused, JournalUnwritable) as error:
+                    self.say(PartName.NAMES, self.stated(PartName.NAMES), error)
+                else:
+                    self.troubles.pop(PartName.NAMES, None)
 
     def _take_keys(self, envelopes: tuple[bytes, ...]) -> None:
         """A newer key statement first: the rest of the answer is signed by its keys."""
@@ -105,6 +123,7 @@ class Uptake(ListUptake):
             return
         self.statement = found.message
         self.troubles.clear()
+        self.say_given_up()
 
     def _take_word(self, found: Opened, moment: Moment) -> None:
         word: Manifest | Fresh = found.message
@@ -129,6 +148,8 @@ class Uptake(ListUptake):
             self.use(with_manifest(self.gate.holding, found))
             for part in PartName:  # each is tried again
                 self.troubles.pop(part, None)
+            self.say_given_up()
+            self.follow_names()
             with contextlib.suppress(Refused):
                 self.save_keys(self.identity.domain_keys)
 
@@ -152,15 +173,8 @@ class Uptake(ListUptake):
         self.save_keys((*kept, DomainSecret(message.domain, message.number, key)))
         self.use(self.with_keys(self.gate.holding, self.gate.holding.allowlist))
 
-    def _take_config(self, found: Opened) -> None:
-        self._accept(PartName.CONFIG, found)
-        if found.message.gate != self.manifest().gate:
-            raise Refused(Failure.OTHER_DEVICE, f"configuration of gate {found.message.gate}")
-        self.store.commit(lambda t: parts.put(t, PartName.CONFIG, found.message.version, found.envelope))
-        self.use(with_config(self.gate.holding, found))
-
     def _take_policy(self, found: Opened) -> None:
-        self._accept(PartName.POLICY, found)
+        self.accept(PartName.POLICY, found)
         holding = with_policy(self.gate.holding, found)
         self.store.commit(lambda t: parts.put(t, PartName.POLICY, found.message.version, found.envelope))
         self.use(holding)
@@ -170,9 +184,3 @@ class Uptake(ListUptake):
         with self.lock:
             self.store.commit(lambda transaction: transaction.set_fact("generation", generation.to_bytes(8)))
             self.generation = generation
-
-    # --- small steps ------------------------------------------------------------------------------------
-
-    def _accept(self, name: PartName, found: Opened) -> None:
-        floor = parts.floor_of(self.store, name)
-        accept_part(self.manifest(), floor, name, found.message.version, found.payload_digest)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_agent import identity as identity_file
-from edge_agent import lists
+from edge_agent import lists, masked_names
 from edge_agent.database import ERRORS
 from edge_agent.files import read_only, unchecked
 from edge_agent.identity import IdentityDamaged
 from edge_agent.mark import Mark, read_mark
-from edge_agent.parts import ENVELOPES, KEYS, MANIFEST, AtRest
+from edge_agent.parts import ENVELOPES, KEYS, MANIFEST, AtRest, good
 from edge_agent.store import DATABASE
 from edge_agent.sync import open_one
 from edge_agent.transaction import SEQUENCES, event_id
@@ -50,7 +50,7 @@ def faults(directory: Path) -> list[Fault]:
         with closing(sqlite3.connect(read_only(path), uri=True, isolation_level=None)) as connection:
             connection.execute("BEGIN")  # one view of everything, while taps go on
             found = list(_database(connection, device))
-            found += _signed(connection, root) if root else ()
+            found += _signed(connection, root, directory) if root else ()
             found += _ends(mark, connection)
             listed, floor = _list_file(connection)
     except (*ERRORS, TypeError, ValueError, AttributeError) as error:
@@ -131,18 +131,23 @@ def _chain(connection: sqlite3.Connection, number: int, epoch: bytes, device: st
         expected, head = sequence + 1, extend(previous, public)
 
 
-def _signed(connection: sqlite3.Connection, root: Keyring) -> Iterator[Fault]:
+KNOWN = {MANIFEST, *PartName, good(PartName.CONFIG), good(PartName.PROFILES)} - {PartName.DOMAIN_KEY}
+"""Parts that have a row; key statements have one each beside."""
+
+
+def _signed(connection: sqlite3.Connection, root: Keyring, directory: Path) -> Iterator[Fault]:
     rows = dict(connection.execute(ENVELOPES).fetchall())
     versions = dict(connection.execute("SELECT name, version FROM parts").fetchall())
-    known = {MANIFEST, PartName.POLICY, PartName.CONFIG, PartName.ALLOWLIST}
-    for name in versions.keys() - known:
+    for name in versions.keys() - KNOWN:
         if not name.startswith(KEYS):
             yield Fault("journal", f"there is no part {name!r}")
     found = AtRest(rows, root)
-    for name in rows.keys() & known:
+    for name in rows.keys() & KNOWN:
         opened = found.opened(name)
         if opened and versions[name] != getattr(opened.message, "version", getattr(opened.message, "number", 0)):
             yield Fault(name, f"part {name!r}: its floor is not its version")
+    if PartName.NAMES in versions:
+        _names(directory, versions[PartName.NAMES], found)
     for name, refused in found.refused.items():
         yield Fault(name, f"part {name!r}: {refused}")
     for number, first, through, envelope in connection.execute("SELECT epoch, first, through, envelope FROM receipts"):
@@ -152,6 +157,17 @@ def _signed(connection: sqlite3.Connection, root: Keyring) -> Iterator[Fault]:
                 yield Fault("receipt", f"receipt {number}/{first}: it is for other events")
         except Refused as error:
             yield Fault("receipt", f"receipt {number}/{first}: {error}")
+
+
+def _names(directory: Path, version: int, found: AtRest) -> None:
+    """They stand in a file of their own, or nowhere: a running agent may replace or destroy them at any moment."""
+    path = masked_names.path_of(directory, version)
+    try:
+        if path.exists():
+            masked_names.read(directory, version, found.ring)
+    except Refused as error:
+        if path.exists():
+            found.refused[PartName.NAMES] = error
 
 
 def _ends(mark: Mark | None, connection: sqlite3.Connection) -> Iterator[Fault]:

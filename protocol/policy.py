@@ -169,7 +169,7 @@ class CompiledPolicy:
         """Raises Refused `not-satisfiable` and names the rule that cannot work."""
         self.policy = policy
         self.repeat_window_ms = policy.repeat_window_s * 1_000
-        self._zone = _zone(policy.time_zone)
+        self._zone = zone_named(policy.time_zone)
         self._hours = {name: _hours(name, schedule) for name, schedule in policy.schedules.items()}
         self._holidays = frozenset(policy.calendar.holidays)
         self._workdays = frozenset(policy.calendar.workdays)
@@ -251,7 +251,8 @@ _NO_ZONES = ("localtime", "posixrules", "Factory")
 """Names that mean another thing on each machine."""
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_named(name: str) -> ZoneInfo:
+    """A zone of the IANA database that is the same on each machine. Raises Refused `not-satisfiable`."""
     try:
         if name in _NO_ZONES or name.startswith(("posix/", "right/")):
             raise ValueError

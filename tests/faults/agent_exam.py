@@ -67,7 +67,8 @@ def _opened(directory: Path, taken: int) -> list[str]:
             findings.append(f"version {taken} was in use, the list is {version}")
         if version > manifest:
             findings.append(f"the list is {version}, ahead of manifest {manifest}")
-        if taken and (held.policy is None or held.config is None or held.domain_key is None):
+        no_config = held.config is None and "config" not in uptake.troubles  # killed again and again, it is given up
+        if taken and (held.policy is None or no_config or held.domain_key is None):
             findings.append("policy, configuration or domain key is gone")
         if held.allowlist is not None:
             findings += lists.verify(held.allowlist.path)

@@ -42,11 +42,21 @@ class Life:
             self.store, DryRelease(outside / "released"), self.moments, Holding(identity.device, identity.gate)
         )
         self.uptake = Uptake(directory, self.gate, identity)
+        self.wire()
         self.uptake.load()
         moment = self.moments.now()
         clock = self.gate.clock(moment)
         self.store.begin_epoch(identity.device, identity.gate, identity.signer(), moment, clock, "started")
         self.see("begun")
+        self.prove()
+
+    def prove(self) -> None:
+        """The agent has run for long enough with its configuration."""
+        for now_s in (0.0, 1e9):
+            self.uptake.tick(now_s)
+
+    def wire(self) -> None:
+        """Before anything is loaded."""
 
     def see(self, *lines: str) -> None:
         os.write(self._seen, "".join(f"{line}\n" for line in lines).encode())
@@ -82,6 +92,7 @@ class Life:
             city.fetch_snapshot(self.uptake, version)
         assert self.version == version, self.uptake.troubles
         self.see(f"taken {version}")
+        self.prove()
 
     def prune(self) -> None:
         prune(self.store, self.moments.now().wall_ms + 1, keep_ms=0)

@@ -40,10 +40,12 @@ from protocol.messages import (
     Key,
     KeyStatement,
     Manifest,
+    Names,
     Part,
     PartName,
     Pending,
     Poll,
+    Profiles,
     Receipt,
     Resume,
     Revoked,
@@ -96,6 +98,8 @@ class CentralSide:
         self.list_version = 0
         self.policy = Policy(1, (Admit("members", classes=("citizen",)),), repeat_window_s=5)
         self.config = GateConfig(1, GATE, "door")
+        self.profiles: Profiles | None = None
+        self.names: Names | None = None
         self.ages = AGES
         self.state = "active"
         self.secret = key("join")[:16]
@@ -140,7 +144,9 @@ class CentralSide:
     def parts(self) -> tuple[Part, ...]:
         number, rows = self.lists[self.list_version]
         listed = list_digest(DOMAIN, number, len(rows), total(rows.items()))
+        shared = [(PartName.PROFILES, self.profiles), (PartName.NAMES, self.names)]
         return (
+            *(Part(name, message.version, digest(encode(message))) for name, message in shared if message),
             Part(PartName.ALLOWLIST, self.list_version, listed),
             Part(PartName.POLICY, self.policy.version, digest(encode(self.policy))),
             Part(PartName.CONFIG, self.config.version, digest(encode(self.config))),
@@ -223,6 +229,10 @@ class CentralSide:
             return [self.seal(self.policy)]
         if name is PartName.CONFIG:
             return [self.seal(self.config)]
+        if name is PartName.PROFILES:
+            return [self.seal(self.profiles)]
+        if name is PartName.NAMES:
+            return [self.seal(self.names)]
         if name is PartName.DOMAIN_KEY:
             return [self.seal(self.sealed_domain_key())]
         base = held[name].version if name in held else 0

@@ -73,8 +73,15 @@ def identity_for(
 class Edge:
     """Store, gate and uptake in `directory`, opened as the agent opens them; `reopen` is a restart."""
 
-    def __init__(self, directory: Path, central: CentralSide, clock: HandClock | None = None) -> None:
-        self.directory, self.central = directory, central
+    def __init__(
+        self,
+        directory: Path,
+        central: CentralSide,
+        clock: HandClock | None = None,
+        wire: Callable[[Uptake], None] = lambda uptake: None,
+    ) -> None:
+        """`wire` connects what the uptake sets, at each opening before anything is loaded."""
+        self.directory, self.central, self.wire = directory, central, wire
         self.clock = clock or HandClock(central.now_ms)
         self.ear = Ear()
         self.open()
@@ -84,6 +91,7 @@ class Edge:
         self.store = Store(self.directory, LIMITS)
         self.gate = Gate(self.store, self.ear, self.clock, Holding(DEVICE, GATE))
         self.uptake = Uptake(self.directory, self.gate, identity)
+        self.wire(self.uptake)
         self.uptake.load()
         moment = self.clock.now()
         self.store.begin_epoch(
@@ -100,6 +108,11 @@ class Edge:
         if self.gate.holding.allowlist is not None:
             self.gate.holding.allowlist.close()
         self.store.connection.close()
+
+    def prove(self) -> None:
+        """The agent has run for long enough with what it was set to."""
+        for now_s in (0.0, 1e9):
+            self.uptake.tick(now_s)
 
     def reopen(self) -> Self:
         self.close()
