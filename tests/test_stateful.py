@@ -36,19 +36,22 @@ from edge_agent.housekeeping import Housekeeping
 from edge_agent.snapshots import Snapshots
 from edge_agent.subscription import Subscription
 from edge_agent.uplink import NetworkFailure
+from edge_agent.uptake import Uptake
 from protocol.allowlist import CardState
 from protocol.envelope import Keyring, digest, open_as, unwrap
 from protocol.errors import Refused
-from protocol.messages import Batch, EpochHeld, Holdings, Inventory, Poll, Receipt, decode
+from protocol.messages import Batch, EpochHeld, GateConfig, Holdings, Inventory, Poll, Receipt, decode
 from protocol.token import token
 from protocol.uid import CardUID
-from tests.support.central_side import DAY_MS, DEVICE, CentralSide, entry, uid
+from tests.support.central_side import DAY_MS, DEVICE, GATE, CentralSide, entry, uid
 from tests.support.edge_side import Edge, HandClock
 from tests.support.line import Line
 
 SEED = int(os.environ.get("TAPGATE_SEED", random.SystemRandom().randrange(2**32)))
 CARDS = 4
 START_MS = 1_790_000_000_000
+BROKEN = "broken"
+"""The kind of a configuration with which the machine cannot start."""
 BACKUP_MS = 25 * DAY_MS
 """A device keeps what was receipted for thirty days: an older backup than that cannot be made good."""
 
@@ -153,6 +156,14 @@ class FaultyLine(Line):
         return earlier[0] if fault == "out of order" else found
 
 
+def _set_machine(uptake: Uptake) -> None:
+    def put_to_use(config: GateConfig | None) -> None:
+        if config is not None and config.kind == BROKEN:
+            raise OSError("the machine does not work with it")
+
+    uptake.on_config = put_to_use
+
+
 class Life(RuleBasedStateMachine):
     """One device, one central, and the world between them."""
 
@@ -172,7 +183,7 @@ class Life(RuleBasedStateMachine):
         self.floors = (0, 0)
         self.backup: tuple[int, Custody] | None = None
         self.disk: Path | None = None
-        self.edge = Edge(self.folder / "disk-0", self.side, self.clock)
+        self.edge = Edge(self.folder / "disk-0", self.side, self.clock, wire=_set_machine)
         self._connect()
 
     def _connect(self) -> None:
@@ -209,6 +220,10 @@ class Life(RuleBasedStateMachine):
     def rotate_domain_key(self) -> None:
         self.side.rotate_domain_key(range(CARDS))
 
+    @rule(kind=st.sampled_from(["door", BROKEN]))
+    def change_configuration(self, kind: str) -> None:
+        self.side.config = GateConfig(self.side.config.version + 1, GATE, kind)
+
     # --- what the agent does ------------------------------------------------------------------------------------
 
     def _run(self, coroutine: Any) -> Any:
@@ -241,6 +256,8 @@ class Life(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([1_000, 6_000, 3_600_000, DAY_MS, 12 * DAY_MS]))
     def time_passes(self, ms: int) -> None:
         self._advance(ms)
+        if ms > 10_000:
+            self.edge.prove()
 
     @rule(ms=st.sampled_from([-40 * 365 * DAY_MS, -DAY_MS, 60_000, 40 * 365 * DAY_MS]))
     def wall_clock_jumps(self, ms: int) -> None:
@@ -363,6 +380,11 @@ class Life(RuleBasedStateMachine):
         return [decode(Receipt, unwrap(envelope).payload) for (envelope,) in rows]
 
     @invariant()
+    def what_the_machine_does_not_work_with_is_not_in_use(self) -> None:
+        config = self.edge.gate.holding.config if hasattr(self, "edge") else None
+        assert config is None or config.kind != BROKEN
+
+    @invariant()
     def floors_never_go_back(self) -> None:
         if not hasattr(self, "edge"):
             return
@@ -385,6 +407,7 @@ class Life(RuleBasedStateMachine):
     def _everything_arrives(self) -> None:
         self.line.fault, self.line.cut_after = "", []
         self.clock.wall_ms = self.side.now_ms
+        self.change_configuration("door")  # what was given up stays so until another one is published
         for _ in range(6):
             self.loop.run_until_complete(self.subscription.step())
             if self.edge.uptake.wants_snapshot:
@@ -416,6 +439,7 @@ def test_whatever_happens_nothing_promised_is_broken(capsys: Any) -> None:
                 stateful_step_count=40,
                 deadline=None,
                 database=None,
+                print_blob=True,
                 suppress_health_check=list(HealthCheck),
             ),
         )
