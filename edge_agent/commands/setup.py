@@ -31,6 +31,9 @@ from edge_agent.uplink import NetworkFailure
 from protocol.errors import Refused
 from protocol.joining import from_text
 
+START_S = 10
+"""What an agent is given to start before the doctor looks at it."""
+
 
 class Order(NamedTuple):
     """What the command line asked for. None: it is asked, or by --yes decided by the machine as it is."""
@@ -144,14 +147,17 @@ class _Setup:
         homes = ("/home/", os.path.expanduser("~root/"))
         if unit and self.machine.runs and order.program.startswith(homes):
             raise NotDone(self._say(words.HOME, program=order.program))
+        over_pcsc = any(reader.kind == "pcsc" for reader in readers)
+        if over_pcsc and self.machine.runs and not self.machine.path("/usr/sbin/pcscd").exists():
+            raise NotDone(self._say(words.NO_PCSCD))
         if text is None:
             self._tell(words.IN_PLACE, words.SETTINGS, path=order.config_path)
         self._carry_out(installation.files(self.machine, plan))
         joined = self._join(self.machine.path(data_dir))
         if unit:
-            units = [*(["pcscd.socket"] if any(reader.kind == "pcsc" for reader in readers) else []), UNIT]
+            units = ["pcscd.socket", UNIT] if over_pcsc else [UNIT]
             self._carry_out(installation.services(self.machine, units, self.changed > 0, joined))
-        self._end()
+        self._end(data_dir, unit and joined)
 
     def _may_it(self) -> None:
         if self.machine.runs and os.geteuid() != 0 and not self.order.dry and self.order.unit is not False:
@@ -236,13 +242,13 @@ class _Setup:
         wait_s = self.order.wait_s
         if wait_s == 0:
             return
-        click.echo(self._say(words.WAITING))
 
         async def wait() -> None:
             async with asyncio.timeout(wait_s):
                 await enrolment.wait_until_confirmed(identity)
 
         try:
+            click.echo(self._say(words.WAITING))
             asyncio.run(wait())
         except (TimeoutError, KeyboardInterrupt):
             click.echo(self._say(words.NOT_CONFIRMED))
@@ -262,7 +268,7 @@ class _Setup:
                 self.changed += 1
                 self._tell(words.DONE, step.what)
 
-    def _end(self) -> None:
+    def _end(self, data_dir: Path, started: bool) -> None:
         order = self.order
         if order.dry:
             click.echo(self._say(words.DRY))
@@ -270,6 +276,8 @@ class _Setup:
         if not self.changed:
             click.echo(self._say(words.CHANGED_NOTHING))
         if self.machine.runs:
+            if started:
+                asyncio.run(_answer(self.machine.path(data_dir)))
             findings = examine(subject_of(order.here, self.machine, this_program(order.config_path)))
             show_findings([finding.told(order.lang) for finding in findings], order.lang)
 
@@ -285,6 +293,14 @@ class _Setup:
 
     def _confirm(self, text: Said, **values: object) -> bool:
         return click.confirm(self._say(text, **values), default=True)
+
+
+async def _answer(data_dir: Path) -> None:
+    """Until the agent that was just started answers, or has had its time."""
+    for _ in range(START_S * 5):
+        if await status.ask(data_dir) is not None:
+            return
+        await asyncio.sleep(0.2)
 
 
 def _groups(readers: Iterable[ReaderSettings], old: config.Config | None) -> tuple[str, ...]:

@@ -52,6 +52,10 @@ DRY = Said("以上是會做的事，什麼都沒有變更。", "That is what wou
 DONE = Said("完成", "done")
 IN_PLACE = Said("已就緒", "in place")
 WOULD = Said("會做", "would do")
+NO_PCSCD = Said(
+    "沒有 pcscd，請先安裝：sudo apt install pcscd libccid",
+    "there is no pcscd; install it first: sudo apt install pcscd libccid",
+)
 HOME = Said(
     "{program} 在家目錄下，服務不能使用；請裝在 /opt/tapgate",
     "{program} lies below a home directory, where a service cannot use it: install it in /opt/tapgate",
