@@ -4,10 +4,12 @@ from typing import Any
 
 import click
 
+from central import operate
 from central.commands.shell import act, as_json, say, say_rows
 from central.config import Config
 
-SHOWN = "device gate state words seen_ms backlog readers troubles"
+SHOWN = "device state seen backlog readers"
+WHERE_THERE_ARE_ANY = ("words", "troubles")
 
 
 @click.group()
@@ -57,8 +59,10 @@ def list_(settings: Config, gate: str, state: str, as_json: bool) -> None:
     Example: tapgate-central device list --state pending
     """
     found = act(settings, "device.list", {"gate": gate, "state": state})["devices"]
-    rows = found if as_json else [{**each, "readers": _readers(each)} for each in found]
-    say_rows(rows, as_json, "No device: `tapgate-central device invite GATE` makes a join token.", SHOWN)
+    rows = found if as_json else [{**each, "readers": _readers(each), "seen": _ago(each["seen_ms"])} for each in found]
+    more = [name for name in WHERE_THERE_ARE_ANY if any(each[name] for each in found)]
+    nothing = "No device: `tapgate-central device invite GATE` makes a join token."
+    say_rows(rows, as_json, nothing, " ".join([SHOWN, *more]))
 
 
 @device.command("show")
@@ -72,6 +76,17 @@ def show(settings: Config, device_id: str, as_json: bool) -> None:
     """
     (found,) = act(settings, "device.list", {"device": device_id})["devices"]
     say(found if as_json else {**found, "readers": _readers(found, whole=True)}, as_json)
+
+
+def _ago(at_ms: int) -> str:
+    """How long since, in the largest unit that says enough."""
+    if not at_ms:
+        return "never"
+    ago_s = max(0, operate.now_ms() - at_ms) // 1_000
+    for unit, seconds in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if ago_s >= 2 * seconds:
+            return f"{ago_s // seconds} {unit} ago"
+    return f"{ago_s} s ago"
 
 
 def _readers(found: dict[str, Any], whole: bool = False) -> list[str]:

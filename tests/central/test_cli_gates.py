@@ -1,6 +1,8 @@
 """The commands of gates, profiles, staff, names and presence: what a person types and reads."""
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from central.__main__ import cli
+from central.commands.devices import _readers
 from tests.central.terminal import Operator, Served
 
 GENERIC = Path(__file__).parents[2] / "firmware_profiles" / "generic-pcsc.toml"
@@ -164,6 +167,30 @@ def test_presence_and_devices_are_shown_where_nothing_is_known_yet(run: Operator
     assert "there is no venue" in run.refused("inside", "nowhere")
     assert "there is no device 'x'" in run.refused("device", "show", "x")
     assert run("log", "--kind", "reader").stdout == ""
+
+
+def test_a_device_is_listed_with_what_there_is_to_say(run: Operator) -> None:
+    columns = "id, gate, state, signing_public, sealing_public, words, enrolled_ms, revoked_why, seen_ms"
+    with contextlib.closing(sqlite3.connect(run.directory / "central.db")) as db:
+        for id_, state, seen_ms in (("door-1-a", "pending", None), ("door-1-b", "active", 1_790_000_000_000)):
+            row = (id_, "door-1", state, id_.encode(), bytes(32), "babad-gutih-tugad", 1, "", seen_ms)
+            db.execute(f"INSERT INTO devices ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+        db.commit()
+    listed = run("device", "list").stdout
+    assert "babad-gutih-tugad" in listed
+    assert "never" in listed
+    assert "days ago" in listed
+    assert "words" not in run("device", "list", "--state", "active").stdout
+    assert "door-1-b" in run("device", "show", "door-1-b").stdout
+    assert run.json("device", "show", "door-1-b")["readers"] == []
+
+
+def test_a_reader_is_told_in_a_few_words_or_in_all() -> None:
+    usb = {"reader": "usb-1", "state": "ready", "profile": "acr122u", "firmware": "214", "why": ""}
+    relay = {"reader": "usb-2", "state": "wedged", "profile": "", "firmware": "", "why": "no answer"}
+    found = {"readers": [usb, relay]}
+    assert _readers(found) == ["usb-1 ready", "usb-2 wedged"]
+    assert _readers(found, whole=True) == ["usb-1 ready (acr122u, firmware 214)", "usb-2 wedged (no answer)"]
 
 
 def test_what_is_told_through_the_server_is_not_told_to_its_log(served: Served, run: Operator, tmp_path: Path) -> None:
