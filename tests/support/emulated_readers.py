@@ -162,6 +162,8 @@ class PcscLayer:
         self.cable = True
         self.channel: int | None = None
         self.contexts = 0
+        self.meanwhile: Callable[[], None] | None = None
+        """Done once, when readers are listed next: between closing one and opening it again."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -171,6 +173,9 @@ class PcscLayer:
         return self._real.SCardEstablishContext(scope)
 
     def SCardListReaders(self, context: Any, groups: Any) -> Any:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
         return self._real.SCardListReaders(context, groups) if self.cable else (0x8010002E, [])
 
     def SCardGetStatusChange(self, context: Any, timeout_ms: int, states: Any) -> Any:

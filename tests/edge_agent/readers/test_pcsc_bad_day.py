@@ -290,14 +290,23 @@ def test_a_card_that_lay_there_while_the_reader_was_opened_again_is_not_told_aga
 
 
 @pytest.mark.parametrize("second", [A, B], ids=["same card", "other card"])
-def test_a_card_that_is_put_there_while_the_reader_is_opened_again_is_told(desk: Desk, second: bytes) -> None:
+@pytest.mark.parametrize("at_once", [True, False], ids=["before it is closed", "while it is closed"])
+def test_a_card_that_is_put_there_while_the_reader_is_opened_again_is_told(
+    desk: Desk, layer: PcscLayer, second: bytes, at_once: bool
+) -> None:
+    def swap() -> None:
+        first.pull()
+        desk.wait_until(card=False)
+        desk.put(second)
+        desk.wait_until(card=True)
+
     def decide(read: CardRead) -> None:
         if len(run.uids) == 1:
             run.reader.reopen()
-            first.pull()
-            desk.wait_until(card=False)
-            desk.put(second)
-            desk.wait_until(card=True)
+            if at_once:
+                swap()
+            else:
+                layer.meanwhile = swap
 
     with running(None, on_tap=decide) as run:
         first = desk.put(A)
