@@ -36,6 +36,7 @@ from protocol.messages import (
     Holdings,
     KeyStatement,
     Manifest,
+    PassageDetail,
     Pending,
     Poll,
     Receipt,
@@ -43,6 +44,7 @@ from protocol.messages import (
     Role,
     Snapshot,
     decode,
+    encode,
 )
 from tests.central.actors import Device, Journal, envelopes, find, read_snapshot, types
 from tests.central.city import City
@@ -382,10 +384,13 @@ async def test_a_certificate_that_no_device_would_trust_is_not_served(
 async def test_the_state_of_the_server_can_be_asked(city: City, client: Client, config: Config) -> None:
     assert await client.get("/healthz") == (200, b"ok\n")
     assert await client.get("/readyz") == (200, b"ready\n")
-    await client.send("/v1/batches", Journal(city.device).upload())
+    journal = Journal(city.device)
+    journal.add("passage", detail=encode(PassageDetail(-1, "forced")))
+    await client.send("/v1/batches", journal.upload())
     await client.post("/v1/batches", b"garbage")
     _, text = await client.get("/metrics")
     assert b'tapgate_batches_total{outcome="accepted"} 1.0' in text
+    assert b'tapgate_notable_events_total{kind="passage",what="forced"} 1.0' in text
     assert b'tapgate_refusals_total{endpoint="/v1/batches",failure="malformed"} 1.0' in text
     assert (await client.get("/v1/nothing"))[0] == 404
 
