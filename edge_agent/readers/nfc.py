@@ -30,6 +30,8 @@ WEDGED_AFTER_S = 2.0
 """A reader that fails for so long hangs; a single failure is passed over."""
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 5.0
+LOOK_S = 0.2
+"""How soon a longer pause notices that the reader was asked for something."""
 
 log = structlog.get_logger(__name__)
 logging.getLogger("nfc").setLevel(logging.INFO)  # its debug messages spell out UIDs
@@ -170,9 +172,13 @@ class NfcReader:
             report.say(ReaderState.WEDGED, f"{self._path}: it does not answer as it should ({type(error).__name__})")
 
     def _pause(self, seconds: float, stop: threading.Event) -> None:
-        self._beat_s = time.monotonic()
-        stop.wait(seconds)
-        self._beat_s = time.monotonic()
+        """Ends early when the reader is to stop, or is asked to begin again."""
+        end_s = time.monotonic() + seconds
+        while not (self._to_reopen.is_set() or self._to_begin_anew.is_set()):
+            self._beat_s = time.monotonic()
+            left_s = end_s - self._beat_s
+            if left_s <= 0 or stop.wait(min(left_s, LOOK_S)):
+                return
 
 
 class _Field:

@@ -12,6 +12,8 @@ RESTART_PCSCD = ("systemctl", "--no-ask-password", "restart", "pcscd.service")
 """Where the agent is not root, `deploy/polkit/51-tapgate-restart-pcscd.rules` permits exactly this."""
 
 RESTART_LIMIT_S = 30.0
+FRESH_S = 10.0
+"""A service that was restarted so recently is not restarted for another reader: that would take the first one away."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,10 +41,9 @@ class ServiceRestart:
 
     def __call__(self) -> None:
         """Raises StepFailed."""
-        asked_s = self._clock()
         with self._one_at_a_time:
-            if self._done_s is not None and self._done_s >= asked_s:
-                return  # another reader had it restarted while we waited
+            if self._done_s is not None and self._clock() - self._done_s < FRESH_S:
+                return
             self._restart()
             self._done_s = self._clock()
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from edge_agent.readers import supervisor, watched
 from tests.support.emulated_readers import PcscLayer
 from tests.support.private_pcscd import PrivatePcscd
+from tests.support.reader_bench import Bench
 from tests.support.virtual_card import Answer, VirtualCard, uid_card
 
 
@@ -63,3 +65,14 @@ def layer(monkeypatch: pytest.MonkeyPatch) -> PcscLayer:
     layer = PcscLayer(pcsc_service._scard)
     monkeypatch.setattr(pcsc_service, "_scard", layer)
     return layer
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """Readers under supervision; a test starts it."""
+    made = Bench()
+    monkeypatch.setattr(supervisor, "TICK_S", 0.01)
+    monkeypatch.setattr(watched, "START_AGAIN_S", 0.02)
+    monkeypatch.setattr(supervisor, "why_it_can_be_helped", lambda *about: made.helpable)
+    yield made
+    made.supervisor.stop(2)

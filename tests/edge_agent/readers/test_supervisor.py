@@ -1,110 +1,20 @@
 """The supervisor with readers that do as they are told, in scaled time; the threads are real."""
 
 import threading
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
 import msgspec
 import pytest
 
-from edge_agent.readers import Answer, ReaderFacts, supervisor, watched
+from edge_agent.readers import Answer, ReaderFacts, watched
 from edge_agent.readers.case import Patience
 from edge_agent.readers.recovery import StepFailed
-from edge_agent.readers.supervisor import Alarm, Configured, Supervisor
+from edge_agent.readers.supervisor import Alarm
 from edge_agent.release import ReleaseFailed
-from firmware_profiles import ProfileBook
 from protocol.messages import Outcome
-from tests.support.reader_double import GateDouble, ReaderDouble, until
-
-QUICK = Patience(
-    hung_s=2.0,
-    starting_s=0.3,
-    wedged_s=0.05,
-    absent_s=0.1,
-    firm_s=5.0,
-    again_s=0.2,
-    flapping_s=0.001,
-    reopen_s=0.2,
-    re_establish_s=0.2,
-    restart_service_s=0.2,
-    power_cycle_s=0.2,
-    profile_s=0.3,
-)
-"""A watchdog of 2 s, so that a busy machine does not look like a reader that hangs."""
-
-
-class Bench:
-    """Readers `a` and `b`, the steps that reached them, and a supervisor to be started."""
-
-    def __init__(self) -> None:
-        self.gate = GateDouble()
-        self.made: dict[str, list[ReaderDouble]] = {"a": [], "b": []}
-        self.steps: list[tuple[str, str]] = []
-        self.cured_by: dict[str, str] = {}
-        self.refusals: dict[str, Exception] = {}
-        self.patience, self.kind = QUICK, "pcsc"
-        self.helpable = "the PC/SC service does not answer"
-
-    def start(self, *, power: bool = True, restart: bool = True) -> Supervisor:
-        switch = Power(lambda: self.step("a", "power-cycle")) if power else None
-        readers = [
-            Configured("a", self.kind, lambda book: self.make("a"), switch, off_s=0.5),
-            Configured("b", "simulated", lambda book: self.make("b")),
-        ]
-        self.supervisor = Supervisor(
-            readers,
-            self.gate,
-            ProfileBook(),
-            restart=(lambda: self.step("a", "restart-service")) if restart else None,
-            patience=self.patience,
-        )
-        self.supervisor.start()
-        for name in ("a", "b"):
-            self.reader(name).say("ready")
-            until(lambda name=name: self.gate.states(name)[-1:] == ["ready"])
-        return self.supervisor
-
-    def make(self, name: str) -> ReaderDouble:
-        made = ReaderDouble(name)
-        made.on_step = lambda step: self.step(name, step)
-        self.made[name].append(made)
-        return made
-
-    def reader(self, name: str) -> ReaderDouble:
-        return self.made[name][-1]
-
-    def step(self, name: str, step: str) -> None:
-        self.steps.append((name, step))
-        if step in self.refusals:
-            raise self.refusals[step]
-        if self.cured_by.get(name) == step:
-            self.reader(name).say("ready")
-
-    def until_state(self, name: str, state: str) -> None:
-        until(lambda: self.gate.states(name)[-1] == state, lambda: (self.gate.events, self.steps))
-
-
-class Power:
-    """An output that a reader hangs on."""
-
-    def __init__(self, cycled: Callable[[], None]) -> None:
-        self.cycled = cycled
-
-    def cycle(self, off_s: float) -> None:
-        assert off_s == 0.5
-        self.cycled()
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    made = Bench()
-    monkeypatch.setattr(supervisor, "TICK_S", 0.01)
-    monkeypatch.setattr(watched, "START_AGAIN_S", 0.02)
-    monkeypatch.setattr(supervisor, "why_it_can_be_helped", lambda *about: made.helpable)
-    yield made
-    made.supervisor.stop(2)
-
+from tests.support.reader_bench import QUICK, Bench
+from tests.support.reader_double import ReaderDouble, until
 
 STEPS = ["reopen", "re-establish", "restart-service", "power-cycle"]
 
@@ -112,6 +22,9 @@ STEPS = ["reopen", "re-establish", "restart-service", "power-cycle"]
 @pytest.mark.parametrize("cured_by", STEPS)
 def test_a_wedged_reader_is_helped_by_the_first_step_that_helps(bench: Bench, cured_by: str) -> None:
     bench.cured_by["a"] = cured_by
+    bench.patience = msgspec.structs.replace(
+        QUICK, reopen_s=0.3, re_establish_s=0.3, restart_service_s=0.3, power_cycle_s=0.3
+    )
     bench.start()
     bench.reader("a").say("wedged", "it hangs")
     until(lambda: "recovering" in bench.gate.states("a"))
