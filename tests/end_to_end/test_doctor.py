@@ -1,0 +1,70 @@
+"""The doctor beside a running agent with a real central: what is well, and what is not once the line is cut."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from deploy.town import Gate
+from tests.end_to_end.quick_town import ALICE, QuickTown, delivered, invoke, tap
+
+pytestmark = pytest.mark.xdist_group("commands")
+
+WELL = (
+    "settings-file",
+    "data-directory",
+    "key-file",
+    "agent-running",
+    "enrolled",
+    "list-age",
+    "published-parts",
+    "reader",
+    "central",
+    "certificate",
+    "key-statement",
+    "contact",
+    "clock",
+    "journal-whole",
+    "journal-writable",
+    "journal-set-aside",
+)
+
+
+async def examined(gate: Gate) -> dict[str, dict[str, Any]]:
+    result = await asyncio.to_thread(
+        invoke, "tapgate-edge", "--config", gate.config, "doctor", "--json", "--lang", "en"
+    )
+    assert result.stderr == ""
+    return {finding["id"]: finding for finding in json.loads(result.stdout)["findings"]}
+
+
+async def test_a_gate_that_works_is_found_well_and_one_that_is_cut_off_is_found_out(town: QuickTown) -> None:
+    gate = await town.open_gate()
+    await tap(gate, ALICE)
+    await delivered(gate)
+    found = await examined(gate)
+    assert {id_: found[id_]["seen"] for id_ in WELL if found[id_]["result"] != "ok"} == {}
+
+    gate.line.cut()
+    await gate.until(lambda status: status["central_reachable"] is False)
+    found = await examined(gate)
+    assert {id_: found[id_]["result"] for id_ in ("central", "certificate", "contact")} == {
+        "central": "fail",
+        "certificate": "not-known",
+        "contact": "fail",
+    }
+    assert found["list-age"]["result"] == "ok", "the gate goes on by what it holds"
+    gate.line.restore()
+    await gate.until(lambda status: status["central_reachable"] is True)
+
+
+async def test_a_device_that_nobody_confirmed_yet_is_told_how_to_go_on(town: QuickTown) -> None:
+    gate = await town.new_gate()
+    token = await town.invite(f"https://127.0.0.1:{gate.line.port}")
+    device = json.loads(await asyncio.to_thread(gate.command, "enrol", token, "--json"))["device"]
+    gate.process.start()
+    await gate.until(lambda status: any("confirm" in text for text in status["troubles"]))
+    enrolled = (await examined(gate))["enrolled"]
+    assert enrolled["result"] == "fail"
+    assert f"tapgate-central device confirm {device} --words WORDS" in enrolled["mend"]
