@@ -18,6 +18,8 @@ from central.store.schema import devices, events, gates, members, names, subject
 from protocol.errors import Refused
 from protocol.messages import Kind, Personal, Poll, decode
 
+AT_LEAST_MS = 6 * 3_600_000
+"""Counted from local midnight, but not from less than this ago: a venue may be open past midnight. As gates count."""
 SILENT_MS = 120_000
 """A device that was not heard of for so long may have taps that are not known here."""
 KINDS = (Kind.TAP, Kind.PASSAGE, Kind.UNDO, Kind.ADMIT)
@@ -42,7 +44,7 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class InsideResult(Result, frozen=True):
-    """By time of entry, since the local midnight `from_ms`. `behind`: gates that may know more than is known here."""
+    """By time of entry, of those who came since `from_ms`. `behind`: gates that may know more than is known here."""
 
     venue: str
     from_ms: int
@@ -62,7 +64,7 @@ async def inside(context: Context, params: InsideParams) -> InsideResult:
         of_venue = select(gates.c.id).where(gates.c.venue == params.venue)
         ids = list((await connection.execute(of_venue)).scalars())
         configs = await read_configs(connection, ids)
-        from_ms = midnight_ms(context.now_ms, ZoneInfo(zone))
+        from_ms = counted_from_ms(context.now_ms, ZoneInfo(zone))
         watched = {gate for gate, held in configs.items() if held.config.release.passage != "none"}
         found = who_may_be_inside(await _events(connection, ids, from_ms), watched)
         people = await _people(connection, domain, found)
@@ -78,10 +80,11 @@ async def inside(context: Context, params: InsideParams) -> InsideResult:
     )
 
 
-def midnight_ms(now_ms: int, zone: ZoneInfo) -> int:
-    """The beginning of the local day."""
+def counted_from_ms(now_ms: int, zone: ZoneInfo) -> int:
+    """The beginning of the local day, or six hours ago where the day is younger."""
     today = dt.datetime.fromtimestamp(now_ms / 1_000, zone).date()
-    return int(dt.datetime.combine(today, dt.time(), zone).timestamp() * 1_000)
+    midnight_ms = int(dt.datetime.combine(today, dt.time(), zone).timestamp() * 1_000)
+    return min(midnight_ms, now_ms - AT_LEAST_MS)
 
 
 async def _events(connection: AsyncConnection, ids: list[str], from_ms: int) -> list[Seen]:

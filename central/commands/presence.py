@@ -13,7 +13,7 @@ SHOWN = "member name gate since_ms how by"
 @as_json
 @click.pass_obj
 def inside(settings: Config, venue: str, as_json: bool) -> None:
-    """Who may be inside VENUE now, as this server knows: entries since midnight without a later exit.
+    """Who may be inside VENUE now, as this server knows: entries of today, or of six hours, without a later exit.
 
     How sure it is: taken (the door was opened, the turnstile turned), not-seen (the gate cannot see passages),
     unknown (it could not see this one), pending (no word of the passage yet). Of those whom staff let in by hand

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from central.actions.action import ActionFailed
-from central.actions.inside import midnight_ms
+from central.actions.inside import counted_from_ms
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.inside import CERTAIN, How, Inside, Seen, who_may_be_inside
@@ -261,7 +261,7 @@ async def test_the_command_tells_members_names_gates_and_what_it_cannot_know(
         ("", "", "door-1", "pending", "lin"),
     }
     assert (found.certain, found.doubtful, found.behind) == (2, 2, ["kiosk-1"])
-    assert found.from_ms == midnight_ms(NOW_MS, ZoneInfo("Asia/Taipei")) < NOW_MS
+    assert found.from_ms == counted_from_ms(NOW_MS, ZoneInfo("Asia/Taipei")) < NOW_MS
     admin.now_ms = NOW_MS + 24 * 3_600_000
     assert (await admin.act("inside", venue="main")).people == []
 
@@ -293,12 +293,12 @@ async def test_a_venue_that_is_not_there_is_said_so(admin: Admin, city: City) ->
 
 
 @pytest.mark.parametrize(
-    ("zone", "at_ms", "midnight"),
+    ("zone", "at_ms", "from_ms"),
     [
         ("Asia/Taipei", 1_790_000_000_000, 1_789_920_000_000),
-        ("UTC", 86_400_000, 86_400_000),
-        ("America/New_York", 1_772_956_800_000, 1_772_946_000_000),  # the day on which summer time began
+        ("UTC", 10 * 86_400_000 + 3_600_000, 10 * 86_400_000 - 5 * 3_600_000),  # an hour past midnight
+        ("America/New_York", 1_772_989_200_000, 1_772_946_000_000),  # noon of the day on which summer time began
     ],
 )
-def test_midnight_is_the_venues_own(zone: str, at_ms: int, midnight: int) -> None:
-    assert midnight_ms(at_ms, ZoneInfo(zone)) == midnight
+def test_the_venues_own_day_is_counted_and_never_less_than_six_hours(zone: str, at_ms: int, from_ms: int) -> None:
+    assert counted_from_ms(at_ms, ZoneInfo(zone)) == from_ms
