@@ -15,11 +15,13 @@ from edge_agent.sync import UNDERSTANDS, Opened, first_of
 from edge_agent.uplink import NetworkFailure, Uplink
 from edge_agent.uptake import Uptake
 from protocol.envelope import Signer
-from protocol.messages import Fresh, Manifest, Pending, Poll, Revoked
+from protocol.messages import Fresh, Manifest, Pending, Poll, Revoked, Trouble
 
 log = structlog.get_logger(__name__)
 
 PENDING_S = 1.0
+LOOK_S = 1.0
+"""How often it is asked whether what a held poll says is still so."""
 HASTY_S = 0.5
 """An answer within this time ought to bring something new."""
 LONGEST_PAUSE_S = 5.0
@@ -90,16 +92,30 @@ class Subscription:
     async def _send(self, poll: Poll) -> tuple[bytes, ...] | None:
         """The answer, or None when the question was out of date before it came."""
         body = self.signer.seal(poll)
-        self._held = asyncio.create_task(self.uplink.send("/v1/poll", body, timeout_s=poll.wait_s + 30))
+        held = self._held = asyncio.create_task(self.uplink.send("/v1/poll", body, timeout_s=poll.wait_s + 30))
         try:
-            return await self._held
+            while not held.done():
+                await asyncio.wait({held}, timeout=LOOK_S)
+                if self._is_out_of_date(poll):
+                    self.hurry()
+            return await held
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not self._hurried or (task is not None and task.cancelling()):
                 raise
             return None
         finally:
+            held.cancel()
             self._held, self._hurried = None, False
+
+    def _is_out_of_date(self, poll: Poll) -> bool:
+        """The list was found damaged, or something that was taken up was given up again."""
+        if self.uptake.gate.list_damaged.is_set():
+            return True
+        return (poll.parts, poll.troubles) != (self.uptake.gate.holding.parts(), self._troubles())
+
+    def _troubles(self) -> tuple[Trouble, ...]:
+        return tuple(self.uptake.troubles.values())[:16]
 
     def _poll(self, wait_s: int) -> Poll:
         holding, uptake = self.uptake.gate.holding, self.uptake
@@ -110,7 +126,7 @@ class Subscription:
             manifest=holding.manifest.number if holding.manifest else 0,
             keys_number=uptake.statement.number if uptake.statement else 0,
             parts=holding.parts(),
-            troubles=tuple(uptake.troubles.values())[:16],
+            troubles=self._troubles(),
             backlog=outbox.backlog(uptake.store),
             wait_s=wait_s,
             version=__version__,

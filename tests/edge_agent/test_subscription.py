@@ -13,7 +13,7 @@ from edge_agent.uplink import NetworkFailure
 from protocol.allowlist import CardState
 from protocol.envelope import unwrap
 from protocol.errors import Refused
-from protocol.messages import Fetch, Fresh, PartName, Poll, decode
+from protocol.messages import Fetch, Fresh, PartName, Poll, Profiles, decode
 from protocol.policy import Admit, Policy
 from tests.support.central_side import DEVICE, CentralSide
 from tests.support.edge_side import Edge
@@ -319,6 +319,49 @@ async def test_a_damaged_list_is_fetched_again_without_a_restart(stocked: Edge) 
     stocked.tap(1)
     tasks = listener.run()
     await until(lambda: stocked.tap(1).outcome == "granted")
+    await stop(tasks)
+
+
+def holding_polls(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> Listener:
+    """With a central that has nothing newer and holds each poll for ever."""
+    listener = Listener(edge)
+
+    async def held(path: str, found: list[bytes]) -> list[bytes]:
+        if len(found) == 1 and listener.polls()[-1].wait_s:
+            await asyncio.sleep(300)
+        return found
+
+    monkeypatch.setattr(subscription, "LOOK_S", 0.05)
+    listener.subscription.wait_s, listener.line.bend = 300, held
+    return listener
+
+
+async def test_a_list_that_is_found_damaged_does_not_wait_for_the_held_poll(
+    stocked: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = holding_polls(stocked, monkeypatch)
+    tasks = listener.run()
+    await until(lambda: listener.polls())
+    listed = stocked.gate.holding.allowlist
+    assert listed is not None
+    listed._writer.execute("UPDATE entries SET entry = x'c1'")
+    assert stocked.tap(1).reason == "unknown-card"
+    await until(lambda: stocked.tap(1).outcome == "granted")
+    await stop(tasks)
+
+
+async def test_what_is_given_up_is_said_although_a_poll_is_held(stocked: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    central, listener = stocked.central, holding_polls(stocked, monkeypatch)
+    central.profiles = Profiles(1, {})
+    central.publish()
+    tasks = listener.run()
+    await until(lambda: stocked.uptake.published[1] == 1)
+    await asyncio.to_thread(stocked.uptake.give_up_profiles, 1, "front: not ready within 15 s")
+    await until(lambda: listener.polls()[-1].troubles)
+    assert listener.polls()[-1].troubles[0].part == "profiles"
+    asked = len(listener.polls())
+    await asyncio.sleep(10 * subscription.LOOK_S)
+    assert len(listener.polls()) == asked, "once"
     await stop(tasks)
 
 
