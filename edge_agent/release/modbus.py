@@ -100,7 +100,7 @@ class Board:
         was_connected = self._client.connected
         try:
             response = self._client.execute(False, request())
-        except ConnectionException as error:
+        except (ConnectionException, ConnectionError) as error:
             self._hang_up()
             if was_connected:
                 return self._exchange(request)
