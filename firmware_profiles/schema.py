@@ -151,7 +151,8 @@ class Pcsc(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A model behind the PC/SC service.
 
     Of several interfaces, those named in `skip` never hold a citizen's card (SAM, contact slot), and those named in
-    `contactless` are preferred.
+    `contactless` are preferred. `relay` frees a way that hangs on the reader, which has to end that by itself: a lock
+    must not stay open because the agent died.
     """
 
     uid_command: HexBytes
@@ -162,6 +163,7 @@ class Pcsc(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     firmware: Firmware | None = None
     startup: Annotated[tuple[StartupStep, ...], Meta(max_length=16)] = ()
     lights: dict[PatternName, Pattern] = {}
+    relay: Command | None = None
 
     def __post_init__(self) -> None:
         names = [step.name for step in self.startup]
@@ -177,7 +179,8 @@ class Pcsc(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 raise ValueError(f"the pattern {name.value!r} lasts {total_ms} ms, more than {LONGEST_PATTERN_MS}")
 
     def _commands(self) -> tuple[Command, ...]:
-        return (*self.startup, *(step for pattern in self.lights.values() for step in pattern))
+        relay = () if self.relay is None else (self.relay,)
+        return (*self.startup, *relay, *(step for pattern in self.lights.values() for step in pattern))
 
     def skips(self, reader_name: str) -> bool:
         return any(part.found_in(reader_name) for part in self.skip)

@@ -18,6 +18,7 @@ from edge_agent.readers.pcsc_service import CardGone, CardMute, Lost, Service, S
 from edge_agent.readers.pcsc_usb import usb_id
 from edge_agent.readers.pcsc_watch import Watch
 from edge_agent.readers.presentation import StateReport
+from edge_agent.release import ReleaseFailed
 from firmware_profiles import Matched, ProfileBook
 
 LOOK_S = 0.4
@@ -42,6 +43,7 @@ class PcscReader:
         self._match = match
         self._profile_name = profile_name
         self._book = book or ProfileBook()
+        self._watch: Watch | None = None
         self._plugged = _Plugged()
         self._matched: Matched | None = None
         self._facts = ReaderFacts()
@@ -68,6 +70,13 @@ class PcscReader:
         self._book = book
         if self._matched is not None and self._match_profile(self._plugged) != self._matched:
             self._orders.reopen.set()
+
+    def play_relay(self) -> None:
+        """Frees the way through the relay of the reader itself. From any thread. Raises ReleaseFailed."""
+        watch = self._watch
+        if watch is None:
+            raise ReleaseFailed(f"the reader {self.name!r} is not there")
+        watch.relay.play()
 
     def run(self, on_read: OnRead, on_state: OnState, stop: threading.Event) -> None:
         """See `Reader.run`. Waits end within 0.4 s of `stop`; a transfer that hangs in a driver cannot be ended."""
@@ -103,10 +112,11 @@ class PcscReader:
             slot = Slot(service, reader_name)
             if self._plugged.reader_name != reader_name:
                 self._plugged, watch = _Plugged(reader_name, usb_id(slot.channel())), None
-            watch = self._open(slot, stop, watch)
+            self._watch = watch = self._open(slot, stop, watch)
             try:
                 watch.run(on_read, report)
             finally:
+                self._watch = None
                 slot.disconnect()
 
     def _open(self, slot: Slot, stop: threading.Event, before: Watch | None) -> Watch:

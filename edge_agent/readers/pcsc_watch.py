@@ -9,6 +9,7 @@ import structlog
 from edge_agent.readers import CardRead, OnRead, ReaderState
 from edge_agent.readers.lights import Lights
 from edge_agent.readers.pcsc_link import Link, NoWay, Startup, command_failed
+from edge_agent.readers.pcsc_relay import Relay
 from edge_agent.readers.pcsc_service import CardGone, CardMute, Slot, TransferFailed
 from edge_agent.readers.presentation import RETRY_PAUSE_S, Presentation, StateReport, Verdict
 from firmware_profiles import PatternName, Profile, Step
@@ -50,6 +51,7 @@ class Watch:
         self._link = Link(slot, self._pcsc.escape)
         self._startup = Startup(name, self._pcsc.startup, self._link)
         self._lights = Lights(self._pcsc.lights)
+        self.relay = Relay(self._pcsc.relay, self._link)
         self._firmware_told = False
         self._reached_s = 0.0
 
@@ -68,6 +70,7 @@ class Watch:
                 self._look(on_read, report)
                 next_look_s = time.monotonic() + self._profile.poll_ms / 1000
             self._play()
+            self.relay.work()
             changed = self._slot.wait(self._wait_ms())
         if changed:
             self._card.gone()
