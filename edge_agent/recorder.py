@@ -66,12 +66,12 @@ class Recorder:
         if isinstance(error, StoreDamaged):
             self.damaged.set()
 
-    def reader_changed(self, reader: str, state: ReaderState, why: str, facts: ReaderFacts = ReaderFacts()) -> None:
-        """Every change of a reader's state is an event that reaches central."""
+    def reader_changed(self, reader: str, state: ReaderState, why: str, facts: ReaderFacts = ReaderFacts()) -> bool:
+        """Every change of a reader's state is an event that reaches central. False: not written down."""
         detail = ReaderDetail(
             cut(reader, 250), state.value, cut(why, 500), cut(facts.profile, 250), cut(facts.firmware, 250)
         )
-        self.record(Kind.READER, encode(detail))
+        return self.record(Kind.READER, encode(detail))
 
     def release_failed(self, sequence: int, why: str) -> bool:
         """A way that was to be freed or locked was not; −1 = for no tap. False: not written down."""

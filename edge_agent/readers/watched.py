@@ -1,6 +1,7 @@
 """One reader of an agent: its thread, what it says, and what is done when it does not work."""
 
 import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,9 @@ START_AGAIN_S = 1.0
 STEP_LIMIT_S = 120.0
 """A step that has not ended by then counts as failed. Above what any of them allows itself."""
 
+TELL_AGAIN_S = 5.0
+"""A state that could not be written down is told again, as it is then."""
+
 MOST_LEFT_BEHIND = 4
 """Threads that hang in a driver and were replaced. No more are made: each holds memory until the agent ends."""
 
@@ -32,7 +36,9 @@ class GateSide(Protocol):
 
     def tap(self, read: CardRead) -> Signal: ...
 
-    def reader_changed(self, reader: str, state: ReaderState, why: str, facts: ReaderFacts) -> None: ...
+    def reader_changed(self, reader: str, state: ReaderState, why: str, facts: ReaderFacts) -> bool:
+        """False: the event could not be written down."""
+        ...
 
 
 class Help(NamedTuple):
@@ -75,6 +81,7 @@ class Watched:
         self._thread: threading.Thread | None = None
         self._left_behind: list[threading.Thread] = []
         self._told_facts = "", ""
+        self._tell_again_s = math.inf
         self._deciding = False
         self._decided_s = 0.0
         self._hangs = False
@@ -145,7 +152,8 @@ class Watched:
             if self._at_work is not None and now_s >= self._at_work[1]:
                 self._at_work = None
                 self._feed(Input.STEP_FAILED, "it did not end")
-            if self.case.state is ReaderState.READY and _in_events(self.reader.facts()) != self._told_facts:
+            has_news = self.case.state is ReaderState.READY and _in_events(self.reader.facts()) != self._told_facts
+            if has_news or now_s >= self._tell_again_s:
                 self._tell()
 
     def _pass(self, due: Input | None, help_: Help | None) -> None:
@@ -181,7 +189,8 @@ class Watched:
     def _tell(self) -> None:
         facts = self.reader.facts()
         self._told_facts = _in_events(facts)
-        self._gate.reader_changed(self.name, self.case.state, self.case.why, facts)
+        told = self._gate.reader_changed(self.name, self.case.state, self.case.why, facts)
+        self._tell_again_s = math.inf if told else time.monotonic() + TELL_AGAIN_S
 
     # --- steps ------------------------------------------------------------------------------------------
 

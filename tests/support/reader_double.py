@@ -102,15 +102,18 @@ class GateDouble:
         self.taps: list[CardRead] = []
         self.outcome, self.reason = Outcome.GRANTED, "ok"
         self.on_tap: Callable[[], None] = lambda: None
+        self.writable = True
 
     def tap(self, read: CardRead) -> Signal:
         self.on_tap()
         self.taps.append(read)
         return Signal(b"epoch", len(self.taps), self.outcome, self.reason, Direction.IN)
 
-    def reader_changed(self, reader: str, state: ReaderState, why: str, facts: ReaderFacts) -> None:
-        self.events.append((reader, state.value, why))
-        self.facts.append(facts)
+    def reader_changed(self, reader: str, state: ReaderState, why: str, facts: ReaderFacts) -> bool:
+        if self.writable:
+            self.events.append((reader, state.value, why))
+            self.facts.append(facts)
+        return self.writable
 
     def states(self, reader: str) -> list[str]:
         return [state for name, state, _ in self.events if name == reader]

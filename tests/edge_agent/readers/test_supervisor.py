@@ -50,6 +50,23 @@ def test_each_change_is_one_event_and_there_is_none_without_a_change(bench: Benc
     assert all(before != after for before, after in pairwise(states))
 
 
+def test_a_change_that_could_not_be_written_down_is_told_when_it_can_be(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "TELL_AGAIN_S", 0.05)
+    bench.helpable = ""
+    running = bench.start(power=False)
+    bench.gate.writable = False
+    bench.reader("a").say("absent", "unplugged")
+    until(lambda: running.status()[0]["state"] == "absent")
+    assert bench.gate.states("a")[-1] == "ready"
+    bench.gate.writable = True
+    bench.until_state("a", "absent")
+    bench.reader("b").say("absent", "so that time passes")
+    bench.until_state("b", "absent")
+    assert bench.gate.states("a").count("absent") == 1
+
+
 def test_when_nothing_helps_the_alarm_stands_until_the_reader_is_ready(bench: Bench) -> None:
     running = bench.start()
     assert running.alarms() == ()
