@@ -1,0 +1,99 @@
+"""Policies: putting one in force, and showing the one that is."""
+
+import msgspec
+from sqlalchemy import func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.actions.places import Id, NamedParams
+from central.store.schema import devices, gates, policies
+from central.wakeups import note, policy_topic
+from protocol.errors import Refused
+from protocol.messages import Poll, decode, encode
+from protocol.policy import CompiledPolicy, Policy
+
+
+class PolicyParams(Params, frozen=True):
+    """A policy's body: a map as in the policy file, without `version`."""
+
+    id: Id
+    body: dict[str, object]
+
+
+class PolicyPut(Result, frozen=True):
+    """The version now in force, and the gates that go by it."""
+
+    id: str
+    version: int
+    gates: list[str]
+
+
+class PolicyShown(Result, frozen=True):
+    """The version in force, as a map like the file it came from."""
+
+    id: str
+    version: int
+    at_ms: int
+    body: dict[str, object]
+
+
+@action("policy.put", PolicyParams, writes=True)
+async def policy_put(context: Context, params: PolicyParams) -> PolicyPut:
+    """Put a policy in force at every gate that goes by it. Refused where a gate's agent cannot evaluate it."""
+    if "version" in params.body:
+        raise ActionFailed("version: the server numbers policies, leave it out")
+    async with context.database.write() as connection:
+        newest = select(func.max(policies.c.version)).where(policies.c.id == params.id)
+        version = max(((await connection.execute(newest)).scalar() or 0) + 1, context.now_ms)
+        policy = checked_policy(params.body, version)
+        await _all_can_evaluate(connection, params.id, policy)
+        body = encode(policy)
+        values = {"id": params.id, "version": version, "at_ms": context.now_ms, "body": body}
+        await connection.execute(insert(policies).values(values))
+        query = select(gates.c.id).where(gates.c.policy == params.id).order_by(gates.c.id)
+        concerned = list((await connection.execute(query)).scalars())
+        await note(connection, [policy_topic(params.id)])
+    return PolicyPut(id=params.id, version=version, gates=concerned)
+
+
+async def _all_can_evaluate(connection: AsyncConnection, id_: str, policy: Policy) -> None:
+    """Never publish what a gate could not evaluate (agents report the kinds of rule that they know)."""
+    kinds = {f"rule:{rule.__struct_config__.tag}" for rule in policy.rules}
+    query = select(gates.c.id, devices.c.report).join(devices, devices.c.gate == gates.c.id)
+    query = query.where(gates.c.policy == id_, devices.c.state == "active", devices.c.report.is_not(None))
+    unable = {}
+    for gate, report in await connection.execute(query):
+        missing = kinds - set(decode(Poll, report).understands)
+        if missing:
+            unable[gate] = missing
+    if unable:
+        missing = set().union(*unable.values())
+        raise ActionFailed(
+            f"policy: {', '.join(sorted(unable))} cannot evaluate rules of kind {', '.join(map(str, sorted(missing)))}:"
+            " update these gates' agents first"
+        )
+
+
+def checked_policy(body: dict[str, object], version: int) -> Policy:
+    """Raises ActionFailed with the path of what is wrong."""
+    try:
+        policy = msgspec.convert({**body, "version": version}, Policy)
+        CompiledPolicy(policy)
+    except msgspec.ValidationError as error:
+        raise ActionFailed(f"policy: {error}") from None
+    except Refused as refused:
+        raise ActionFailed(f"policy: {refused.detail}") from None
+    return policy
+
+
+@action("policy.show", NamedParams, writes=False)
+async def policy_show(context: Context, params: NamedParams) -> PolicyShown:
+    """The version in force."""
+    query = select(policies).where(policies.c.id == params.id).order_by(policies.c.version.desc()).limit(1)
+    async with context.database.read() as connection:
+        row = (await connection.execute(query)).first()
+    if row is None:
+        raise ActionFailed(f"there is no policy {params.id!r}: put one first")
+    body = msgspec.msgpack.decode(row.body)
+    body.pop("version", None)
+    return PolicyShown(id=row.id, version=row.version, at_ms=row.at_ms, body=body)
