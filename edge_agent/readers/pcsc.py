@@ -66,10 +66,9 @@ class PcscReader:
         self._orders.reopen.set()
 
     def use_profiles(self, book: ProfileBook) -> None:
-        """The reader is opened again only where it gets another profile, or another reason for the same."""
+        """The reader is opened again only where it gets another profile, or the same with other contents."""
         self._book = book
-        if self._matched is not None and self._match_profile(self._plugged) != self._matched:
-            self._orders.reopen.set()
+        self._match_again()
 
     def play_relay(self) -> None:
         """Frees the way through the relay of the reader itself. From any thread. Raises ReleaseFailed."""
@@ -130,11 +129,22 @@ class PcscReader:
         return Watch(self.name, slot, matched.profile, going, stop, self._firmware_read, before)
 
     def _firmware_read(self, firmware: str) -> None:
-        """The profile that read it may not have been written for it: then the reader is opened with another one."""
-        self._plugged = self._plugged._replace(firmware=firmware)
+        """The profile that read it may not have been written for it: then the reader is opened with another one, once.
+        Two profiles that each read a firmware which only the other is for must not take turns."""
+        is_first, self._plugged = not self._plugged.firmware, self._plugged._replace(firmware=firmware)
+        if is_first:
+            self._match_again()
         self._tell()
-        if self._match_profile(self._plugged) != self._matched:
+
+    def _match_again(self) -> None:
+        if self._matched is None:
+            return
+        matched, before = self._match_profile(self._plugged), self._matched
+        if matched.profile != before.profile:
             self._orders.reopen.set()
+        else:
+            self._matched = matched
+            self._tell()
 
     def _tell(self) -> None:
         if self._matched is not None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from edge_agent.readers import Answer, CardRead, ReaderState
-from firmware_profiles import GENERIC, Profile, ProfileBook, load_profiles
+from firmware_profiles import GENERIC, Firmware, Profile, ProfileBook, Version, load_profiles
 from tests.edge_agent.readers.conftest import Desk
 from tests.support.emulated_readers import Acr122u, AcrWithEscapes, PcscLayer
 from tests.support.reader_run import DEADLINE_S, ReaderRun
@@ -230,6 +230,30 @@ def test_a_profile_that_the_settings_name_is_used_for_any_firmware_and_that_is_t
         facts = run.reader.facts()
     assert facts.profile == "acr122u (local)"
     assert facts.matched_by == "settings, though it is for firmware 200 and later, this is 102"
+
+
+def test_two_profiles_that_each_give_way_to_the_other_do_not_take_turns(
+    desk: Desk, layer: PcscLayer, on_usb: Callable[[str], None]
+) -> None:
+    layer.reader = Acr122u(A)  # firmware ACR122U215
+    on_usb("1111:2222")
+    profile = _profile(ProfileBook(), "acr122u")
+    assert profile.pcsc is not None
+    match = msgspec.structs.replace(profile.match, usb=("1111:2222",))
+    mine = {}
+    # each reads from "ACR122U215" what only the other is for: 215, and 2 in the first one's, 15 in its own
+    for name, after, header in (("first", "ACR122U", 0), ("second", "2", 7)):
+        firmware = Firmware("firmware", after, header, max=Version("9"))
+        pcsc = msgspec.structs.replace(profile.pcsc, firmware=firmware)
+        mine[name] = msgspec.structs.replace(profile, name=name, match=match, pcsc=pcsc, poll_ms=40)
+    with running(None, ProfileBook(mine)) as run:
+        desk.put(layer.reader.apdu)
+        run.wait_for_taps(1)
+        reads = len(layer.reader.apdus)
+        wait_until(lambda: len(layer.reader.apdus) > reads + 10)
+        assert (layer.reader.apdus + layer.reader.escapes).count(SILENCE) <= 2
+    assert run.uids == [A]
+    assert run.reader.facts().profile == "second (local)"
 
 
 @pytest.mark.parametrize(
