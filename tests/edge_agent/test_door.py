@@ -1,0 +1,426 @@
+"""A door as a whole: real gate, store and threads; its relay and contacts are a test's own."""
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from edge_agent.door import ANSWER_S, Door
+from edge_agent.door_state import DoorState
+from edge_agent.readers.answering import answer_to
+from edge_agent.release import ReleaseFailed
+from edge_agent.release.dry import DryRelease
+from edge_agent.store import JournalUnwritable
+from protocol.errors import Refused
+from protocol.messages import (
+    GateConfig,
+    InputDetail,
+    PassageDetail,
+    ReaderDetail,
+    ReleaseConfig,
+    UndoDetail,
+    decode,
+)
+from tests.edge_agent.test_contacts import Wire
+from tests.edge_agent.test_gate_amends import history, refuse
+from tests.edge_agent.test_lock import Relay
+from tests.support.central_side import GATE
+from tests.support.edge_side import Edge
+from tests.support.relay_board import until
+
+DETAILS = {"passage": PassageDetail, "input": InputDetail, "undo": UndoDetail, "release-failed": ReaderDetail}
+CONTACTS = ("door", "turned", "exit-button", "tamper", "fire-alarm")
+
+
+class Site:
+    """A gate with a relay that times itself and every contact there is."""
+
+    def __init__(self, edge: Edge, relay: Relay | None, lines: DryRelease | None = None) -> None:
+        self.edge, self.relay = edge, relay
+        self.wires = {name: Wire() for name in CONTACTS}
+        for wire in self.wires.values():
+            wire.on = False
+        self.door = Door(relay, self.wires, lines)
+        edge.gate.release = self.door
+        self.door.start(edge.gate)
+        until(lambda: not self.door.state().blind)
+
+    def use(self, passage: str, **release: Any) -> None:
+        self.door.use(config(passage, **release))
+        until(lambda: self.edge.gate.awaits_passage is (passage != "none"))
+
+    def set(self, name: str, on: bool | None) -> None:
+        self.wires[name].on = on
+
+    def turn(self) -> None:
+        """A turnstile's contact is on for a moment."""
+        self.set("turned", True)
+        until(lambda: self.door._contacts.level("turned"))
+        self.set("turned", False)
+        until(lambda: self.door._contacts.level("turned") is False)
+
+    def told(self, kind: str) -> list[Any]:
+        return [decode(DETAILS[kind], event.detail) for event in self.edge.events() if event.kind == kind]
+
+    def passages(self) -> list[tuple[int, str]]:
+        return [(detail.sequence, detail.passage) for detail in self.told("passage")]
+
+    def until_told(self, *passages: tuple[int, str]) -> None:
+        until(lambda: self.passages() == list(passages))
+
+
+def config(passage: str = "none", **release: Any) -> GateConfig:
+    wanted = {"passage": passage, "passage_ms": 60_000, "held_warn_ms": 0, "held_ms": 0} | release
+    return GateConfig(1, GATE, "door", release=ReleaseConfig(**wanted))
+
+
+@pytest.fixture
+def relay() -> Relay:
+    return Relay(times_itself=True, longest_ms=60_000)
+
+
+@pytest.fixture
+def site(stocked: Edge, relay: Relay) -> Iterator[Site]:
+    made = Site(stocked, relay)
+    relay.asked.clear()
+    yield made
+    made.door.close()
+
+
+# --- doors ----------------------------------------------------------------------------------------------------
+
+
+def test_who_opens_the_door_has_passed_and_it_locks_behind_them(site: Site) -> None:
+    site.use("door", pulse_ms=5_000)
+    signal = site.edge.tap(1)
+    assert site.relay is not None
+    assert site.relay.asked == ["pulse 5000"], "when the tap is answered the lock has moved"
+    assert (site.door.state().free, site.door.state().pending) == (True, 1)
+    site.set("door", True)
+    site.until_told((signal.sequence, "taken"))
+    until(lambda: not site.door.state().free)
+    assert site.relay.asked == ["pulse 5000", "off"]
+    assert site.edge.tap(1).repeat
+
+
+def test_who_does_not_open_the_door_never_came_and_the_next_tap_is_fresh(site: Site) -> None:
+    site.use("door", passage_ms=50)
+    signal = site.edge.tap(1)
+    site.until_told((signal.sequence, "not-taken"))
+    assert history(site.edge, 1) is None
+    assert not site.edge.tap(1).repeat
+
+
+def test_who_is_denied_moves_nothing(site: Site) -> None:
+    site.use("door")
+    site.edge.tap(99)
+    site.set("door", True)
+    site.until_told((-1, "forced"))
+    assert site.relay is not None
+    assert site.relay.asked == []
+    assert site.door.state().forced
+
+
+def test_a_door_held_open_warns_alarms_and_is_closed(site: Site) -> None:
+    site.use("door", held_warn_ms=50, held_ms=1_000)
+    states: list[DoorState] = []
+    site.door.on_change.append(states.append)
+    signal = site.edge.tap(1)
+    site.set("door", True)
+    site.until_told((signal.sequence, "taken"), (-1, "held"))
+    site.set("door", False)
+    site.until_told((signal.sequence, "taken"), (-1, "held"), (-1, "closed"))
+    seen = [(state.held_warning, state.held) for state in states]
+    assert [now for at, now in enumerate(seen) if not at or now != seen[at - 1]] == [
+        (False, False),
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+    assert [state.version for state in states] == list(range(states[0].version, states[-1].version + 1))
+
+
+def test_staff_let_somebody_through_as_a_tap_does(site: Site) -> None:
+    site.use("door")
+    signal = site.edge.gate.admit("wang", "why")
+    site.set("door", True)
+    site.until_told((signal.sequence, "taken"))
+
+
+def test_who_takes_it_back_is_locked_out(site: Site) -> None:
+    site.use("door")
+    signal = site.edge.tap(1)
+    assert site.edge.gate.undo(signal.sequence)
+    until(lambda: not site.door.state().pending)
+    assert site.relay is not None
+    assert site.relay.asked == ["pulse 3000", "off"]
+    site.set("door", True)
+    site.until_told((-1, "forced"))
+    assert site.told("undo") == [UndoDetail(signal.sequence, "not-me")]
+
+
+# --- turnstiles -----------------------------------------------------------------------------------------------
+
+
+def test_at_a_turnstile_who_comes_first_goes_first(site: Site) -> None:
+    site.use("turnstile")
+    first, second = site.edge.tap(1), site.edge.tap(2)
+    assert site.relay is not None
+    assert site.relay.asked == ["pulse 3000"], "one at a time"
+    site.turn()
+    site.until_told((first.sequence, "taken"))
+    assert site.relay.asked == ["pulse 3000"] * 2
+    site.turn()
+    site.until_told((first.sequence, "taken"), (second.sequence, "taken"))
+    site.turn()
+    site.until_told((first.sequence, "taken"), (second.sequence, "taken"), (-1, "forced"))
+
+
+def test_a_turnstile_that_did_not_turn_gives_the_entry_back_offline(site: Site) -> None:
+    """Nothing here has a network at all."""
+    site.use("turnstile", passage_ms=50)
+    signal = site.edge.tap(1)
+    site.until_told((signal.sequence, "not-taken"))
+    again = site.edge.tap(1)
+    assert (again.outcome, again.repeat) == ("granted", False)
+
+
+def test_who_comes_behind_too_many_is_told_and_loses_nothing(site: Site) -> None:
+    site.use("turnstile")
+    waiting = [site.edge.tap(number) for number in (0, 1, 2, 3)]
+    signal = site.edge.tap(4)
+    assert signal.failed
+    assert answer_to(signal) == "error"
+    site.until_told((signal.sequence, "not-taken"))
+    assert history(site.edge, 4) is None
+    assert site.door.state().pending == len(waiting)
+
+
+# --- contacts -------------------------------------------------------------------------------------------------
+
+
+def test_the_exit_button_frees_the_way_and_nothing_is_forced(site: Site) -> None:
+    site.use("door")
+    site.set("exit-button", True)
+    until(lambda: site.told("input"))
+    site.set("exit-button", False)
+    site.set("door", True)
+    until(lambda: site.relay is not None and site.relay.asked == ["pulse 3000", "off"])
+    assert site.told("input") == [InputDetail("exit-button", True)]
+    assert site.passages() == []
+    assert not site.door.state().forced
+
+
+def test_tampering_is_written_down_when_it_begins_and_when_it_ends(site: Site) -> None:
+    site.set("tamper", True)
+    until(lambda: site.door.state().tamper)
+    site.set("tamper", None)
+    site.set("tamper", False)
+    until(lambda: len(site.told("input")) == 2)
+    assert site.told("input") == [InputDetail("tamper", True), InputDetail("tamper", False)]
+
+
+def test_a_fire_alarm_is_recorded_with_who_may_be_inside_and_is_not_fought(site: Site) -> None:
+    site.edge.clock.wall_ms = site.edge.central.now_ms
+    site.use("door")
+    inside = site.edge.tap(1)
+    site.set("door", True)
+    site.until_told((inside.sequence, "taken"))
+    site.set("door", False)
+    until(lambda: site.relay is not None and site.relay.asked[-1] == "off")
+    pending = site.edge.tap(2)
+    assert site.relay is not None
+    site.relay.asked.clear()
+    site.set("fire-alarm", True)
+    site.set("door", True)
+    until(lambda: site.told("input"))
+    assert site.told("input") == [InputDetail("fire-alarm", True, 2)]
+    assert site.door.state().fire
+    site.until_told((inside.sequence, "taken"), (pending.sequence, "unknown"))
+    site.edge.tap(3)
+    assert site.relay.asked == ["pulse 3000"], "nothing locks"
+    site.set("fire-alarm", None)
+    until(lambda: site.door._contacts.level("fire-alarm") is None)
+    assert site.door.state().fire, "an alarm that cannot be heard is not over"
+    site.set("fire-alarm", False)
+    until(lambda: len(site.told("input")) == 2)
+    assert site.told("input")[1] == InputDetail("fire-alarm", False)
+    assert "forced" not in dict(site.passages()).values()
+
+
+def test_contacts_that_cannot_be_read_are_told_of_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.door.BLIND_MS", 50)
+    site.use("door")
+    signal = site.edge.tap(1)
+    site.set("door", None)
+    until(lambda: site.told("release-failed"))
+    assert site.door.state().blind == ("door",)
+    assert "door" in site.told("release-failed")[0].why
+    site.door.close()
+    site.until_told((signal.sequence, "unknown"))
+    assert len(site.told("release-failed")) == 1
+
+
+# --- locks that fail ------------------------------------------------------------------------------------------
+
+
+def test_a_way_that_was_not_freed_is_an_error_an_event_and_no_entry(site: Site) -> None:
+    site.use("door", passage_ms=100)
+    assert site.relay is not None
+    site.relay.fails = True
+    signal = site.edge.tap(1)
+    assert signal.failed
+    assert answer_to(signal) == "error"
+    assert site.told("release-failed")[0].reader == str(signal.sequence)
+    site.until_told((signal.sequence, "not-taken"))
+    assert site.door.state().lock_trouble == "no pulse 3000"
+    site.relay.fails = False
+    assert not site.edge.tap(1).failed
+    until(lambda: not site.door.state().lock_trouble)
+    assert len(site.told("release-failed")) == 1
+
+
+def test_a_lock_that_hangs_holds_up_no_answer_for_long(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = threading.Event()
+    monkeypatch.setattr(site.relay, "pulse", lambda ms: hangs.wait(20))
+    began_s = time.monotonic()
+    signal = site.edge.tap(1)
+    assert time.monotonic() - began_s < 10 * ANSWER_S
+    assert signal.failed
+    assert "did not answer" in site.told("release-failed")[0].why
+    hangs.set()
+
+
+def test_a_lock_that_is_not_asked_and_fails_is_told_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board that goes away at night is known in the morning."""
+    monkeypatch.setattr(site.relay, "trouble", lambda: "the board is gone")
+    until(lambda: site.told("release-failed"))
+    assert site.told("release-failed")[0] == ReaderDetail("-1", "failed", "the board is gone")
+    assert site.door.state().lock_trouble == "the board is gone"
+
+
+def test_a_pulse_that_the_output_does_not_time_is_ended(stocked: Edge) -> None:
+    relay = Relay(may_be_untimed=True)
+    site = Site(stocked, relay)
+    assert relay.asked == ["off"], "at the start: an earlier run may have been killed in mid-pulse"
+    site.use("none", pulse_ms=50)
+    stocked.tap(1)
+    until(lambda: relay.asked == ["off", "pulse 50", "off"])
+    site.door.close()
+
+
+def test_closing_locks_and_says_that_nobody_saw_the_rest(stocked: Edge, relay: Relay) -> None:
+    site = Site(stocked, relay)
+    site.use("turnstile")
+    signals = [stocked.tap(1), stocked.tap(2)]
+    site.door.close()
+    assert relay.asked[-1] == "off"
+    assert site.passages() == [(signal.sequence, "unknown") for signal in signals]
+
+
+def test_an_outcome_waits_for_a_journal_that_takes_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.outcomes.RETRY_S", 0.02)
+    site.use("door", passage_ms=50)
+    signal = site.edge.tap(1)
+    with capture_logs() as logged, monkeypatch.context() as broken:
+        broken.setattr(site.edge.store, "commit", refuse(JournalUnwritable("full")))
+        until(lambda: [entry["event"] for entry in logged].count("event-not-written") > 2)
+    site.until_told((signal.sequence, "not-taken"))
+    assert not site.edge.tap(1).repeat
+
+
+# --- configuration --------------------------------------------------------------------------------------------
+
+
+def test_a_configuration_is_put_to_use_when_nobody_is_on_their_way(site: Site) -> None:
+    site.use("door")
+    signal = site.edge.tap(1)
+    site.door.use(config("turnstile"))
+    site.turn()
+    assert site.door.state().passage == "door"
+    assert site.passages() == []
+    site.set("door", True)
+    site.until_told((signal.sequence, "taken"))
+    until(lambda: site.door.state().passage == "turnstile")
+    second = site.edge.tap(2)
+    site.turn()
+    site.until_told((signal.sequence, "taken"), (second.sequence, "taken"))
+    site.door.use(None)
+    until(lambda: site.door.state().passage == "none")
+    assert not site.edge.tap(3).awaited
+
+
+def test_what_this_machine_cannot_do_is_refused_and_changes_nothing(stocked: Edge, relay: Relay) -> None:
+    door = Door(relay, {})
+    stocked.gate.release = door
+    door.start(stocked.gate)
+    for wanted in (config("door"), config("none", pulse_ms=60_001)):
+        for ask in (door.accepts, door.use):
+            with pytest.raises(Refused, match="not-satisfiable"):
+                ask(wanted)
+    assert door.state().passage == "none"
+    stocked.tap(1)
+    assert relay.asked[-1] == "pulse 3000"
+    door.close()
+
+
+def test_a_door_that_never_started_closes() -> None:
+    Door().close()
+
+
+# --- without a lock -------------------------------------------------------------------------------------------
+
+
+def test_a_dry_door_writes_its_lines_and_still_watches(stocked: Edge, tmp_path: Path) -> None:
+    site = Site(stocked, None, DryRelease(tmp_path / "released"))
+    site.use("turnstile")
+    signals = [stocked.tap(1), stocked.tap(99)]
+    site.turn()
+    site.until_told((signals[0].sequence, "taken"))
+    epoch = stocked.store.epoch.epoch.hex()
+    lines = [f"{epoch} {signal.sequence} {signal.outcome} {signal.reason}" for signal in signals]
+    assert (tmp_path / "released").read_text().splitlines() == lines
+    site.door.close()
+
+
+def test_a_dry_door_that_cannot_write_fails_the_release(stocked: Edge) -> None:
+    class Full(DryRelease):
+        def signal(self, signal: object) -> None:
+            raise ReleaseFailed("No space left on device")
+
+    site = Site(stocked, None, Full())
+    site.use("door")
+    signal = stocked.tap(1)
+    assert signal.failed
+    site.set("door", True)
+    site.until_told((signal.sequence, "taken"))
+    site.door.close()
+
+
+def test_who_listens_and_fails_breaks_nothing(site: Site) -> None:
+    def loud(state: DoorState) -> None:
+        raise RuntimeError("the screen is gone")
+
+    seen: list[DoorState] = []
+    site.door.on_change += [loud, seen.append]
+    with capture_logs():
+        site.use("door")
+        site.edge.tap(1)
+        until(lambda: any(state.pending for state in seen))
+
+
+def test_many_readers_at_once_have_one_outcome_each(site: Site) -> None:
+    site.use("door", passage_ms=300)
+    taps: list[Callable[[], Any]] = [functools.partial(site.edge.tap, number % 5) for number in range(20)]
+    threads = [threading.Thread(target=tap) for tap in taps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until(lambda: len(site.passages()) == 20)
+    assert len({sequence for sequence, _ in site.passages()}) == 20
