@@ -138,6 +138,8 @@ class Gate(Amends):
         the history before it too."""
         history = transaction.history(known.key) if known.key else None
         decision = decide(holding.policy, known.entry, history, tap)
+        if not holding.is_enrolled and decision.outcome is Outcome.DENIED:
+            decision = Decision(Outcome.DENIED, Reason.NOT_ENROLLED.value)
         personal = encode(_personal(holding, known)) if known.key else b""
         repeats = _repeated_sequence(decision, transaction)
         event = Event(

@@ -26,6 +26,8 @@ class Holding(msgspec.Struct, frozen=True):
     """Of a subject, what the screen may call it: masked, and only where the configuration shows names."""
     taken: dict[PartName, Part] = {}
     """Parts other than the allowlist as they were named when they were taken up."""
+    is_enrolled: bool = True
+    """False once this device was revoked: nobody enters any more, and everybody may leave."""
 
     @property
     def direction(self) -> Direction:

@@ -132,6 +132,8 @@ class Housekeeping:
 
     def _begin(self, why: str) -> None:
         moment, identity = self.gate.moments.now(), self.uptake.identity
+        if self.uptake.destroyed:
+            raise JournalUnwritable("this device is revoked: it has no key to begin an epoch with")
         clock: Clock = self.gate.clock(moment)
         self.gate.store.begin_epoch(identity.device, self.gate.holding.gate, identity.signer(), moment, clock, why)
 

@@ -166,8 +166,9 @@ class Keeper:
     def destroy(self) -> None:
         """Revoked: keys and lists go, the journal stays (SPEC §6.6). Nothing is taken up any more."""
         with self.lock:
+            before = self.gate.holding
+            self.use(Holding(before.device, before.gate, is_enrolled=False, config=before.config))  # which way it faces
             self.destroyed = True
-            self.use(Holding(self.identity.device, self.gate.holding.gate))
             identity_file.destroy(self.directory)
             self.identity = msgspec.structs.replace(self.identity, domain_keys=(), signing_private=b"")
             for pattern in ("list-*.db", "damaged-list-*.db"):

@@ -9,12 +9,14 @@ import pytest
 
 from edge_agent import identity as identity_file
 from edge_agent import lists, parts
+from edge_agent.config import Config
+from edge_agent.housekeeping import Housekeeping
 from edge_agent.list_uptake import NothingNewer
 from protocol.allowlist import CardState
 from protocol.chunks import chunks
 from protocol.envelope import Signer, seal_domain_key
 from protocol.errors import Failure, Refused
-from protocol.messages import Ages, Fresh, GateConfig, Key, KeyStatement, Part, PartName, Role
+from protocol.messages import Ages, Direction, Fresh, GateConfig, Key, KeyStatement, Part, PartName, Role
 from protocol.policy import Admit, Policy
 from tests.support.central_side import DAY_MS, DEVICE, DOMAIN, GATE, CentralSide, entry, key
 from tests.support.edge_side import Edge
@@ -538,7 +540,30 @@ def test_revocation_destroys_keys_and_lists_and_keeps_the_journal(stocked: Edge)
     assert not any(name.startswith(("list-", "damaged-list", "identity")) for name in names)
     assert identity_file.load(stocked.directory) is None
     assert stocked.events()[-1].kind == "tap"
-    assert stocked.tap(1).outcome == "denied"
+    assert [(stocked.tap(number).outcome, stocked.tap(number).reason) for number in (1, 99)] == [
+        ("denied", "not-enrolled"),
+        ("denied", "not-enrolled"),
+    ]
+    assert stocked.events()[-1].reason == "not-enrolled", "written down, like every tap"
+
+
+def test_a_revoked_exit_still_lets_everybody_out(stocked: Edge) -> None:
+    stocked.central.config = GateConfig(2, GATE, "door", direction=Direction.OUT)
+    stocked.central.publish()
+    stocked.take(*_poll(stocked))
+    stocked.uptake.destroy()
+    for number in (1, 99):
+        assert (stocked.tap(number).outcome, stocked.tap(number).reason) == ("granted", "leaving")
+
+
+def test_a_damaged_store_of_a_revoked_device_ends_nothing(stocked: Edge) -> None:
+    """Without a key no epoch begins: nothing is written down, so nobody enters; the housekeeping goes on."""
+    keeping = Housekeeping(Config(stocked.directory), stocked.gate, stocked.uptake)
+    stocked.uptake.destroy()
+    keeping._attempt(keeping._replace)
+    assert stocked.tap(1).reason == "journal-unwritable"
+    keeping._tick(None)
+    stocked.store = stocked.gate.store
 
 
 def test_a_snapshot_that_arrives_after_revocation_brings_nothing_back(stocked: Edge) -> None:
