@@ -1,12 +1,22 @@
 """The readers that are plugged in, beside those that are configured: as an operator sees them, and to choose from."""
 
 import re
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from edge_agent import identity as identity_file
 from edge_agent.config import Config, ReaderSettings
 from edge_agent.hardware import UsbDevice, serial_ports, usb_devices
+from edge_agent.identity import IdentityDamaged
 from edge_agent.machine import Machine
-from firmware_profiles import Matched, ProfileBook, load_folder
+from edge_agent.parts import AtRest
+from edge_agent.preview import at_rest
+from edge_agent.proving import fact_of, in_use, standing_of
+from edge_agent.readers.choosing import choose
+from firmware_profiles import Matched, Profile, ProfileBook, ProfileError, load_folder, parse_published
+from protocol.envelope import Keyring
+from protocol.errors import Refused
+from protocol.messages import PartName
 
 
 def rows(machine: Machine, settings: Config, told: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
@@ -35,10 +45,26 @@ def rows(machine: Machine, settings: Config, told: list[dict[str, Any]] | None) 
 
 
 def own_book(machine: Machine, settings: Config | None) -> ProfileBook:
-    """This machine's own profiles before the shipped ones; files that cannot be used are left out."""
+    """What the agent would start with: this machine's own profiles, those that central published, the shipped ones.
+    What cannot be used is left out."""
     if settings is None:
         return ProfileBook()
-    return ProfileBook(load_folder(machine.path(settings.profiles_dir), machine.owner)[0])
+    local, _ = load_folder(machine.path(settings.profiles_dir), machine.owner)
+    return ProfileBook(local, *_published(machine.path(settings.data_dir)))
+
+
+def _published(directory: Path) -> tuple[dict[str, Profile], int]:
+    """Profiles in use, and their version; none where there are none, or nobody may look."""
+    try:
+        identity = identity_file.load(directory)
+        if identity is None:
+            return {}, 0
+        envelopes, facts = at_rest(directory)
+        found = AtRest(envelopes, Keyring.of(identity.root_public))
+        opened = in_use(found, PartName.PROFILES, standing_of(facts.get(fact_of(PartName.PROFILES))))
+        return (parse_published(opened.message.profiles), opened.message.version) if opened is not None else ({}, 0)
+    except (OSError, IdentityDamaged, Refused, ProfileError):
+        return {}, 0
 
 
 def usb_readers(machine: Machine, book: ProfileBook) -> list[tuple[UsbDevice, Matched]]:
@@ -78,12 +104,15 @@ def _looked_up(reader: ReaderSettings, slots: list[str], book: ProfileBook) -> d
     if reader.kind != "pcsc":
         fits = book.match_path(reader.path) if reader.kind == "nfc" else None
         return row | {"hardware": reader.path} | (_profile(fits) if fits else {})
-    named = [slot for slot in slots if reader.match is None or reader.match in slot]
-    contactless = [slot for slot in named if not _skips(book.match(slot, transport="pcsc"), slot)]
-    taken = next(iter(contactless or (named if reader.match is not None else [])), None)
+    taken = choose(slots, reader.match, lambda slot: _matched(reader, slot, book).profile)
     if taken is None:
         return row | {"why": "the agent does not run; no such reader is plugged in"}
-    return row | {"hardware": taken} | _profile(book.match(taken, transport="pcsc"))
+    return row | {"hardware": taken} | _profile(_matched(reader, taken, book))
+
+
+def _matched(reader: ReaderSettings, slot: str, book: ProfileBook) -> Matched:
+    asked = book.named(reader.profile) if reader.profile is not None else None
+    return asked or book.match(slot, transport="pcsc")
 
 
 class Candidate(NamedTuple):

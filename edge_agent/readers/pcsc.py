@@ -14,6 +14,7 @@ import time
 from typing import NamedTuple
 
 from edge_agent.readers import OnRead, OnState, ReaderFacts, ReaderState
+from edge_agent.readers.choosing import choose
 from edge_agent.readers.pcsc_service import CardGone, CardMute, Lost, Service, Slot, TransferFailed
 from edge_agent.readers.pcsc_usb import usb_id
 from edge_agent.readers.pcsc_watch import Watch
@@ -164,12 +165,7 @@ class PcscReader:
         return asked._replace(why=f"settings, though it {refusal}") if refusal else asked
 
     def _choose(self, reader_names: list[str]) -> str | None:
-        named = [name for name in reader_names if self._match is None or self._match in name]
-        suits = [(name, self._match_profile(_Plugged(name)).profile.pcsc) for name in named]
-        contactless = [(name, pcsc) for name, pcsc in suits if pcsc is not None and not pcsc.skips(name)]
-        certain = [name for name, pcsc in contactless if pcsc.prefers(name) or not pcsc.contactless]
-        left = named if self._match is not None else []
-        return next(iter((*certain, *(name for name, _ in contactless), *left)), None)
+        return choose(reader_names, self._match, lambda name: self._match_profile(_Plugged(name)).profile)
 
 
 class _Plugged(NamedTuple):

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from edge_agent.readers import Answer, CardRead, OnRead, OnState, ReaderFacts, R
 from edge_agent.readers.steps import ReadStep, note
 from edge_agent.tryout import ReaderFailed, try_out
 from firmware_profiles import ProfileBook
+from protocol.messages import Profiles
 from protocol.uid import CardUID, Notation
-from tests.edge_agent.gate_machine import GateMachine
+from tests.edge_agent.gate_machine import DATA, GateMachine
 from tests.support.central_side import CentralSide, uid
 from tests.support.edge_side import Edge
 
@@ -227,6 +229,27 @@ def test_a_configured_reader_is_told_with_what_it_would_take_and_why(gate: GateM
     assert (row["name"], row["state"], row["hardware"]) == ("front", "unknown", "ACS ACR122U PICC Interface 00 00")
     assert (row["profile"], row["configured"]) == ("acr122u", True)
     assert "ACR122U" in row["matched_by"]
+
+
+def test_published_and_own_profiles_go_before_shipped_ones(gate: GateMachine) -> None:
+    text = resources.files("firmware_profiles").joinpath("acr122u.toml").read_text()
+    central = CentralSide(time.time_ns() // 1_000_000)
+    central.profiles = Profiles(3, {"acr122u": text})
+    central.publish()
+    with Edge(gate.at(DATA), central) as edge:
+        edge.take_all()
+    settings = config.load(gate.config)
+    assert rows(gate.machine(), settings, None)[0]["profile"] == "acr122u (published 3)"
+    gate.write("/etc/tapgate/profiles/acr122u.toml", text)
+    assert rows(gate.machine(), settings, None)[0]["profile"] == "acr122u (local)"
+    gate.write("/etc/tapgate/profiles/acr122u.toml", "nonsense")
+    assert rows(gate.machine(), settings, None)[0]["profile"] == "acr122u (published 3)"
+
+
+def test_the_profile_that_the_settings_ask_for_is_the_one(gate: GateMachine) -> None:
+    gate.configure('[[readers]]\nname = "front"\nkind = "pcsc"\nprofile = "generic-pcsc"\n')
+    (row,) = rows(gate.machine(), config.load(gate.config), None)[:1]
+    assert (row["profile"], row["matched_by"]) == ("generic-pcsc", "settings")
 
 
 def test_sams_and_others_readers_are_not_taken(gate: GateMachine) -> None:
