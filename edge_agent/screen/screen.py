@@ -4,7 +4,8 @@ everything else happens in the event loop, or in a thread of its own where it wr
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -12,19 +13,24 @@ import msgspec
 from edge_agent.gate import Gate
 from edge_agent.release import Signal
 from edge_agent.screen.pins import Pins
-from edge_agent.screen.view import Answer, Surroundings, View, next_ms, view
+from edge_agent.screen.view import Answer, Surroundings, Undo, View, next_ms, view
 from protocol.messages import Outcome
 
 LONGEST_S = 60.0
+DENIED = 16
+"""So many denied taps are remembered, for those that staff then admit."""
 
 
 class Screen:
-    """One gate's. `surroundings` is asked for at every look; it must be quick."""
+    """One gate's. `surroundings` is asked for at every look; it must be quick. `keys`: the domain's."""
 
-    def __init__(self, gate: Gate, surroundings: Callable[[], Surroundings]) -> None:
+    def __init__(
+        self, gate: Gate, surroundings: Callable[[], Surroundings], keys: Callable[[], Iterable[bytes]]
+    ) -> None:
         self._gate, self._surroundings = gate, surroundings
-        self._pins = Pins(gate)
+        self._pins = Pins(gate, keys)
         self._answer: Answer | None = None
+        self._denied: deque[tuple[bytes, int]] = deque(maxlen=DENIED)
         self._lock = threading.Lock()
         self._loop = asyncio.get_running_loop()
         self._bells: set[asyncio.Event] = set()
@@ -36,12 +42,14 @@ class Screen:
     def signal(self, signal: Signal) -> None:
         """A new answer stands until the next one. From any thread."""
         name = self._gate.holding.names.get(signal.subject, "") if signal.subject else ""
+        if signal.outcome is Outcome.DENIED:
+            self._denied.append((signal.epoch, signal.sequence))
         with self._lock:
             number = self._answer.number + 1 if self._answer else 1
             self._answer = Answer(number, self._now_ms(), signal, name)
         self.changed()
 
-    def changed(self) -> None:
+    def changed(self, *_: object) -> None:
         """Something that the view is made from is another. From any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody looks any more
             self._loop.call_soon_threadsafe(self._ring)
@@ -70,7 +78,16 @@ class Screen:
 
     def look(self) -> View:
         """What to show now."""
-        return view(self._surroundings(), self._answer, self._now_ms())
+        return view(self._surroundings(), self._standing(), self._now_ms())
+
+    def _standing(self) -> Answer | None:
+        """The last answer, and whether it can still be taken back: whoever has gone through cannot."""
+        answer = self._answer
+        if answer is None or answer.undo is not Undo.NOT_ASKED or answer.signal.outcome is not Outcome.GRANTED:
+            return answer
+        name = (answer.signal.epoch, answer.signal.sequence)
+        can_undo = bool(self._gate.granted.undoable(name, self._now_ms()))
+        return msgspec.structs.replace(answer, can_undo=can_undo)
 
     def told(self, shown: View) -> dict[str, Any]:
         """For the page, whose clock is not ours: times as milliseconds from now."""
@@ -86,30 +103,32 @@ class Screen:
 
     # --- what people press: called in a thread ----------------------------------------------------------
 
-    def staff(self) -> list[str]:
-        """Who may admit by hand here."""
-        config = self._gate.holding.config
-        return [person.id for person in config.staff] if config and config.screen.staff_admit else []
-
     def undo(self, sequence: int) -> bool:
-        """Take back the tap that the page shows; False where that is too late or not allowed here."""
+        """Take back the tap that the page shows. False, and said on the screen: too late. False: not allowed here."""
         answer, config = self._answer, self._gate.holding.config
         if answer is None or answer.signal.sequence != sequence or config is None or not config.screen.undo:
             return False
-        if not self._gate.undo(sequence):
+        if answer.undo is not Undo.NOT_ASKED or answer.signal.epoch != self._gate.store.epoch.epoch:
             return False
+        done = self._gate.undo(sequence)
         with self._lock:
             if self._answer is answer:
-                self._answer = Answer(answer.number + 1, self._now_ms(), answer.signal, undone=True)
+                outcome = Undo.DONE if done else Undo.TOO_LATE
+                self._answer = Answer(answer.number + 1, self._now_ms(), answer.signal, undo=outcome)
         self.changed()
-        return True
+        return done
 
     def admit(self, staff: str, pin: str, why: str, sequence: int) -> dict[str, Any]:
-        """Let somebody in: who, with a PIN, and why. `wait_ms`: nobody may try before that."""
+        """Let somebody in: who, with a PIN, and why; `sequence`: the denied tap before it, −1 = none.
+
+        `wait_ms`: nothing is looked at before that.
+        """
         checked = self._pins.check(staff, pin)
-        if not checked.fits:
+        if not checked.staff:
             return {"admitted": False, "why": "wait" if checked.wait_ms else "pin", "wait_ms": checked.wait_ms}
-        signal = self._gate.admit(staff, why, sequence)
+        if (self._gate.store.epoch.epoch, sequence) not in self._denied:
+            sequence = -1
+        signal = self._gate.admit(checked.staff, why, sequence)
         return {"admitted": signal.outcome is Outcome.GRANTED, "why": signal.reason, "wait_ms": 0}
 
     def _now_ms(self) -> int:

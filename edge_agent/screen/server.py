@@ -1,13 +1,16 @@
 """Serves the kiosk page on loopback: the newest view by server-sent events, and what people press.
 
 Only this machine's own browser is served: the address is loopback, the Host header has to be, and what changes
-anything needs a header that another site's page cannot send. A browser that reads slowly, or not at all, gets the
-newest view when it does; no tap ever waits for one.
+anything needs the token that the page was given over its own stream of events, which no other site's page can read.
+A browser that reads slowly, or not at all, gets the newest view when it does; no tap ever waits for one.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from importlib import resources
 from typing import Annotated, Any
 
@@ -16,15 +19,16 @@ import structlog
 from aiohttp import web
 from msgspec import Meta
 
+from edge_agent.screen.connections import Connections
 from edge_agent.screen.screen import Screen
 
 log = structlog.get_logger(__name__)
 
 HOST = "127.0.0.1"
-PAGE = "edge_agent.screen"
 FILES = {
     "/": ("index.html", "text/html"),
     "/screen.css": ("screen.css", "text/css"),
+    "/staff.css": ("staff.css", "text/css"),
     "/screen.js": ("screen.js", "text/javascript"),
     "/staff.js": ("staff.js", "text/javascript"),
     "/sound.js": ("sound.js", "text/javascript"),
@@ -34,13 +38,12 @@ HEADERS = {
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-OWN = "X-Tapgate-Screen"
-"""Sent by our own page. Another origin could send it only after a preflight, which is never granted."""
+OWN = "X-Tapgate-Token"
 MAX_BODY_BYTES = 4_096
-MAX_WATCHING = 16
+BODY_S = 5.0
+MAX_WATCHING = 8
 BEAT_S = 2.0
 """Between two signs of life; the page says that it lost its gate after three of them."""
 WRITE_S = 10.0
@@ -62,8 +65,8 @@ class Admit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, Meta(min_length=1, max_length=200)]
     sequence: Annotated[int, Meta(ge=-1)] = -1
 
-    def __repr__(self) -> str:  # a PIN never reaches a log
-        return f"<Admit by {self.staff}>"
+    def __repr__(self) -> str:  # neither PIN nor what was typed for a name reaches a log
+        return "<Admit>"
 
 
 class ScreenServer:
@@ -71,54 +74,71 @@ class ScreenServer:
 
     def __init__(self, screen: Screen, port: int) -> None:
         self.screen, self.port = screen, port
-        self._watching = 0
-        self._files = {
-            path: (resources.files(PAGE).joinpath("page", name).read_bytes(), kind)
-            for path, (name, kind) in FILES.items()
-        }
+        self._tokens: list[str] = []
+        self._pressed = asyncio.Lock()
+        page = resources.files("edge_agent.screen").joinpath("page")
+        self._files = {path: (page.joinpath(name).read_bytes(), kind) for path, (name, kind) in FILES.items()}
+        self._build = hashlib.sha256(b"".join(body for body, _ in self._files.values())).hexdigest()[:16]
         app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY_BYTES)
         app.add_routes(
             [
                 *(web.get(path, self._file) for path in FILES),
                 web.get("/state", self._state),
                 web.get("/events", self._events),
-                web.get("/staff", self._staff),
                 web.post("/undo", self._undo),
                 web.post("/admit", self._admit),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=15.0, shutdown_timeout=0.5)
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Raises OSError where the port is taken."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self.port)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        assert self._runner.server is not None
+        self._connections = Connections(self._runner.server)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connections, HOST, self.port, backlog=16)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Ends every connection."""
+        """Ends every connection, each with the last view and a word that nothing follows."""
         self.screen.close()
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()
 
     # --- who is served ----------------------------------------------------------------------------------
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.host not in (f"{HOST}:{self.port}", f"localhost:{self.port}"):
-            return _refused(421, "this page is served to this machine's own browser only")
-        origin = request.headers.get("Origin")
-        if origin is not None and origin != f"http://{request.host}":
-            return _refused(403, "another site's page may not ask")
-        if request.method != "GET" and request.headers.get(OWN) != "1":
-            return _refused(403, f"the header {OWN} is missing")
+        if why := self._why_not(request):
+            return _refused(403, why)
+        end = self._connections.begin(request)
         try:
             response = await handler(request)
         except web.HTTPException as error:
             return _refused(error.status, error.reason)
+        finally:
+            end()
         if not response.prepared:
             response.headers.update(HEADERS)
         return response
+
+    def _why_not(self, request: web.Request) -> str:
+        if request.host not in (f"{HOST}:{self.port}", f"localhost:{self.port}"):
+            return "this page is served to this machine's own browser only"
+        if request.headers.get("Origin", f"http://{request.host}") != f"http://{request.host}":
+            return "another site's page may not ask"
+        # the page itself may be gone to from anywhere: the kiosk's waiting page is a file
+        if request.path != "/" and request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            return "another site's page may not ask"
+        if request.method == "POST" and not self._is_ours(request.headers.get(OWN, "")):
+            return "this page's stream of events has ended: load it again"
+        return ""
+
+    def _is_ours(self, token: str) -> bool:
+        return any(hmac.compare_digest(token.encode(errors="replace"), each.encode()) for each in self._tokens)
 
     # --- what is shown ----------------------------------------------------------------------------------
 
@@ -130,50 +150,85 @@ class ScreenServer:
         return _json(self.screen.told(self.screen.look()))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        if self._watching >= MAX_WATCHING:
-            return _refused(503, "too many screens are open")
-        response = web.StreamResponse(headers=HEADERS | {"Content-Type": "text/event-stream; charset=utf-8"})
-        self._watching += 1
-        try:
-            with self.screen.watch() as bell:
+        """The newest streams count: a browser that died must not keep its successor out."""
+        headers = HEADERS | {"Content-Type": "text/event-stream; charset=utf-8"}
+        response = web.StreamResponse(headers=headers)
+        with _let_go(request):
+            async with self._token() as token:
                 await response.prepare(request)
-                await self._write(response, b"retry: 1000\n\n")
-                while not self.screen.is_closed:
-                    bell.clear()
-                    shown = msgspec.json.encode(self.screen.told(self.screen.look()))
-                    await self._write(response, b"data: " + shown + b"\n\n")
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(min(self.screen.until_s(), BEAT_S)):
-                            await bell.wait()
-        except (ConnectionError, TimeoutError):
-            log.debug("screen-gone")
-        finally:
-            self._watching -= 1
+                hello = msgspec.json.encode({"token": token, "build": self._build})
+                await _write(response, b"retry: 1000\nevent: hello\ndata: " + hello + b"\n\n")
+                with self.screen.watch() as bell:
+                    while not self.screen.is_closed and token in self._tokens:
+                        bell.clear()
+                        await self._show(response)
+                        await _ring(bell, min(self.screen.until_s(), BEAT_S))
+                await self._show(response)
+                await _write(response, b"event: bye\ndata: {}\n\n")
         return response
 
-    async def _write(self, response: web.StreamResponse, data: bytes) -> None:
-        async with asyncio.timeout(WRITE_S):
-            await response.write(data)
+    @contextlib.asynccontextmanager
+    async def _token(self) -> AsyncIterator[str]:
+        token = secrets.token_urlsafe(16)
+        self._tokens = [*self._tokens, token][-MAX_WATCHING:]
+        try:
+            yield token
+        finally:
+            self._tokens = [each for each in self._tokens if each != token]
 
-    # --- what people press ------------------------------------------------------------------------------
+    async def _show(self, response: web.StreamResponse) -> None:
+        shown = msgspec.json.encode(self.screen.told(self.screen.look()))
+        await _write(response, b"data: " + shown + b"\n\n")
 
-    async def _staff(self, _request: web.Request) -> web.Response:
-        return _json({"staff": self.screen.staff()})
+    # --- what people press: one at a time, so that no flood of it fills the agent's threads ----------------
 
     async def _undo(self, request: web.Request) -> web.Response:
         asked = await _body(request, Undo)
-        return _json({"undone": await asyncio.to_thread(self.screen.undo, asked.sequence)})
+        async with self._one():
+            return _json({"undone": await asyncio.to_thread(self.screen.undo, asked.sequence)})
 
     async def _admit(self, request: web.Request) -> web.Response:
         asked = await _body(request, Admit)
-        found = await asyncio.to_thread(self.screen.admit, asked.staff, asked.pin, asked.why, asked.sequence)
+        async with self._one():
+            found = await asyncio.to_thread(self.screen.admit, asked.staff, asked.pin, asked.why, asked.sequence)
         return _json(found)
+
+    @contextlib.asynccontextmanager
+    async def _one(self) -> AsyncIterator[None]:
+        if self._pressed.locked():
+            raise web.HTTPTooManyRequests(reason="one at a time")
+        async with self._pressed:
+            yield
+
+
+@contextlib.contextmanager
+def _let_go(request: web.Request) -> Iterator[None]:
+    """Whoever reads no more: what is still to be sent is thrown away."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        if request.transport is not None:
+            request.transport.abort()
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(WRITE_S):
+        await response.write(data)
+
+
+async def _ring(bell: asyncio.Event, within_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await bell.wait()
 
 
 async def _body(request: web.Request, kind: type[Any]) -> Any:
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.MsgspecError:  # never its own text: it may quote a PIN
+        async with asyncio.timeout(BODY_S):
+            return msgspec.json.decode(await request.read(), type=kind)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(reason="the body did not come") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # never its own text: it may quote a PIN
         raise web.HTTPBadRequest(reason="the body is not what this page sends") from None
 
 

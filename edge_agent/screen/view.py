@@ -5,28 +5,23 @@ from enum import StrEnum
 
 import msgspec
 
+from edge_agent.granted import UNDO_MS
+from edge_agent.passage import Alarm
+from edge_agent.readers import Answer as Shown
+from edge_agent.readers import ReaderState
+from edge_agent.readers.answering import answer_to
 from edge_agent.release import Signal
-from edge_agent.screen.wording import (
-    DOOR_FORCED,
-    DOOR_HELD,
-    FIRE,
-    NO_READER,
-    OFFLINE,
-    READY,
-    REVOKED,
-    SOME_ONLY,
-    UNDONE,
-    WAITING,
-    Words,
-    age,
-    of_reason,
-)
+from edge_agent.screen import wording
+from edge_agent.screen.wording import NOTHING, Told, Words, of_reason, with_age
 from protocol.decision import Staleness
-from protocol.messages import Direction, GateConfig, Outcome
+from protocol.messages import Direction, GateConfig, Outcome, ScreenConfig, Wording
 from protocol.reasons import Reason
 
-UNDO_MS = 10_000
-NOBODY = Words("", "")
+DENIED_MS = 120_000
+"""For so long an admission by hand is taken to be for the person who was denied last."""
+NAMELESS = "Tapgate"
+TYPED = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._ ")
+"""What the page's own keyboard can always type."""
 
 
 class Mode(StrEnum):
@@ -38,6 +33,8 @@ class Mode(StrEnum):
     AGAIN = "again"
     """Nothing is wrong with the person's card: it has to be held once more."""
     UNDONE = "undone"
+    WAITING = "waiting"
+    """The gate is about to be ready, or waits for its operator."""
     DOOR = "door"
     CLOSED = "closed"
     FIRE = "fire"
@@ -56,19 +53,37 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     config: GateConfig | None = None
     membership: Membership = Membership.ACTIVE
+    words: str = ""
+    """For the operator to compare while it is pending."""
     staleness: Staleness = Staleness.MISSING
     age_s: int | None = None
     is_online: bool | None = None
+    is_clock_wrong: bool = False
+    """So that by the policy nobody enters."""
     is_journal_writable: bool = True
-    readers_ready: int = 0
-    readers: int = 0
-    alarm: str = ""
-    """`held-warning`, `held`, `forced` or nothing (see `passage.Alarm`)."""
+    readers: tuple[ReaderState, ...] = ()
+    alarm: Alarm = Alarm.NONE
     is_fire: bool = False
 
     @property
     def direction(self) -> Direction:
         return self.config.direction if self.config else Direction.IN
+
+    @property
+    def screen(self) -> ScreenConfig:
+        return self.config.screen if self.config else ScreenConfig()
+
+    @property
+    def texts(self) -> Mapping[Reason, Wording]:
+        return self.config.texts if self.config else {}
+
+
+class Undo(StrEnum):
+    """What became of the wish to take an answer back."""
+
+    NOT_ASKED = ""
+    DONE = "done"
+    TOO_LATE = "too-late"
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -78,7 +93,9 @@ class Answer(msgspec.Struct, frozen=True):
     at_ms: int
     signal: Signal
     name: str = ""
-    undone: bool = False
+    undo: Undo = Undo.NOT_ASKED
+    can_undo: bool = False
+    """The gate would still take it back."""
 
 
 class View(msgspec.Struct, frozen=True):
@@ -86,13 +103,15 @@ class View(msgspec.Struct, frozen=True):
 
     mode: Mode
     headline: Words
-    next: Words = NOBODY
-    title: Words = NOBODY
+    next: Words = NOTHING
+    title: Words = NOTHING
     direction: str = "in"
     name: str = ""
-    repeat: bool = False
+    words: str = ""
+    is_answer: bool = False
+    """Stands for a moment only."""
     answer: int = 0
-    strip: Words = NOBODY
+    strip: Words = NOTHING
     is_strip_urgent: bool = False
     undo: int = -1
     """Sequence of the tap that may still be taken back; −1 = none."""
@@ -100,6 +119,8 @@ class View(msgspec.Struct, frozen=True):
     denied: int = -1
     """Sequence of the denied tap that staff would be admitting; −1 = none."""
     staff: bool = False
+    staff_letters: str = ""
+    """What staff ids are written with besides `TYPED`."""
     languages: tuple[str, ...] = ("zh-TW", "en")
     theme: str = "auto"
     sound: bool = True
@@ -107,26 +128,26 @@ class View(msgspec.Struct, frozen=True):
 
 def view(around: Surroundings, answer: Answer | None, now_ms: int) -> View:
     """What to show now."""
-    config = around.config
-    screen = config.screen if config else None
-    shown = _answer(around, answer, now_ms) or _standing(around)
+    config, screen = around.config, around.screen
     strip, urgent = _strip(around)
-    undo = _undo(around, answer, now_ms)
-    denied = answer is not None and answer.signal.outcome is Outcome.DENIED and answer.signal.sequence >= 0
+    undo = answer is not None and screen.undo and answer.can_undo and now_ms - answer.at_ms < UNDO_MS
+    staff = config.staff if config and screen.staff_admit else ()
+    letters = {letter for person in staff for letter in person.id.lower()}
     return msgspec.structs.replace(
-        shown,
-        title=Words(config.title_zh, config.title_en) if config else NOBODY,
+        _answer(around, answer, now_ms) or _standing(around),
+        title=_title(config),
         direction=around.direction.value,
         answer=answer.number if answer else 0,
         strip=strip,
         is_strip_urgent=urgent,
         undo=answer.signal.sequence if undo and answer else -1,
         undo_until_ms=answer.at_ms + UNDO_MS if undo and answer else 0,
-        denied=answer.signal.sequence if denied and answer else -1,
-        staff=bool(screen and screen.staff_admit and config and config.staff),
-        languages=screen.languages if screen else ("zh-TW", "en"),
-        theme=screen.theme if screen else "auto",
-        sound=screen.sound if screen else True,
+        denied=_denied(answer, now_ms),
+        staff=bool(staff),
+        staff_letters="".join(sorted(letters - TYPED)),
+        languages=screen.languages,
+        theme=screen.theme,
+        sound=screen.sound,
     )
 
 
@@ -134,66 +155,90 @@ def next_ms(around: Surroundings, answer: Answer | None, now_ms: int) -> int | N
     """When `view` will say something else though nothing happened; None = never."""
     if answer is None:
         return None
-    ends = [answer.at_ms + _show_ms(around), answer.at_ms + UNDO_MS]
+    ends = (answer.at_ms + around.screen.show_ms, answer.at_ms + UNDO_MS, answer.at_ms + DENIED_MS)
     return min((end for end in ends if end > now_ms), default=None)
 
 
 def _answer(around: Surroundings, answer: Answer | None, now_ms: int) -> View | None:
     """The last answer while it stands. A fire alarm is more urgent."""
-    if answer is None or around.is_fire or now_ms - answer.at_ms >= _show_ms(around):
+    if answer is None or around.is_fire or now_ms - answer.at_ms >= around.screen.show_ms:
         return None
+    mode, told = _told(around, answer)
+    return View(mode, *told, name=answer.name if mode is Mode.GRANTED else "", is_answer=True)
+
+
+def _told(around: Surroundings, answer: Answer) -> tuple[Mode, Told]:
     signal = answer.signal
-    if answer.undone:
-        return View(Mode.UNDONE, *UNDONE)
+    if answer.undo is not Undo.NOT_ASKED:
+        done = answer.undo is Undo.DONE
+        return (Mode.UNDONE, wording.UNDONE) if done else (Mode.AGAIN, wording.TOO_LATE)
+    if signal.outcome is Outcome.GRANTED and signal.failed:
+        return Mode.AGAIN, wording.NOT_OPENED
     reason = Reason(signal.reason)  # a rule's reason is one of these: a policy with another one is refused
-    told = of_reason(reason, around.config.texts if around.config else {})
-    if signal.outcome is Outcome.GRANTED:
-        return View(Mode.GRANTED, *told, name=answer.name, repeat=signal.repeat)
-    again = reason in (Reason.UID_INCOMPLETE, Reason.UID_UNREADABLE)
-    return View(Mode.AGAIN if again else Mode.DENIED, *told, name=answer.name)
+    if signal.outcome is Outcome.GRANTED and reason is Reason.JOURNAL_UNWRITABLE:
+        reason = Reason.LEAVING  # nobody is locked in: to whom leaves it makes no difference
+    headline, step = of_reason(reason, around.texts)
+    shown = answer_to(signal)
+    if shown is Shown.GRANTED:
+        return Mode.GRANTED, (headline, wording.REPEATED if signal.repeat else step)
+    modes = {Shown.DENIED: Mode.DENIED, Shown.ERROR: Mode.AGAIN, Shown.NOT_READY: Mode.CLOSED}
+    return modes[shown], (headline, step)
 
 
 def _standing(around: Surroundings) -> View:
     """What stands between taps. Whoever leaves is held up by none of this, so only what stops a tap is told there."""
-    texts: Mapping[Reason, object] = around.config.texts if around.config else {}
-    leaving = around.direction is Direction.OUT
     if around.is_fire:
-        return View(Mode.FIRE, *FIRE)
+        return View(Mode.FIRE, *wording.FIRE)
     if around.alarm:
-        return View(Mode.DOOR, *(DOOR_FORCED if around.alarm == "forced" else DOOR_HELD))
-    if around.readers and not around.readers_ready:
-        return View(Mode.CLOSED, *NO_READER)
-    if leaving:
-        return View(Mode.READY, *READY)
-    if around.membership is not Membership.ACTIVE:
-        return View(Mode.CLOSED, *(WAITING if around.membership is Membership.PENDING else REVOKED))
-    closing = {Staleness.MISSING: Reason.LIST_MISSING, Staleness.CLOSE: Reason.LIST_TOO_OLD}
-    reason = closing.get(around.staleness, None if around.is_journal_writable else Reason.JOURNAL_UNWRITABLE)
-    return View(Mode.CLOSED, *of_reason(reason, texts)) if reason else View(Mode.READY, *READY)
+        return View(Mode.DOOR, *(wording.DOOR_FORCED if around.alarm is Alarm.FORCED else wording.DOOR_HELD))
+    if around.membership is Membership.REVOKED:
+        return View(Mode.CLOSED, *wording.REVOKED)
+    if around.membership is Membership.PENDING:
+        return View(Mode.WAITING, *wording.WAITING, words=around.words)
+    if ReaderState.READY not in around.readers:
+        return _without_reader(around.readers)
+    reason = None if around.direction is Direction.OUT else _closed(around)
+    return View(Mode.CLOSED, *of_reason(reason, around.texts)) if reason else View(Mode.READY, *wording.READY)
+
+
+def _without_reader(readers: tuple[ReaderState, ...]) -> View:
+    if ReaderState.STARTING in readers:
+        return View(Mode.WAITING, *wording.STARTING)
+    absent = all(state is ReaderState.ABSENT for state in readers)
+    return View(Mode.CLOSED, *(wording.NO_READER if absent else wording.READER_FAILS))
+
+
+def _closed(around: Surroundings) -> Reason | None:
+    """Why nobody enters, in the order in which a tap would be told."""
+    if not around.is_journal_writable:
+        return Reason.JOURNAL_UNWRITABLE
+    if around.staleness is Staleness.MISSING:
+        return Reason.LIST_MISSING
+    if around.staleness is Staleness.CLOSE:
+        return Reason.LIST_TOO_OLD
+    return Reason.CLOCK_UNTRUSTED if around.is_clock_wrong else None
 
 
 def _strip(around: Surroundings) -> tuple[Words, bool]:
     """Offline is calm: taps go on. From the restrict age on it is not."""
+    if around.is_fire or around.staleness is Staleness.MISSING or around.age_s is None:
+        return NOTHING, False
     if around.staleness is Staleness.RESTRICT and around.direction is Direction.IN:
-        return SOME_ONLY, True
-    if around.is_online is not False or around.staleness is Staleness.MISSING or around.age_s is None:
-        return NOBODY, False
-    when = age(around.age_s)
-    return Words(f"{OFFLINE.zh}・{when.zh}", f"{OFFLINE.en} · {when.en}"), False
+        return with_age(wording.SOME_ONLY, around.age_s), True
+    if around.is_online is False:
+        return with_age(wording.OFFLINE, around.age_s), False
+    if around.staleness is not Staleness.FRESH:
+        return with_age(wording.NOT_RENEWED, around.age_s), False
+    return NOTHING, False
 
 
-def _undo(around: Surroundings, answer: Answer | None, now_ms: int) -> bool:
-    return (
-        around.config is not None
-        and around.config.screen.undo
-        and answer is not None
-        and not answer.undone
-        and answer.signal.outcome is Outcome.GRANTED
-        and answer.signal.reason != Reason.STAFF_ADMITTED
-        and answer.signal.sequence >= 0
-        and now_ms - answer.at_ms < UNDO_MS
-    )
+def _denied(answer: Answer | None, now_ms: int) -> int:
+    if answer is None or answer.signal.outcome is not Outcome.DENIED or now_ms - answer.at_ms >= DENIED_MS:
+        return -1
+    return answer.signal.sequence
 
 
-def _show_ms(around: Surroundings) -> int:
-    return around.config.screen.show_ms if around.config else 4_000
+def _title(config: GateConfig | None) -> Words:
+    """One that was given in one language stands for both."""
+    zh, en = (config.title_zh, config.title_en) if config else ("", "")
+    return Words(zh or en or NAMELESS, en or zh or NAMELESS)

@@ -17,15 +17,22 @@ Told = tuple[Words, Words]
 """What it is, and what to do next."""
 
 NOTHING = Words("", "")
+DESK = Words("請洽服務台", "Please ask at the desk")
 READY: Told = Words("請感應卡片", "Please tap your card"), NOTHING
+REPEATED = Words("剛才已經感應過了", "You have tapped already")
+NOT_OPENED: Told = Words("門沒有打開", "The way did not open"), Words("請再感應一次", "Please tap again")
 UNDONE: Told = Words("已取消", "Taken back"), Words("請感應您自己的卡片", "Please tap your own card")
-WAITING: Told = Words("閘門等待確認", "Waiting to be confirmed"), Words("請通知管理者", "Please tell the operator")
-REVOKED: Told = Words("閘門已停用", "This gate was taken out of service"), Words("請走其他入口", "Use another entrance")
-NO_READER: Told = Words("讀卡機維修中", "The reader is not working"), Words("請洽服務台", "Please ask at the desk")
+TOO_LATE: Told = Words("來不及取消了", "Too late to take it back"), DESK
+STARTING: Told = Words("準備中", "Starting"), Words("請稍候", "One moment, please")
+WAITING: Told = Words("閘門等待確認", "Waiting to be confirmed"), Words("請管理者比對這組字", "Compare these words")
+REVOKED: Told = Words("閘門已停用", "This gate was taken out of service"), DESK
+NO_READER: Told = Words("讀卡機沒有接上", "The reader is not connected"), DESK
+READER_FAILS: Told = Words("讀卡機修復中", "The reader is being repaired"), DESK
 DOOR_HELD: Told = Words("門沒有關好", "The door is open"), Words("請把門關上", "Please close it")
 DOOR_FORCED: Told = Words("門被打開了", "The door was opened"), Words("請洽工作人員", "Please ask the staff")
 FIRE: Told = Words("火警，請離開", "Fire alarm: please leave"), Words("請走逃生出口", "Use the emergency exits")
 OFFLINE = Words("離線中，照常服務", "Offline, in service")
+NOT_RENEWED = Words("名單久未更新，照常服務", "The list is not being renewed; in service")
 SOME_ONLY = Words("離線過久，僅部分卡別可進入", "Offline for long: only some cards are admitted")
 
 
@@ -41,10 +48,11 @@ def of_reason(reason: Reason, own: Mapping[Reason, Any]) -> Told:
     )
 
 
-def age(age_s: int) -> Words:
-    """How old the list is, in the one unit that says it best."""
-    for unit_s, zh, en in ((86_400, "天", "day"), (3_600, "小時", "hour"), (60, "分鐘", "minute")):
-        if age_s >= unit_s:
-            count = age_s // unit_s
-            return Words(f"名單為 {count} {zh}前", f"list from {count} {en}{'s' if count > 1 else ''} ago")
-    return Words("名單為剛剛", "list from just now")
+def with_age(text: Words, age_s: int) -> Words:
+    """A text, and how old the list is in the one unit that says it best: days from the second one on."""
+    for unit_s, least, zh, en in ((86_400, 2, "天", "day"), (3_600, 1, "小時", "hour"), (60, 1, "分鐘", "minute")):
+        count = age_s // unit_s
+        if count >= least:
+            ending = "s" if count > 1 else ""
+            return Words(f"{text.zh}・名單為 {count} {zh}前", f"{text.en} · list from {count} {en}{ending} ago")
+    return Words(f"{text.zh}・名單為剛剛", f"{text.en} · list from just now")

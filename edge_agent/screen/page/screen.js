@@ -1,85 +1,134 @@
 // Shows the newest view, and says so when none comes any more. Nothing here grows: one view replaces the one before.
-"use strict";
+import { play } from "/sound.js";
+import { staffDialog } from "/staff.js";
 
 const LOST_MS = 7000; // three missed signs of life
+const AGAIN_MS = 3000; // how often a door that stands open is sounded
 const LOST = {
-  mode: "lost", direction: "in", name: "", undo: -1, undo_left_ms: 0, staff: false, strip: ["", ""],
-  headline: ["畫面與閘門失去連線", "The screen has lost its gate"],
+  mode: "closed", headline: ["畫面與閘門失去連線", "The screen has lost its gate"],
   next: ["請看讀卡機的燈號", "Watch the light on the reader"],
 };
 const WAYS = { in: ["進", "In"], out: ["出", "Out"] };
+const SOUNDED = ["door", "fire"]; // modes that are no answers, and are heard nevertheless
+const FITS = [1, 0.88, 0.76, 0.66, 0.57, 0.49, 0.42, 0.35];
+
+const root = document.documentElement;
 const byId = (id) => document.getElementById(id);
+const ALL = ["title", "way", "headline", "next", "strip"].map((id) => [id, [...byId(id).querySelectorAll(".zh, .en")]]);
+const TEXTS = Object.fromEntries(ALL);
 
 let shown = null; // the view on the screen
-let heard = null; // number of the last answer that was sounded
+let sounded = 0; // number of the last answer that was sounded
 let undoEnds = 0;
 let lastWord = performance.now();
 let source = null;
+let token = "";
+let build = "";
+let awake = null;
 
-function put(id, words) {
-  const element = byId(id);
-  const [zh, en] = [element.querySelector(".zh"), element.querySelector(".en")];
-  if (zh.textContent !== words[0]) zh.textContent = words[0];
-  if (en.textContent !== words[1]) en.textContent = words[1];
+// --- what is shown ----------------------------------------------------------------------------------------------
+
+function put(element, text) {
+  if (element.textContent === text) return false;
+  element.textContent = text;
+  return true;
+}
+
+function putBoth(id, words) {
+  const changed = TEXTS[id].map((element, index) => put(element, words[index]));
+  return changed.some(Boolean);
+}
+
+// A title that is the same in both languages stands once.
+function once(words) {
+  if (words[0] !== words[1]) return words;
+  return root.dataset.first === "en" ? ["", words[1]] : [words[0], ""];
 }
 
 function show(view) {
-  const root = document.documentElement;
-  if (view.languages) {
-    root.dataset.first = view.languages[0] === "en" ? "en" : "zh";
-    root.dataset.only = view.languages.length > 1 ? "" : root.dataset.first;
-    root.lang = root.dataset.first === "en" ? "en" : "zh-Hant-TW";
-    root.dataset.theme = view.theme;
-  }
+  const before = shown;
+  shown = view;
+  settings(view);
   document.body.dataset.mode = view.mode;
-  if (view.title) put("title", view.title);
-  put("way", WAYS[view.direction] || WAYS.in);
-  put("headline", view.headline);
-  put("next", view.next);
-  put("strip", view.strip);
-  byId("strip").dataset.urgent = String(Boolean(view.is_strip_urgent));
-  byId("name").textContent = view.mode === "granted" ? view.name : "";
+  const changed = [
+    putBoth("title", once(view.title)), putBoth("way", WAYS[view.direction]), putBoth("headline", view.headline),
+    putBoth("next", view.next), putBoth("strip", view.strip), put(byId("name"), view.name),
+    put(byId("words"), view.words), !before || before.mode !== view.mode,
+  ];
+  byId("strip").dataset.urgent = view.is_strip_urgent;
   byId("staff").hidden = !view.staff;
   undoEnds = performance.now() + view.undo_left_ms;
-  countDown(view);
-  announce(view);
-  shown = view;
+  countDown();
+  if (changed.some(Boolean)) fit();
+  announce(view, before);
+  staff.meanwhile(view);
 }
 
-function announce(view) {
-  const isNew = view.answer !== heard;
-  const changed = !shown || shown.mode !== view.mode;
-  if (!isNew && !changed) return;
-  const first = heard === null;
-  heard = view.answer === undefined ? heard : view.answer;
-  const only = document.documentElement.dataset.only;
-  const said = [];
-  if (only !== "en") said.push(view.headline[0], view.next[0]);
-  if (only !== "zh") said.push(view.headline[1], view.next[1]);
-  byId("said").textContent = view.mode === "ready" ? "" : said.filter(Boolean).join(" ");
-  if (view.sound && !first && (isNew || ["door", "fire"].includes(view.mode))) sound.play(view.mode);
+function settings(view) {
+  const first = view.languages[0] === "en" ? "en" : "zh";
+  root.dataset.first = first;
+  root.dataset.only = view.languages.length > 1 ? "" : first;
+  root.lang = first === "en" ? "en" : "zh-Hant-TW";
+  root.dataset.theme = view.theme;
 }
 
-function countDown(view) {
+// A venue's own words may be long: the type gives way until everything is on the screen.
+function fit() {
+  const main = byId("main");
+  for (const size of FITS) {
+    root.style.setProperty("--fit", size);
+    if (main.scrollHeight <= main.clientHeight + 1 && main.scrollWidth <= main.clientWidth + 1) return;
+  }
+}
+
+function announce(view, before) {
+  const isNew = view.is_answer && view.answer !== sounded;
+  const isOther = !before || before.mode !== view.mode || before.headline[0] !== view.headline[0];
+  if (view.is_answer) sounded = view.answer;
+  if (!isNew && !isOther) return;
+  const only = root.dataset.only;
+  for (const [index, element] of [...byId("said").children].entries()) {
+    const heard = only && only !== ["zh", "en"][index] ? [] : [view.headline[index], view.next[index]];
+    element.textContent = heard.filter(Boolean).join(index ? ". " : "，");
+  }
+  if (view.sound && (isNew || (SOUNDED.includes(view.mode) && isOther))) play(view.mode);
+}
+
+function countDown() {
   const left = Math.ceil((undoEnds - performance.now()) / 1000);
-  const offered = view.undo >= 0 && left > 0;
+  const offered = shown.undo >= 0 && left > 0;
   byId("undo").hidden = !offered;
-  byId("left").textContent = offered ? `(${left})` : "";
+  put(byId("left"), offered ? `(${left})` : "");
 }
+
+// The gate does not answer: nothing that needs it is offered.
+function lose() {
+  token = "";
+  if (shown.mode === "closed" && shown.undo < 0 && !shown.staff) return; // out of service already, and why
+  show({ ...shown, ...LOST, name: "", words: "", strip: ["", ""], undo: -1, undo_left_ms: 0, staff: false, is_answer: false });
+}
+
+// --- the gate ---------------------------------------------------------------------------------------------------
 
 function listen() {
   if (source) source.close();
   source = new EventSource("/events");
-  source.onmessage = (message) => {
+  source.addEventListener("hello", (message) => {
+    const told = JSON.parse(message.data);
+    if (build && build !== told.build) location.reload(); // the agent was renewed, and its page with it
+    [token, build] = [told.token, told.build];
+  });
+  source.addEventListener("message", (message) => {
     lastWord = performance.now();
     show(JSON.parse(message.data));
-  };
+  });
+  source.addEventListener("bye", lose);
 }
 
-async function ask(path, body) {
+export async function ask(path, body) {
   const answer = await fetch(path, {
     method: "POST",
-    headers: { "Content-Type": "application/json", "X-Tapgate-Screen": "1" },
+    headers: { "Content-Type": "application/json", "X-Tapgate-Token": token },
     body: JSON.stringify(body),
   });
   if (!answer.ok) throw new Error(String(answer.status));
@@ -87,18 +136,40 @@ async function ask(path, body) {
 }
 
 byId("undo").addEventListener("click", () => {
-  if (shown && shown.undo >= 0) ask("/undo", { sequence: shown.undo }).catch(() => {});
-  byId("undo").hidden = true;
+  if (shown.undo >= 0) ask("/undo", { sequence: shown.undo }).catch(() => {});
 });
+
+// A screen that sleeps tells nobody anything.
+async function stayAwake() {
+  if (!navigator.wakeLock || document.hidden || (awake && !awake.released)) return;
+  try {
+    awake = await navigator.wakeLock.request("screen");
+  } catch {
+    awake = null; // the machine's own settings have to see to it
+  }
+}
 
 setInterval(() => {
   if (performance.now() - lastWord > LOST_MS) {
-    if (!shown || shown.mode !== "lost") show(LOST);
-    if (source.readyState === EventSource.CLOSED) listen();
-  } else if (shown) {
-    countDown(shown);
+    lose();
+    lastWord = performance.now() - LOST_MS + 4000; // and again in four seconds
+    listen();
   }
+  countDown();
 }, 500);
+setInterval(() => {
+  if (shown.sound && shown.mode === "door") play("door");
+}, AGAIN_MS);
+addEventListener("resize", fit);
+document.addEventListener("visibilitychange", stayAwake);
+document.fonts.ready.then(fit);
 
-staffDialog(ask, () => shown);
+const staff = staffDialog(ask, () => shown);
+shown = {
+  mode: "waiting", headline: ["準備中", "Starting"], next: ["", ""], title: ["", ""], strip: ["", ""], direction: "in", name: "",
+  words: "", undo: -1, undo_left_ms: 0, staff: false, denied: -1, staff_letters: "", languages: ["zh-TW", "en"],
+  theme: "auto", sound: false, is_answer: false, is_strip_urgent: false, answer: 0,
+};
+show(shown);
 listen();
+stayAwake();

@@ -1,66 +1,91 @@
-// The dialog in which staff admit somebody by hand: who, why, PIN. It closes by itself when it is left alone.
-"use strict";
-
-const REASONS = [
-  ["forgot-card", "忘了帶卡", "Forgot the card"],
-  ["unreadable", "卡片讀不到", "Card cannot be read"],
-  ["helper", "陪同者、照顧者", "Carer or companion"],
-  ["group", "團體", "Group"],
-  ["fault", "設備故障", "Technical fault"],
-  ["other", "其他", "Other"],
-];
+// The dialog in which staff admit somebody by hand: why, who, PIN, one after the other. Left alone it closes itself.
 const IDLE_MS = 60000;
+const LETTERS = "1234567890qwertyuiopasdfghjkl-zxcvbnm._";
+const DIGITS = "1234567890";
+const DELETE = "⌫";
+const SPACE = "␣";
+const STEPS = { why: [], other: ["letters"], who: ["letters"], pin: ["digits"] }; // and the keys of each
+const SAID = {
+  wait: (seconds) => [`請等 ${seconds} 秒再試`, `Wait ${seconds} seconds`],
+  pin: () => ["代號或密碼不對", "Wrong id or PIN"],
+  short: () => ["密碼有 6 到 12 個數字", "A PIN has 6 to 12 digits"],
+  empty: () => ["請先輸入", "Please type it in"],
+  lost: () => ["閘門沒有回應，請再試一次", "No answer from the gate, please try again"],
+  "journal-unwritable": () => ["閘門無法記錄，不能放行", "The gate cannot keep records and admits nobody"],
+};
 
-function staffDialog(ask, view) {
+// `ask` sends to the gate, `view` is what the screen shows.
+export function staffDialog(ask, view) {
   const byId = (id) => document.getElementById(id);
   const dialog = byId("admit");
-  let denied = -1;
+  let step = "why";
+  let why = "";
+  let denied = -1; // the tap that the person was denied by, as it stood when the dialog was opened
+  let letters = null;
   let idle = 0;
+  let busy = false;
 
-  for (const [value, zh, en] of REASONS) {
-    const label = document.createElement("label");
-    label.className = "reason";
-    const radio = document.createElement("input");
-    Object.assign(radio, { type: "radio", name: "why", value, required: true });
-    label.append(radio, text("zh", zh), text("en", en));
-    byId("reasons").append(label);
-  }
-  for (const key of ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "⌫"]) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = key;
-    if (key === "⌫") button.setAttribute("aria-label", "刪除 Delete");
-    button.addEventListener("click", () => {
-      const pin = byId("pin");
-      pin.value = key === "⌫" ? pin.value.slice(0, -1) : (pin.value + key).slice(0, 12);
-    });
-    byId("keys").append(button);
+  // --- keys -------------------------------------------------------------------------------------------------------
+
+  function keys(id, characters) {
+    byId(id).replaceChildren(...[...characters, DELETE].map((character) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.value = character;
+      if (character === DELETE) button.append(named("zh", "刪除"), " ", named("en", "Delete"));
+      else if (character === SPACE) button.append(named("zh", "空格"), " ", named("en", "Space"));
+      else button.textContent = character;
+      return button;
+    }));
   }
 
-  function text(which, words) {
+  function named(language, text) {
     const span = document.createElement("span");
-    span.className = which;
-    span.lang = which === "zh" ? "zh-Hant-TW" : "en";
-    span.textContent = words;
+    span.className = language;
+    span.lang = language === "zh" ? "zh-Hant-TW" : "en";
+    span.textContent = text;
     return span;
   }
 
-  async function open() {
-    const answer = await fetch("/staff");
-    const { staff } = await answer.json();
-    byId("who").replaceChildren(...staff.map((id) => new Option(id, id)));
-    denied = view() ? view().denied : -1;
+  function press(event) {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const input = byId(step);
+    const typed = button.value === SPACE ? " " : button.value;
+    const most = Number(input.maxLength);
+    input.value = button.value === DELETE ? input.value.slice(0, -1) : (input.value + typed).slice(0, most);
+    say();
+  }
+
+  // --- steps ------------------------------------------------------------------------------------------------------
+
+  function go(to) {
+    step = to;
+    for (const name of Object.keys(STEPS)) byId(`step-${name}`).hidden = name !== step;
+    for (const name of ["letters", "digits"]) byId(name).hidden = !STEPS[step].includes(name);
+    byId("onward").hidden = step === "why";
+    byId("next-step").hidden = step === "pin";
+    byId("let").hidden = step !== "pin";
+    say();
+    (step === "why" ? byId("reasons").querySelector("button") : byId(step)).focus();
+  }
+
+  function open() {
+    if (dialog.open) return;
+    denied = view().denied;
+    if (letters !== view().staff_letters) {
+      letters = view().staff_letters;
+      keys("letters", `${LETTERS}${letters}${SPACE}`);
+    }
     clear();
     dialog.showModal();
+    go("why");
     stir();
   }
 
   function clear() {
-    byId("pin").value = "";
-    byId("other").value = "";
-    byId("other").hidden = true;
-    byId("refused").textContent = "";
-    for (const radio of dialog.querySelectorAll("input[name=why]")) radio.checked = false;
+    why = "";
+    for (const name of ["other", "who", "pin"]) byId(name).value = "";
   }
 
   function close() {
@@ -74,42 +99,68 @@ function staffDialog(ask, view) {
     idle = setTimeout(close, IDLE_MS);
   }
 
-  async function admit(event) {
+  function say(name, detail) {
+    const words = name ? (SAID[name] || SAID.lost)(detail) : ["", ""];
+    byId("refused").querySelector(".zh").textContent = words[0];
+    byId("refused").querySelector(".en").textContent = words[1];
+  }
+
+  function submit(event) {
     event.preventDefault();
-    const why = dialog.querySelector("input[name=why]:checked").value;
-    const body = { staff: byId("who").value, pin: byId("pin").value, sequence: denied };
-    body.why = why === "other" ? `other: ${byId("other").value.trim()}` : why;
-    byId("pin").value = "";
-    byId("let").disabled = true;
-    try {
-      const answer = await ask("/admit", body);
-      if (answer.admitted) return close();
-      byId("refused").textContent = refusal(answer);
-    } catch {
-      byId("refused").textContent = "沒有送達，請再試一次 Not received, please try again";
-    } finally {
-      byId("let").disabled = false;
+    if (busy || step === "why") return;
+    if (step === "pin") {
+      if (/^[0-9]{6,12}$/.test(byId("pin").value)) admit();
+      else say("short");
+    } else if (byId(step).value.trim() === "") {
+      say("empty");
+    } else {
+      go(step === "other" ? "who" : "pin");
     }
+  }
+
+  async function admit() {
+    const reason = why === "other" ? `other: ${byId("other").value.trim()}` : why;
+    const body = { staff: byId("who").value.trim(), pin: byId("pin").value, why: reason, sequence: denied };
+    byId("pin").value = "";
+    busy = true;
+    byId("let").disabled = true;
+    let answer = { admitted: false, why: "lost", wait_ms: 0 };
+    try {
+      answer = await ask("/admit", body);
+    } catch { /* said below */ }
+    busy = false;
+    byId("let").disabled = false;
+    if (answer.admitted) return close();
+    if (!dialog.open) return;
+    say(answer.why, Math.ceil(answer.wait_ms / 1000));
     byId("pin").focus();
   }
 
-  function refusal(answer) {
-    if (answer.wait_ms > 0) {
-      const seconds = Math.ceil(answer.wait_ms / 1000);
-      return `密碼錯誤太多次，請等 ${seconds} 秒 Too many wrong PINs, wait ${seconds} s`;
-    }
-    if (answer.why === "pin") return "代號或密碼不對 Wrong staff or PIN";
-    return "閘門無法記錄，不能放行 The gate cannot keep records and admits nobody";
+  // What happens at the reader meanwhile covers nothing here, and is not missed.
+  function meanwhile(now) {
+    if (!dialog.open) return;
+    if (!now.staff) return close();
+    const words = now.mode === "ready" ? ["", ""] : now.headline;
+    byId("meanwhile").dataset.mode = now.mode;
+    [...byId("meanwhile").children].forEach((element, index) => {
+      if (element.textContent !== words[index]) element.textContent = words[index];
+    });
   }
 
-  dialog.addEventListener("change", () => {
-    const other = dialog.querySelector("input[value=other]").checked;
-    byId("other").hidden = !other;
-    byId("other").required = other;
+  keys("digits", DIGITS);
+  byId("letters").addEventListener("click", press);
+  byId("digits").addEventListener("click", press);
+  byId("reasons").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    why = button.value;
+    go(why === "other" ? "other" : "who");
   });
   for (const kind of ["input", "click", "keydown"]) dialog.addEventListener(kind, stir);
+  dialog.addEventListener("input", () => say());
   dialog.addEventListener("close", close);
-  dialog.querySelector("form").addEventListener("submit", admit);
+  dialog.querySelector("form").addEventListener("submit", submit);
   byId("cancel").addEventListener("click", close);
-  byId("staff").addEventListener("click", () => open().catch(() => {}));
+  byId("staff").addEventListener("click", open);
+  return { meanwhile };
 }

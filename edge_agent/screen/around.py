@@ -1,0 +1,41 @@
+"""What the screen is told of its gate beside the answers: read from the agent's parts at every look, waits for none."""
+
+from collections.abc import Sequence
+
+from edge_agent import enrolment
+from edge_agent.door_state import DoorState
+from edge_agent.gate import Gate
+from edge_agent.identity import Identity
+from edge_agent.readers import ReaderState
+from edge_agent.screen.view import Membership, Surroundings
+from protocol.decision import Staleness, staleness
+from protocol.messages import Clock
+
+
+def look_around(
+    gate: Gate,
+    readers: Sequence[ReaderState],
+    door: DoorState,
+    identity: Identity,
+    membership: Membership,
+    is_online: bool | None,
+) -> Surroundings:
+    """`is_online`: whether central was reached last time; None = nobody tried yet."""
+    holding, moment = gate.holding, gate.moments.now()
+    known = holding.allowlist is not None and holding.policy is not None and holding.domain_key is not None
+    age_ms = gate.age_ms(moment)
+    is_behind = gate.clock(moment) >= Clock.BEHIND
+    is_pending = membership is Membership.PENDING
+    return Surroundings(
+        config=holding.config,
+        membership=membership,
+        words=enrolment.words(identity) if is_pending and identity.secret else "",
+        staleness=staleness(holding.ages, age_ms) if known and holding.ages else Staleness.MISSING,
+        age_s=max(0, age_ms) // 1_000 if known else None,
+        is_online=is_online,
+        is_clock_wrong=is_behind and holding.policy is not None and holding.policy.policy.untrusted_clock == "deny",
+        is_journal_writable=gate.store.is_writable and bool(gate.store.epoch.number) and not gate.damaged.is_set(),
+        readers=tuple(readers),
+        alarm=door.alarm,
+        is_fire=door.fire,
+    )
