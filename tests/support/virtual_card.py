@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import BinaryIO
 
 CLASSIC_1K = bytes.fromhex("3B8F8001804F0CA000000306030001000000006A")
 
@@ -45,13 +46,17 @@ class VirtualCard:
             assert time.monotonic() < end, f"the card was asked {len(self.commands)} times, not {target}"
             time.sleep(0.01)
 
+    def _read(self, stream: BinaryIO, count: int) -> bytes:
+        # Linux: the driver sends length and message apart, and the second only when the first was acknowledged,
+        # which otherwise takes 40 ms. Anything that is sent turns this off again.
+        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return stream.read(count)
+
     def _serve(self) -> None:
         with self._connection, self._connection.makefile("rb") as stream:
             try:
-                while len(header := stream.read(2)) == 2:
-                    message = stream.read(int.from_bytes(header))
-                    # Linux: without this each small answer waits 40 ms for a delayed acknowledgement
-                    self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                while len(header := self._read(stream, 2)) == 2:
+                    message = self._read(stream, int.from_bytes(header))
                     if len(message) == 1:  # power off, on, reset: no answer; 4: the ATR
                         answer: bytes | None = self._atr if message == b"\x04" else b""
                     else:
