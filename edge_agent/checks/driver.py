@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edge_agent.checks import Check, Said, Subject, Verdict, fail, not_applicable, not_known, ok, same, warn
 from edge_agent.hardware import Driver, UsbDevice, drivers, modules, usb_devices
+from edge_agent.plugged_in import own_book
 from firmware_profiles import Matched, Profile, ProfileBook, load_folder
 
 PACKAGES = {"072F": "libacsccid1 libccid"}
@@ -16,7 +17,7 @@ def _readers(subject: Subject) -> list[tuple[UsbDevice, Matched]] | None:
     devices = usb_devices(subject.machine)
     if devices is None:
         return None
-    book = ProfileBook(profiles_here(subject)[0])
+    book = own_book(subject.machine, subject.settings)
     found = [(device, book.match(device.name, device.usb)) for device in devices]
     return [(device, matched) for device, matched in found if device.is_ccid or matched.why.startswith("usb ")]
 
