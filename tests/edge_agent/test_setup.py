@@ -1,6 +1,7 @@
 """`setup`: a gate out of a machine, by flags or by questions; again changes nothing; broken off leaves nothing half."""
 
 import os
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -379,3 +380,11 @@ def test_without_sudo_it_says_so_and_does_nothing(monkeypatch: pytest.MonkeyPatc
     result = CliRunner().invoke(cli, ["setup", "--yes", "--reader", "pcsc", "--lang", "en"])
     assert result.exit_code == 1
     assert "sudo" in result.stderr
+
+
+def test_everything_that_is_installed_is_part_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    shipped = project["tool"]["setuptools"]["data-files"]
+    assert {f"share/tapgate/{name}" for name in (*installation.RULES, "systemd")} <= shipped.keys()
+    root = Path(__file__).parents[2]
+    assert all(list(root.glob(pattern)) for patterns in shipped.values() for pattern in patterns)
