@@ -9,6 +9,7 @@ lies in a directory both sides see, and libpcsclite is pointed at it by PCSCLITE
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -83,6 +84,10 @@ class PrivatePcscd:
     def kill(self) -> None:
         self._ask(b"k")
 
+    def freeze(self) -> None:
+        """It hangs: whoever asks it something waits, until it is killed."""
+        self._ask(b"f")
+
     def card_socket(self, slot: int = 0) -> socket.socket:
         """A connection to a slot of the virtual reader: a card that is about to be inserted."""
         self._control.sendall(b"s")
@@ -115,6 +120,8 @@ def serve_inside(directory: Path) -> None:
             service.kill()
             service.wait()
             service = None
+        elif order == b"f" and service is not None:
+            service.send_signal(signal.SIGSTOP)
         control.sendall(b".")
     if service is not None:
         service.kill()

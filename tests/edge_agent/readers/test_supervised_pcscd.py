@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.system, pytest.mark.xdist_group("pcscd")]
 
 A, B, C = (bytes.fromhex(text) for text in ("2A83155E", "5E15832A", "04A1B2C3D4E5F6"))
 
-PATIENCE = Patience(absent_s=1.0, wedged_s=0.3, reopen_s=1.5, re_establish_s=0.5, restart_service_s=10.0)
+PATIENCE = Patience(hung_s=3.5, absent_s=1.0, wedged_s=0.3, reopen_s=1.5, re_establish_s=0.5, restart_service_s=10.0)
 
 
 class RestartOf(ServiceRestart):
@@ -113,6 +113,19 @@ def test_a_service_that_died_is_restarted_once_for_both_readers_behind_it(gate3:
     gate3.until_taps(2)
     assert gate3.uids == [("side", A), ("front", B)]
     assert gate3.supervisor.alarms() == ()
+
+
+def test_a_service_that_hangs_is_noticed_and_restarted_while_the_other_reader_goes_on(gate3: Gate3) -> None:
+    gate3.desk.service.freeze()
+    gate3.chip.card = A
+    gate3.until_taps(1)
+    until(lambda: gate3.restart.count, lambda: gate3.gate.events)
+    gate3.until_states("ready", "ready", "ready")
+    assert gate3.restart.count == 1
+    assert "hangs in its driver" in next(why for name, state, why in gate3.gate.events if state == "wedged")
+    gate3.desk.put(B, slot=0)
+    gate3.until_taps(2)
+    assert gate3.uids == [("side", A), ("front", B)]
 
 
 def test_a_service_that_comes_back_by_itself_is_not_restarted(gate3: Gate3) -> None:
