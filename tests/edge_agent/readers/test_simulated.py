@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from edge_agent.readers import CardRead, ReaderState
+from edge_agent.readers import CardRead, ReaderFacts, ReaderState
 from edge_agent.readers.simulated import LONGEST_LINE, SimulatedReader, Wait, parse_line
 from tests.support.reader_run import ReaderRun
 
@@ -138,3 +138,36 @@ def test_stop_ends_a_pause(tmp_path: Path) -> None:
         run.wait_for_taps(1)
         assert run.end() < 1.5
     assert run.uids == [A]
+
+
+def test_a_source_that_could_not_be_read_is_tried_again_when_it_is_asked(tmp_path: Path) -> None:
+    source = tmp_path / "taps"
+    source.mkdir()
+    reader = SimulatedReader("door", str(source))
+    with ReaderRun(reader) as run:
+        for ask in (reader.reopen, reader.re_establish):
+            run.wait_for_state(ReaderState.WEDGED)
+            source.rmdir() if source.is_dir() else source.unlink()
+            source.write_text("2A83155E\n")
+            told = len(run.taps)
+            ask()
+            run.wait_for_taps(told + 1)
+            source.unlink()
+            source.mkdir()
+            reader.reopen()
+    assert run.uids == [A, A]
+
+
+@pytest.mark.parametrize("kind", ["script", "fifo"])
+def test_its_beat_goes_on_in_a_pause_and_at_a_quiet_source(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / kind
+    source.write_text("wait 3600\n") if kind == "script" else os.mkfifo(source)
+    reader = SimulatedReader("door", str(source))
+    with ReaderRun(reader) as run:
+        run.wait_for_state(ReaderState.READY)
+        before_s = reader.beat_s()
+        run.wait_until(lambda: reader.beat_s() > before_s)
+
+
+def test_what_it_plays_is_its_hardware() -> None:
+    assert SimulatedReader("door", "-").facts() == ReaderFacts(hardware="-")
