@@ -18,6 +18,7 @@ COMMANDS = {
     "inside": "inside:inside",
     "doctor": "doctor:doctor",
     "setup": "setup:setup",
+    "kiosk": "kiosk:kiosk",
 }
 """Name of a command to its module in `edge_agent.commands` and the object in it."""
 

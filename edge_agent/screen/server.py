@@ -93,8 +93,9 @@ class ScreenServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Raises OSError where the port is taken."""
-        await self._runner.setup()
+        """May be tried again where it raises OSError: the port is taken."""
+        if self._runner.server is None:
+            await self._runner.setup()
         assert self._runner.server is not None
         self._connections = Connections(self._runner.server)
         loop = asyncio.get_running_loop()
