@@ -21,9 +21,9 @@ LONGEST_PATTERN_MS = 2_000
 LONGEST_CALL_MS = 500
 """Of one command within a pattern: while the reader blinks, it reads no card."""
 
-Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,47}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}\Z")]
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
-UsbId = Annotated[str, Meta(pattern="^[0-9A-F]{4}:[0-9A-F]{4}$")]
+UsbId = Annotated[str, Meta(pattern=r"^[0-9A-F]{4}:[0-9A-F]{4}\Z")]
 Milliseconds = Annotated[int, Meta(ge=0, le=10_000)]
 NameParts = Annotated[tuple[NamePart, ...], Meta(max_length=16)]
 Answers = Annotated[tuple[AnswerPattern, ...], Meta(min_length=1, max_length=16)]
@@ -242,7 +242,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     stable_reads: Annotated[int, Meta(ge=1, le=10)] = 2
     poll_ms: Annotated[int, Meta(ge=20, le=5_000)] = 250
     recovery: Recovery = Recovery()
-    kernel_modules: Annotated[tuple[Annotated[str, Meta(pattern="^[a-z0-9_]{1,40}$")], ...], Meta(max_length=8)] = ()
+    kernel_modules: Annotated[tuple[Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,40}\Z")], ...], Meta(max_length=8)] = ()
     """Of the kernel's own, in the way of this reader, in the order in which they can be taken out."""
 
     def __post_init__(self) -> None:

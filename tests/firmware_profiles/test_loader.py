@@ -99,6 +99,8 @@ def test_an_acr122u_pattern_lasts_as_long_as_the_reader_blinks() -> None:
             "the pattern 'error' lasts 2001 ms",
         ),
         ("acr122u", '"pn533_usb"', '"../pn533"', "at `$.kernel_modules[0]`"),
+        ("acr122u", '"pn533_usb"', '"pn533\\n"', "at `$.kernel_modules[0]`"),
+        ("acr122u", '"072F:2200"', '"072F:2200\\n"', "at `$.match.usb[0]`"),
         ("acr122u", '"power-cycle"]', '"hit-it"]', "'hit-it' - at `$.recovery.steps[3]`"),
         ("acr122u", '"power-cycle"]', '"reopen"]', "a step stands twice - at `$.recovery`"),
         ("pn532-uart", "[nfc]", "[nfcpy]", "unknown field `nfcpy`"),
