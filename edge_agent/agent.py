@@ -6,27 +6,28 @@ import fcntl
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from edge_agent import status
-from edge_agent.config import Config, make_reader, make_release
+from edge_agent.config import Config
 from edge_agent.database import StoreDamaged
 from edge_agent.delivery import Delivery
+from edge_agent.door import Door
 from edge_agent.files import hand_over
 from edge_agent.gate import Gate
 from edge_agent.holding import Holding
 from edge_agent.housekeeping import Housekeeping
 from edge_agent.identity import Identity
 from edge_agent.moments import Moments, SystemMoments
-from edge_agent.readers import Answer, CardRead, Reader, ReaderState
-from edge_agent.readers.answering import answer_to
+from edge_agent.reader_side import ReaderSide
 from edge_agent.recovery import open_store
+from edge_agent.release.dry import DryRelease
+from edge_agent.release.wiring import Wiring
 from edge_agent.snapshots import Snapshots
 from edge_agent.subscription import Subscription
 from edge_agent.uplink import Uplink
@@ -50,29 +51,34 @@ class Agent:
     def __init__(self, config: Config, identity: Identity, moments: Moments | None = None) -> None:
         self.config, self.identity = config, identity
         self.moments = moments or SystemMoments()
-        self.readers: dict[str, dict[str, str]] = {}
-        self._stop_readers = threading.Event()
         self._stopping = asyncio.Event()
 
     # --- life -------------------------------------------------------------------------------------------
 
     async def run(self) -> int:
-        """Until a signal or a revocation. Returns the exit code."""
+        """Until a signal. Returns the exit code."""
         sys.setswitchinterval(SWITCH_S)
         directory = self.config.data_dir
         with hold_lock(directory):
             store = open_store(directory, self.config.limits(), self.moments.now().wall_ms)
-            self.release = make_release(self.config.release)
-            self.gate = Gate(store, self.release, self.moments, Holding(self.identity.device, self.identity.gate))
+            self.wiring, release = Wiring(self.config), self.config.release
+            self.door = Door(self.wiring.outputs.get(release.output), self.wiring.inputs, DryRelease(release.path))
+            self.gate = Gate(store, self.door, self.moments, Holding(self.identity.device, self.identity.gate))
             self.uptake = Uptake(directory, self.gate, self.identity)
+            self.readers = ReaderSide(self.config, self.gate, self.wiring.outputs)
+            self.wiring.drive_relays(self.readers.play_relay)
+            self.uptake.on_profiles = self.readers.use_published
+            self.readers.on_profiles_refused = self.uptake.give_up_profiles
+            self.uptake.judge_config, self.uptake.on_config = self.door.accepts, self.door.use
             self.housekeeping = Housekeeping(self.config, self.gate, self.uptake)
             self.housekeeping.start()
-            readers = self._start_readers()
+            self.door.start(self.gate)
+            self.readers.start()
             try:
                 async with Uplink(self.identity, self.uptake.statement) as uplink:
                     return await self._serve(uplink)
             finally:
-                await asyncio.to_thread(self._close, readers)
+                await asyncio.to_thread(self._close)
 
     async def _serve(self, uplink: Uplink) -> int:
         loop = asyncio.get_running_loop()
@@ -99,6 +105,10 @@ class Agent:
             asyncio.create_task(self.housekeeping.run(self.delivery.take_fork), name="housekeeping"),
             asyncio.create_task(self._stopping.wait(), name="stop"),
         ]
+        if self.config.screen is not None:
+            from edge_agent.screen.serving import serve_screen  # only here: serving pages takes some megabytes
+
+            tasks.append(asyncio.create_task(serve_screen(self.config.screen.port, self), name="screen"))
         try:
             return await self._watch(tasks)
         finally:
@@ -125,52 +135,23 @@ class Agent:
         if self.delivery.revoked.is_set() or self.subscription.revoked.is_set():
             log.error("revoked", device=self.identity.device)
             await asyncio.to_thread(self.uptake.destroy)
-            return 1
+            of_central = [task for task in tasks if task.get_name() in ("download", "snapshots", "upload")]
+            for task in of_central:
+                task.cancel()
+            await asyncio.gather(*of_central, return_exceptions=True)
+            rest = [task for task in tasks if task not in of_central]  # it says that it is out of service, and lets out
+            done, _ = await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()  # a loop that ended by an error of ours ends the agent, loudly
         return 0
 
-    def _close(self, readers: list[threading.Thread]) -> None:
-        self._stop_readers.set()
+    def _close(self) -> None:
+        self.readers.stop(CLOSE_READERS_S)
         self.housekeeping.stop()
-        deadline_s = time.monotonic() + CLOSE_READERS_S
-        for thread in readers:
-            thread.join(max(0.0, deadline_s - time.monotonic()))
+        self.door.close()
+        self.wiring.close()
         self.uptake.close()
-        self.release.close()
         self.gate.store.close()
-
-    # --- readers ----------------------------------------------------------------------------------------
-
-    def _start_readers(self) -> list[threading.Thread]:
-        threads = []
-        for settings in self.config.readers:
-            reader = make_reader(settings)
-            self.readers[reader.name] = {"kind": settings.kind, "state": ReaderState.STARTING.value, "why": ""}
-            thread = threading.Thread(
-                target=self._run_reader, args=(reader,), name=f"reader-{reader.name}", daemon=True
-            )
-            thread.start()
-            threads.append(thread)
-        return threads
-
-    def _run_reader(self, reader: Reader) -> None:
-        """A reader never ends the agent: whatever it raises is said, and it is started again."""
-        while not self._stop_readers.is_set():
-            try:
-                reader.run(self._tapped, self._reader_changed, self._stop_readers)
-                self._stop_readers.wait(1)
-            except Exception as error:
-                log.exception("reader-failed", reader=reader.name)
-                self._reader_changed(reader.name, ReaderState.WEDGED, f"{type(error).__name__}: {error}")
-                self._stop_readers.wait(2)
-
-    def _tapped(self, read: CardRead) -> Answer:
-        return answer_to(self.gate.tap(read))
-
-    def _reader_changed(self, name: str, state: ReaderState, why: str) -> None:
-        self.readers[name] |= {"state": state.value, "why": why}
-        self.gate.reader_changed(name, state, why)
 
     # --- what an operator sees --------------------------------------------------------------------------
 
@@ -179,9 +160,16 @@ class Agent:
         troubles = [
             f"{trouble.part} {trouble.version}: {trouble.why}" for trouble in list(self.uptake.troubles.values())
         ]
+        troubles += self.readers.troubles()
+        if self.uptake.destroyed:
+            troubles.append("this device was revoked: it has no keys, and admits nobody")
         if self.subscription.pending:
             troubles.append("waiting for an operator to confirm this device")
-        return status.of_running(self.gate, self.readers, reached, troubles)
+        return status.of_running(self.gate, self.readers.status(), reached, troubles) | {
+            "on_trial": self.uptake.on_trial(),
+            "door": msgspec.to_builtins(self.door.state()),
+            "inside": self.door.count_inside(),
+        }
 
 
 @contextlib.contextmanager

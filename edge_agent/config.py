@@ -12,7 +12,6 @@ from msgspec import Meta
 from edge_agent.database import Limits
 from edge_agent.pruning import KEEP_MS
 from edge_agent.readers import Reader
-from edge_agent.release.dry import DryRelease
 from edge_agent.release.settings import (
     INPUTS,
     TABLES,
@@ -72,6 +71,12 @@ class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_days: Annotated[int, Meta(ge=1)] = KEEP_MS // 86_400_000
 
 
+class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The kiosk page, for a browser on this machine: it is served on loopback, and nowhere else."""
+
+    port: Annotated[int, Meta(ge=1_024, le=65_535)] = 8_460
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that is this machine's own; what the gate is comes from central."""
 
@@ -83,6 +88,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inputs: dict[str, InputSettings] = {}
     journal: JournalSettings = JournalSettings()
     recovery: RecoverySettings = RecoverySettings()
+    screen: ScreenSettings | None = None
+    """None: there is no screen at this gate."""
     profiles_dir: Path = Path("/etc/tapgate/profiles")
     """Reader profiles of this machine's own, which go before all others."""
     poll_wait_s: Annotated[int, Meta(ge=1, le=300)] = 30
@@ -166,16 +173,12 @@ def make_reader(settings: ReaderSettings, book: ProfileBook | None = None) -> Re
     return SimulatedReader(settings.name, settings.path or "-")
 
 
-def make_release(settings: ReleaseSettings) -> DryRelease:
-    """Says what was answered; what moves stands in `wiring`."""
-    return DryRelease(settings.path)
-
-
 _NESTED: dict[str, Any] = {
     "readers": ReaderSettings,
     "release": ReleaseSettings,
     "journal": JournalSettings,
     "recovery": RecoverySettings,
+    "screen": ScreenSettings,
 }
 
 

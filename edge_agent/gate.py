@@ -61,7 +61,7 @@ class Gate(Amends):
                 signal = self._decide_and_write(holding, read)
             except Exception as error:
                 signal = self._unwritten(holding.direction, error)
-            return self._answered(signal)
+            return self._answered(msgspec.structs.replace(signal, reader=read.reader))
 
     def admit(self, staff: str, why: str, sequence: int = -1) -> Signal:
         """Staff let somebody in by hand: written down, then released, as a tap is. Where it cannot be written down

@@ -26,14 +26,21 @@ class Lock:
         """As far as is known here: what a fire alarm or a key does, this does not tell."""
         return now_ms < self._free_until_ms
 
+    @property
+    def driven_by(self) -> str:
+        """The reader in whose thread the output moves; empty = it moves in any."""
+        return self.output.driven_by if self.output is not None else ""
+
     def trouble(self) -> str:
         return self.failure or (self.output.trouble() if self.output else "")
 
     def free(self, ms: int, now_ms: int) -> str:
-        """A pulse. Returns why it failed; empty = the way is free."""
+        """A pulse. Returns why it failed; empty = the way is free. Of an output that is driven elsewhere this only
+        takes note: see `failed`."""
         if self.output is not None:
             try:
-                self.output.pulse(ms)
+                if not self.driven_by:
+                    self.output.pulse(ms)
             except ReleaseFailed as error:
                 self.failure = str(error)
                 return self.failure
@@ -41,6 +48,10 @@ class Lock:
         self.failure = ""
         self._free_until_ms = now_ms + ms
         return ""
+
+    def failed(self, why: str) -> None:
+        """The pulse of an output that is driven elsewhere failed there."""
+        self.failure, self._free_until_ms = why, 0
 
     def relock(self, now_ms: int) -> None:
         """Ends the pulse, where the output can be cut short."""

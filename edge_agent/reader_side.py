@@ -9,6 +9,7 @@ from edge_agent.config import Config, ReaderSettings, make_reader
 from edge_agent.gate import Gate
 from edge_agent.readers.recovery import PowerSwitch, ServiceRestart
 from edge_agent.readers.supervisor import Alarm, Configured, ProfilesRefused, Supervisor
+from edge_agent.release import ReleaseFailed
 from firmware_profiles import Profile, ProfileBook, load_folder
 from protocol.messages import ConfigDetail, Kind, PartName, encode
 
@@ -52,6 +53,13 @@ class ReaderSide:
         else:
             detail = ConfigDetail(PartName.PROFILES.value, "went-back", 0, why[:400])
             self._gate.record(Kind.CONFIG, encode(detail))
+
+    def play_relay(self, name: str) -> None:
+        """Frees the way through the relay of a reader. Raises ReleaseFailed."""
+        play = getattr(self._supervisor.watched[name].reader, "play_relay", None)
+        if play is None:
+            raise ReleaseFailed(f"the reader {name!r} is of a kind that has no relay")
+        play()
 
     def alarms(self) -> tuple[Alarm, ...]:
         """Readers that nothing helped. From any thread; waits for nothing."""

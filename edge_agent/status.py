@@ -16,9 +16,14 @@ from edge_agent import identity as identity_file
 from edge_agent import outbox
 from edge_agent.files import read_only, unchecked
 from edge_agent.gate import Gate
+from edge_agent.holding import Holding
 from edge_agent.lists import ListDamaged, read_header
+from edge_agent.masked_names import path_of
+from edge_agent.parts import good
+from edge_agent.proving import fact_of, standing_of
 from edge_agent.store import DATABASE
 from edge_agent.transaction import event_id
+from protocol.messages import PartName
 
 log = structlog.get_logger(__name__)
 
@@ -37,9 +42,15 @@ NOTHING: dict[str, Any] = {
     "allowlist_rows": 0,
     "allowlist_age_s": None,
     "policy_version": 0,
+    "config_version": 0,
+    "profiles_version": 0,
+    "names_version": 0,
+    "on_trial": [],
     "manifest": 0,
     "clock": None,
     "readers": [],
+    "door": None,
+    "inside": None,
     "central_reachable": None,
     "journal_writable": None,
     "journal_reserve_spent": None,
@@ -59,9 +70,7 @@ class Reachability(NamedTuple):
         return all(known) if known else None
 
 
-def of_running(
-    gate: Gate, readers: dict[str, dict[str, str]], reached: Reachability, troubles: list[str]
-) -> dict[str, Any]:
+def of_running(gate: Gate, readers: list[dict[str, Any]], reached: Reachability, troubles: list[str]) -> dict[str, Any]:
     """The whole status of a running agent, ready for JSON."""
     holding, moment, store = gate.holding, gate.moments.now(), gate.store
     allowlist = holding.allowlist
@@ -77,14 +86,22 @@ def of_running(
         "allowlist_rows": allowlist.header.count if allowlist else 0,
         "allowlist_age_s": gate.age_ms(moment) // 1_000 if allowlist else None,
         "policy_version": holding.policy.policy.version if holding.policy else 0,
+        "config_version": holding.config.version if holding.config else 0,
+        "profiles_version": _version(holding, PartName.PROFILES),
+        "names_version": _version(holding, PartName.NAMES),
         "manifest": holding.manifest.number if holding.manifest else 0,
         "clock": gate.clock(moment).name.lower(),
-        "readers": [{"name": name, **state} for name, state in readers.items()],
+        "readers": readers,
         "central_reachable": reached.word(),
         "journal_writable": bool(store.epoch.number),
         "journal_reserve_spent": store.reserve.is_spent,
         "troubles": troubles,
     }
+
+
+def _version(holding: Holding, name: PartName) -> int:
+    part = holding.part(name)
+    return part.version if part else 0
 
 
 def of_stopped(directory: Path) -> dict[str, Any]:
@@ -106,7 +123,28 @@ def of_stopped(directory: Path) -> dict[str, Any]:
         versions = dict(connection.execute("SELECT name, version FROM parts").fetchall())
         facts = {name: unchecked(name.encode(), value) for name, value in connection.execute("SELECT * FROM facts")}
     found |= {"policy_version": versions.get("policy", 0), "manifest": versions.get("manifest", 0)}
-    return found | _of_list(directory, facts)
+    for name in (PartName.CONFIG, PartName.PROFILES):
+        found |= _of_trial(name, versions, facts.get(fact_of(name)), found)
+    named = versions.get("names", 0)
+    found["names_version"] = named if path_of(directory, named).exists() else 0
+    return _joined(found, _of_list(directory, facts))
+
+
+def _of_trial(name: PartName, versions: dict[str, int], stored: bytes | None, found: dict[str, Any]) -> dict[str, Any]:
+    """The version that the next start puts to use, and what has become of a newer one."""
+    newest, standing = versions.get(name, 0), standing_of(stored)
+    told: dict[str, Any] = {f"{name}_version": newest}
+    if standing is not None and standing.version == newest:
+        if standing.why_not:
+            told[f"{name}_version"] = versions.get(good(name), 0)
+            told["troubles"] = [*found["troubles"], f"{name} {newest}: it was given up: {standing.why_not}"]
+        elif name is PartName.CONFIG:
+            told["on_trial"] = [f"{name} {newest}"]
+    return told
+
+
+def _joined(found: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    return found | more | {"troubles": [*found["troubles"], *more.get("troubles", ())]}
 
 
 def _of_list(directory: Path, facts: dict[str, bytes | None]) -> dict[str, Any]:

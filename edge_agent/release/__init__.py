@@ -24,6 +24,8 @@ class Signal(msgspec.Struct, frozen=True):
     """The release did not do what it was asked."""
     awaited: bool = False
     """Its passage is awaited: written down with the tap, so that even a crash leaves it an outcome (SPEC §8.5)."""
+    reader: str = ""
+    """Where the card was tapped; empty = nowhere."""
     key: bytes = b""
     """What its history stands under: subject or token; empty = nobody's."""
     subject: bytes = b""
@@ -68,6 +70,9 @@ class Output(ABC):
     """The settings take it upon themselves that a process that dies in mid-pulse leaves the way free."""
     can_be_cut = True
     """`off` ends a pulse."""
+    driven_by = ""
+    """The reader in whose thread it moves: a tap on that reader pulses it in the tap's own thread, which would else
+    wait for itself."""
 
     @abstractmethod
     def pulse(self, ms: int) -> None:

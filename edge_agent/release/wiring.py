@@ -1,5 +1,7 @@
 """What hangs on this machine, as its settings name it. The library of a kind is loaded only where it is used."""
 
+import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from edge_agent.release import Input, Output
@@ -61,10 +63,11 @@ class Wiring:
 
         return ModbusInput(settings, self.boards[settings.board])
 
-    def relays_of_readers(self) -> dict[str, ReaderRelay]:
-        """By the reader that drives them."""
-        found = (output for output in self.outputs.values() if isinstance(output, ReaderRelay))
-        return {relay.reader: relay for relay in found}
+    def drive_relays(self, play: Callable[[str], None]) -> None:
+        """`play` has the relay command of the named reader sent. Raises ReleaseFailed."""
+        for output in self.outputs.values():
+            if isinstance(output, ReaderRelay):
+                output.play = functools.partial(play, output.driven_by)
 
     def close(self) -> None:
         """Every output at rest, everything let go of."""

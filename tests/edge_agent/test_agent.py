@@ -88,6 +88,7 @@ def alone(program: Program, central: CentralSide) -> Program:
     """Stocked by an earlier contact; central is not there now."""
     with Edge(program.data, central) as edge:
         edge.take_all()
+        edge.prove()
     return program
 
 
@@ -100,7 +101,9 @@ def test_it_decides_alone_and_closes_cleanly_in_time(alone: Program) -> None:
     found = alone.status()
     assert found is not None
     assert (found["running"], found["device"], found["gate"]) == (True, DEVICE, GATE)
-    assert found["readers"] == [{"name": "front", "kind": "simulated", "state": "ready", "why": ""}]
+    (reader,) = found["readers"]
+    assert (reader["name"], reader["kind"], reader["state"], reader["alarm"]) == ("front", "simulated", "ready", "")
+    assert reader["hardware"] == str(alone.taps)
     alone.until(lambda: alone.status()["central_reachable"] is False)  # type: ignore[index]
     began = time.monotonic()
     assert alone.stop() == 0
@@ -168,8 +171,12 @@ async def test_it_joins_is_confirmed_delivers_and_is_revoked(program: Program, c
         assert found["troubles"] == []
         assert len(central.publics()) == found["sequence"] + 1
         central.state = "revoked"
-        assert program.process is not None
-        assert await asyncio.to_thread(program.process.wait, PATIENCE_S) == 1
+        await asyncio.to_thread(
+            program.until,
+            lambda: any("revoked" in trouble for trouble in program.status()["troubles"]),  # type: ignore[index]
+        )
+        assert "denied not-enrolled" in await asyncio.to_thread(program.tap, 1)
+        assert await asyncio.to_thread(program.stop) == 0
     assert identity_file.load(program.data) is None
     assert not list(program.data.glob("list-*"))
     assert verify(program.data) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import ConfigError, load, make_reader, make_release
+from edge_agent.config import ConfigError, load, make_reader
 from edge_agent.readers.simulated import SimulatedReader
 
 GOOD = """
@@ -38,7 +38,6 @@ def test_settings_are_read_and_paths_are_relative_to_the_file(tmp_path: Path) ->
     assert reader.path == str(tmp_path / "taps")
     assert config.release.path == tmp_path / "released"
     assert isinstance(make_reader(reader), SimulatedReader)
-    make_release(config.release).close()
 
 
 @pytest.mark.parametrize(

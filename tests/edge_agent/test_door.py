@@ -1,8 +1,7 @@
-"""A door as a whole: real gate, store and threads; its relay and contacts are a test's own."""
+"""A door as a whole: who passes, what the contacts tell, which configuration is in use."""
 
 import functools
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,73 +9,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.door import ANSWER_S, Door
+from edge_agent.door import Door
 from edge_agent.door_state import DoorState
 from edge_agent.readers.answering import answer_to
 from edge_agent.release import ReleaseFailed
 from edge_agent.release.dry import DryRelease
-from edge_agent.store import JournalUnwritable
 from protocol.errors import Refused
-from protocol.messages import (
-    GateConfig,
-    InputDetail,
-    PassageDetail,
-    ReaderDetail,
-    ReleaseConfig,
-    UndoDetail,
-    decode,
-)
-from tests.edge_agent.test_contacts import Wire
-from tests.edge_agent.test_gate_amends import history, refuse
+from protocol.messages import InputDetail, UndoDetail
+from tests.edge_agent.door_site import Site, config
+from tests.edge_agent.test_gate_amends import history
 from tests.edge_agent.test_lock import Relay
-from tests.support.central_side import GATE
 from tests.support.edge_side import Edge
 from tests.support.relay_board import until
-
-DETAILS = {"passage": PassageDetail, "input": InputDetail, "undo": UndoDetail, "release-failed": ReaderDetail}
-CONTACTS = ("door", "turned", "exit-button", "tamper", "fire-alarm")
-
-
-class Site:
-    """A gate with a relay that times itself and every contact there is."""
-
-    def __init__(self, edge: Edge, relay: Relay | None, lines: DryRelease | None = None) -> None:
-        self.edge, self.relay = edge, relay
-        self.wires = {name: Wire() for name in CONTACTS}
-        for wire in self.wires.values():
-            wire.on = False
-        self.door = Door(relay, self.wires, lines)
-        edge.gate.release = self.door
-        self.door.start(edge.gate)
-        until(lambda: not self.door.state().blind)
-
-    def use(self, passage: str, **release: Any) -> None:
-        self.door.use(config(passage, **release))
-        until(lambda: self.edge.gate.awaits_passage is (passage != "none"))
-
-    def set(self, name: str, on: bool | None) -> None:
-        self.wires[name].on = on
-
-    def turn(self) -> None:
-        """A turnstile's contact is on for a moment."""
-        self.set("turned", True)
-        until(lambda: self.door._contacts.level("turned"))
-        self.set("turned", False)
-        until(lambda: self.door._contacts.level("turned") is False)
-
-    def told(self, kind: str) -> list[Any]:
-        return [decode(DETAILS[kind], event.detail) for event in self.edge.events() if event.kind == kind]
-
-    def passages(self) -> list[tuple[int, str]]:
-        return [(detail.sequence, detail.passage) for detail in self.told("passage")]
-
-    def until_told(self, *passages: tuple[int, str]) -> None:
-        until(lambda: self.passages() == list(passages))
-
-
-def config(passage: str = "none", **release: Any) -> GateConfig:
-    wanted = {"passage": passage, "passage_ms": 60_000, "held_warn_ms": 0, "held_ms": 0} | release
-    return GateConfig(1, GATE, "door", release=ReleaseConfig(**wanted))
 
 
 @pytest.fixture
@@ -254,7 +198,7 @@ def test_a_fire_alarm_is_recorded_with_who_may_be_inside_and_is_not_fought(site:
 
 
 def test_contacts_that_cannot_be_read_are_told_of_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.door.BLIND_MS", 50)
+    monkeypatch.setattr("edge_agent.doorway.BLIND_MS", 50)
     site.use("door")
     signal = site.edge.tap(1)
     site.set("door", None)
@@ -264,74 +208,6 @@ def test_contacts_that_cannot_be_read_are_told_of_once(site: Site, monkeypatch: 
     site.door.close()
     site.until_told((signal.sequence, "unknown"))
     assert len(site.told("release-failed")) == 1
-
-
-# --- locks that fail ------------------------------------------------------------------------------------------
-
-
-def test_a_way_that_was_not_freed_is_an_error_an_event_and_no_entry(site: Site) -> None:
-    site.use("door", passage_ms=100)
-    assert site.relay is not None
-    site.relay.fails = True
-    signal = site.edge.tap(1)
-    assert signal.failed
-    assert answer_to(signal) == "error"
-    assert site.told("release-failed")[0].reader == str(signal.sequence)
-    site.until_told((signal.sequence, "not-taken"))
-    assert site.door.state().lock_trouble == "no pulse 3000"
-    site.relay.fails = False
-    assert not site.edge.tap(1).failed
-    until(lambda: not site.door.state().lock_trouble)
-    assert len(site.told("release-failed")) == 1
-
-
-def test_a_lock_that_hangs_holds_up_no_answer_for_long(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    hangs = threading.Event()
-    monkeypatch.setattr(site.relay, "pulse", lambda ms: hangs.wait(20))
-    began_s = time.monotonic()
-    signal = site.edge.tap(1)
-    assert time.monotonic() - began_s < 10 * ANSWER_S
-    assert signal.failed
-    assert "did not answer" in site.told("release-failed")[0].why
-    hangs.set()
-
-
-def test_a_lock_that_is_not_asked_and_fails_is_told_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A board that goes away at night is known in the morning."""
-    monkeypatch.setattr(site.relay, "trouble", lambda: "the board is gone")
-    until(lambda: site.told("release-failed"))
-    assert site.told("release-failed")[0] == ReaderDetail("-1", "failed", "the board is gone")
-    assert site.door.state().lock_trouble == "the board is gone"
-
-
-def test_a_pulse_that_the_output_does_not_time_is_ended(stocked: Edge) -> None:
-    relay = Relay(may_be_untimed=True)
-    site = Site(stocked, relay)
-    assert relay.asked == ["off"], "at the start: an earlier run may have been killed in mid-pulse"
-    site.use("none", pulse_ms=50)
-    stocked.tap(1)
-    until(lambda: relay.asked == ["off", "pulse 50", "off"])
-    site.door.close()
-
-
-def test_closing_locks_and_says_that_nobody_saw_the_rest(stocked: Edge, relay: Relay) -> None:
-    site = Site(stocked, relay)
-    site.use("turnstile")
-    signals = [stocked.tap(1), stocked.tap(2)]
-    site.door.close()
-    assert relay.asked[-1] == "off"
-    assert site.passages() == [(signal.sequence, "unknown") for signal in signals]
-
-
-def test_an_outcome_waits_for_a_journal_that_takes_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.outcomes.RETRY_S", 0.02)
-    site.use("door", passage_ms=50)
-    signal = site.edge.tap(1)
-    with capture_logs() as logged, monkeypatch.context() as broken:
-        broken.setattr(site.edge.store, "commit", refuse(JournalUnwritable("full")))
-        until(lambda: [entry["event"] for entry in logged].count("event-not-written") > 2)
-    site.until_told((signal.sequence, "not-taken"))
-    assert not site.edge.tap(1).repeat
 
 
 # --- configuration --------------------------------------------------------------------------------------------

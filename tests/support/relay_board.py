@@ -68,8 +68,7 @@ class Relays:
         if self.mode == "slow":
             await asyncio.sleep(self.slow_s)
         if self.mode == "reset" and self.server is not None:
-            for connection in list(self.server.active_connections.values()):
-                connection.transport.abort()  # type: ignore[attr-defined]
+            _drop(self.server)
         if self.mode in ("silent", "reset") or pdu.dev_id != UNIT:
             raise NoSuchIdException("nobody answers")
         if self.mode == "refuse":
@@ -134,6 +133,13 @@ class WriteRegister(WriteSingleRegisterRequest):
         return self
 
 
+def _drop(server: ModbusTcpServer) -> None:
+    """Every connection, from one moment to the next."""
+    for connection in list(server.active_connections.values()):
+        if connection.transport is not None:
+            connection.transport.abort()  # type: ignore[attr-defined]
+
+
 async def _serve(port: int) -> ModbusTcpServer:
     nothing = SimDevice(UNIT, simdata=[SimData(0, count=1, values=0, datatype=DataType.REGISTERS)])
     server = ModbusTcpServer(
@@ -164,8 +170,7 @@ async def _main() -> None:
             for relay in range(RELAYS):
                 BOARD.put(relay, False)
         if asked.get("drop"):
-            for connection in list(server.active_connections.values()):
-                connection.transport.close()  # type: ignore[attr-defined]
+            _drop(server)
         if asked.get("dead") is True:
             await server.shutdown()
         if asked.get("dead") is False:

@@ -104,14 +104,14 @@ def test_a_reader_s_relay_plays_when_somebody_drives_it(tmp_path: Path) -> None:
     wired = Wiring(settings(tmp_path, READER + '[outputs.lock]\nkind = "reader"\nreader = "front"'))
     relay = wired.outputs["lock"]
     assert isinstance(relay, ReaderRelay)
-    assert wired.relays_of_readers() == {"front": relay}
+    assert relay.driven_by == "front"
     with pytest.raises(ReleaseFailed, match="front"):
         relay.pulse(1_000)
-    played: list[bool] = []
-    relay.play = lambda: played.append(True)
+    played: list[str] = []
+    wired.drive_relays(played.append)
     relay.pulse(1_000)
     relay.off()
-    assert played == [True]
+    assert played == ["front"]
     assert not relay.can_be_cut
     with pytest.raises(ReleaseFailed, match="held"):
         relay.on()
