@@ -17,6 +17,11 @@ UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 RULES = {"polkit": "/etc/polkit-1/rules.d", "udev": "/etc/udev/rules.d"}
 """Folders of `deploy/` and where their files go."""
 USERS_FILE = "/etc/sysusers.d/tapgate.conf"
+SLEEP_FILE = "/etc/systemd/sleep.conf.d/tapgate.conf"
+KIOSK = "tapgate-kiosk"
+KIOSK_UNIT = f"{KIOSK}.service"
+DESKTOP = "/etc/systemd/system/display-manager.service"
+"""Where there is one, somebody logs in to a desktop; where not, the kiosk has the whole screen to itself."""
 DATA_DIR = Path("/var/lib/tapgate-edge")
 USER = "tapgate"
 INSTALLED_AT = "/opt/tapgate/bin/tapgate-edge"
@@ -46,6 +51,7 @@ class Plan(NamedTuple):
     program: str = INSTALLED_AT
     user: str = USER
     unit: bool = False
+    screen: bool = False
     groups: tuple[str, ...] = ()
     """Further groups of the user: those of serial lines and GPIO."""
 
@@ -69,7 +75,7 @@ def files(machine: Machine, plan: Plan) -> Iterator[Step]:
     if plan.unit:
         yield _file(machine, USERS_FILE, users_text(plan))
         if machine.runs:
-            yield _user(machine, plan)
+            yield _user(machine, plan.user, plan.groups, USERS_FILE)
     yield _data(machine, plan)
     if plan.unit:
         for name, folder in RULES.items():
@@ -77,6 +83,39 @@ def files(machine: Machine, plan: Plan) -> Iterator[Step]:
                 text = rules.read_text(encoding="utf-8").replace('"tapgate"', f'"{plan.user}"')
                 yield _file(machine, f"{folder}/{rules.name}", text)
         yield _file(machine, UNIT_FILE, unit_text(plan))
+    if plan.unit or plan.screen:
+        yield _file(machine, SLEEP_FILE, _text("systemd/tapgate-sleep.conf"))
+    if plan.screen:
+        yield from _kiosk(machine, plan)
+
+
+def _kiosk(machine: Machine, plan: Plan) -> Iterator[Step]:
+    """The browser at every boot. It is not started now: it would take the terminal that this is typed at."""
+    if is_desktop(machine):
+        yield _file(machine, f"/etc/xdg/autostart/{KIOSK}.desktop", _ours(f"kiosk/{KIOSK}.desktop", plan))
+        return
+    users = f"/etc/sysusers.d/{KIOSK}.conf"
+    yield _file(machine, users, _text(f"kiosk/{KIOSK}.conf"))
+    if machine.runs:
+        yield _user(machine, KIOSK, (), users)
+    yield _file(machine, f"/etc/systemd/system/{KIOSK_UNIT}", _ours(f"kiosk/{KIOSK_UNIT}", plan))
+
+
+def is_desktop(machine: Machine) -> bool:
+    """Whether the machine starts into a desktop."""
+    return machine.path(DESKTOP).is_symlink() or machine.path(DESKTOP).exists()
+
+
+def _text(name: str) -> str:
+    return shipped(name).read_text(encoding="utf-8")
+
+
+def _ours(name: str, plan: Plan) -> str:
+    """A shipped file with this plan's program and settings."""
+    text, call = _text(name), f"{INSTALLED_AT} --config /etc/tapgate/edge.toml"
+    if call not in text:
+        raise NotDone(f"{name} has no {call!r}")
+    return text.replace(call, f"{plan.program} --config {plan.config_path}")
 
 
 def users_text(plan: Plan) -> str:
@@ -87,12 +126,11 @@ def users_text(plan: Plan) -> str:
 
 def unit_text(plan: Plan) -> str:
     """The shipped unit with this plan's paths and user."""
-    text = shipped(f"systemd/{UNIT}").read_text(encoding="utf-8")
+    text = _ours(f"systemd/{UNIT}", plan)
     state = f"StateDirectory={plan.data_dir.name}\nStateDirectoryMode=0700"
     if plan.data_dir.parent != Path("/var/lib"):
         state = f"ReadWritePaths={plan.data_dir}"
     for old, new in (
-        (f"{INSTALLED_AT} --config /etc/tapgate/edge.toml", f"{plan.program} --config {plan.config_path}"),
         ("User=tapgate\nGroup=tapgate", f"User={plan.user}\nGroup={plan.user}"),
         ("StateDirectory=tapgate-edge\nStateDirectoryMode=0700", state),
     ):
@@ -118,15 +156,15 @@ def _file(machine: Machine, path: str, text: str, keeps_old: bool = False) -> St
     return Step(Said(f"寫入 {path}", f"write {path}"), is_done, do)
 
 
-def _user(machine: Machine, plan: Plan) -> Step:
+def _user(machine: Machine, user: str, wanted: tuple[str, ...], file: str) -> Step:
     def is_done() -> bool:
-        groups = [machine.members(group) for group in plan.groups]
-        return machine.user(plan.user) is not None and all(group and plan.user in group[1] for group in groups)
+        groups = [machine.members(group) for group in wanted]
+        return machine.user(user) is not None and all(group and user in group[1] for group in groups)
 
     def do() -> None:
-        change(machine, "systemd-sysusers", str(machine.path(USERS_FILE)))
+        change(machine, "systemd-sysusers", str(machine.path(file)))
 
-    return Step(Said(f"建立使用者 {plan.user}", f"make the user {plan.user}"), is_done, do)
+    return Step(Said(f"建立使用者 {user}", f"make the user {user}"), is_done, do)
 
 
 def _data(machine: Machine, plan: Plan) -> Step:
@@ -156,10 +194,13 @@ def _data(machine: Machine, plan: Plan) -> Step:
 
 
 def services(machine: Machine, units: Sequence[str], changed: bool, start: bool) -> Iterator[Step]:
-    """`units` are started at every boot, and where `start` is set the agent now. `changed`: something that a running
-    agent has to read anew."""
+    """`units` are started at every boot; where `start` is set, the agent is started now as well.
+
+    `changed`: something that a running agent has to read anew.
+    """
     if not machine.runs:
-        yield _enabled_on_an_image(machine)
+        for unit in (each for each in units if each in (UNIT, KIOSK_UNIT)):  # other packages see to their own
+            yield _enabled_on_an_image(machine, unit)
         return
     reload = Said("重新載入 udev 規則", "reload the rules of udev")
     yield Step(reload, lambda: not changed, lambda: _reload_udev(machine))
@@ -167,20 +208,21 @@ def services(machine: Machine, units: Sequence[str], changed: bool, start: bool)
     for unit in units:
         enabled = _says(machine, "is-enabled", unit) in ("enabled", "static", "alias")
         yield _command(machine, Said(f"開機啟動 {unit}", f"start {unit} at boot"), enabled, "enable", unit)
-    if not start:
+    if not start or UNIT not in units:
         return
     active = _says(machine, "is-active", UNIT) == "active" and not changed
     yield _command(machine, Said(f"啟動 {UNIT}", f"start {UNIT}"), active, "restart", UNIT)
 
 
-def _enabled_on_an_image(machine: Machine) -> Step:
-    place = machine.path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
+def _enabled_on_an_image(machine: Machine, unit: str) -> Step:
+    """As `systemctl enable` does it."""
+    place = machine.path(f"/etc/systemd/system/multi-user.target.wants/{unit}")
 
     def do() -> None:
         place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        place.symlink_to(UNIT_FILE)
+        place.symlink_to(f"/etc/systemd/system/{unit}")
 
-    return Step(Said(f"開機啟動 {UNIT}", f"start {UNIT} at boot"), place.is_symlink, do)
+    return Step(Said(f"開機啟動 {unit}", f"start {unit} at boot"), place.is_symlink, do)
 
 
 def _reload_udev(machine: Machine) -> None:

@@ -20,6 +20,11 @@ class NotOurs(ValueError):
     """The file is written in a way in which readers cannot be exchanged without losing something."""
 
 
+def with_screen(text: str) -> str:
+    """The same file with a screen, on the port that is used where none is named."""
+    return text if "screen" in tomllib.loads(text) else f"{_blank(text)}[screen]\n"
+
+
 def new_text(data_dir: Path, readers: Iterable[ReaderSettings]) -> str:
     """A whole file."""
     return HEAD.format(data_dir=_text(str(data_dir))) + "".join(f"\n{_reader(reader)}" for reader in readers)

@@ -56,6 +56,11 @@ NO_PCSCD = Said(
     "沒有 pcscd，請先安裝：sudo apt install pcscd libccid",
     "there is no pcscd; install it first: sudo apt install pcscd libccid",
 )
+NO_BROWSER = Said(
+    "全螢幕頁面需要的程式還沒裝：sudo apt install cage chromium fonts-noto-cjk",
+    "what shows the page is not installed: sudo apt install cage chromium fonts-noto-cjk",
+)
+NEXT_BOOT = Said("螢幕頁面會在下次開機時出現：sudo reboot", "The screen comes with the next boot: sudo reboot")
 HOME = Said(
     "{program} 在家目錄下，服務不能使用；請裝在 /opt/tapgate",
     "{program} lies below a home directory, where a service cannot use it: install it in /opt/tapgate",

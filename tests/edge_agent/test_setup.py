@@ -1,19 +1,14 @@
 """`setup`: a gate out of a machine, by flags or by questions; again changes nothing; broken off leaves nothing half."""
 
 import os
-import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent import config, installation
+from edge_agent import config
 from edge_agent.__main__ import cli
-from edge_agent.installation import NotDone, Plan
-from edge_agent.machine import Machine, Ran
 from tests.edge_agent.gate_machine import GateMachine
 from tests.support.central_side import uid
 
@@ -183,6 +178,57 @@ def test_a_token_that_is_none_is_said_after_everything_else_is_in_place(image: P
     assert "Traceback" not in result.output
 
 
+# --- the screen ---------------------------------------------------------------------------------------------------
+
+KIOSK = "etc/systemd/system/tapgate-kiosk.service"
+KIOSK_WANTED = "etc/systemd/system/multi-user.target.wants/tapgate-kiosk.service"
+DESKTOP = "etc/xdg/autostart/tapgate-kiosk.desktop"
+SLEEP = "etc/systemd/sleep.conf.d/tapgate.conf"
+
+
+def test_a_screen_comes_with_every_boot_and_the_machine_never_sleeps(image: Path) -> None:
+    flags = ("--yes", "--reader", "pcsc", "--screen", "--program", "/srv/t/bin/tapgate-edge")
+    assert setup(image, *flags).exit_code == 0
+    settings = config.load(image / SETTINGS)
+    assert settings.screen is not None
+    assert [reader.name for reader in settings.readers] == ["front"]
+    assert "/srv/t/bin/tapgate-edge --config /etc/tapgate/edge.toml kiosk\n" in (image / KIOSK).read_text()
+    assert (image / KIOSK_WANTED).is_symlink()
+    assert "u tapgate-kiosk " in (image / "etc/sysusers.d/tapgate-kiosk.conf").read_text()
+    assert "AllowSuspend=no\n" in (image / SLEEP).read_text()
+    before = tree(image)
+    assert "nothing was changed" in setup(image, *flags).output
+    assert tree(image) == before
+
+
+def test_on_a_desktop_the_screen_comes_when_its_user_is_logged_in(image: Path) -> None:
+    manager = image / "etc/systemd/system/display-manager.service"
+    manager.parent.mkdir(parents=True)
+    manager.symlink_to("/lib/systemd/system/gdm.service")
+    assert setup(image, "--yes", "--reader", "pcsc", "--screen").exit_code == 0
+    assert "tapgate-edge --config /etc/tapgate/edge.toml kiosk" in (image / DESKTOP).read_text()
+    assert not (image / KIOSK).exists()
+    assert not (image / KIOSK_WANTED).is_symlink()
+
+
+def test_a_screen_is_added_to_settings_that_have_none_and_no_flag_takes_it_away(image: Path) -> None:
+    path = old_settings(image)
+    assert setup(image, "--yes", "--screen").exit_code == 0
+    made = config.load(path)
+    assert made.screen is not None
+    assert (made.journal.max_mib, made.readers[0].name) == (64, "door")
+    text = path.read_text()
+    assert setup(image, "--yes", "--no-screen").exit_code == 0
+    assert path.read_text() == text
+
+
+def test_without_a_screen_nothing_of_it_is_installed(image: Path) -> None:
+    assert setup(image, "--yes", "--reader", "pcsc").exit_code == 0
+    assert config.load(image / SETTINGS).screen is None
+    assert not (image / KIOSK).exists()
+    assert (image / SLEEP).exists(), "a gate that sleeps admits nobody"
+
+
 # --- which reader -------------------------------------------------------------------------------------------------
 
 
@@ -222,7 +268,7 @@ def test_none_or_several_are_not_guessed_at(plugged: GateMachine, slots: list[st
 def test_a_person_chooses_from_what_is_plugged_in(plugged: GateMachine) -> None:
     plugged.slots = ["ACS ACR122U PICC Interface 00 00", "HID Global OMNIKEY 5022 Smart Card Reader 01 00"]
     plugged.write("/dev/ttyUSB0", "")
-    result = setup(plugged.root, answers="2\nn\ny\n\n")
+    result = setup(plugged.root, answers="2\nn\ny\nn\n\n")
     assert result.exit_code == 0, result.output
     assert "1. ACS ACR122U PICC Interface 00 00 [acr122u]" in result.output
     assert "3. PN532, /dev/ttyUSB0" in result.output
@@ -234,7 +280,7 @@ def test_a_person_chooses_from_what_is_plugged_in(plugged: GateMachine) -> None:
 
 def test_a_person_may_keep_what_the_settings_name_and_no_is_taken_for_no(image: Path) -> None:
     path = old_settings(image)
-    result = setup(image, answers="y\nn\nn\n\n")
+    result = setup(image, answers="y\nn\nn\nn\n\n")
     assert result.exit_code == 0, result.output
     assert path.read_text() == OLD
     assert not (image / UNIT).exists()
@@ -254,7 +300,7 @@ def test_settings_are_not_changed_without_being_asked(image: Path) -> None:
 def test_a_card_is_tried_before_anything_is_written(image: Path, tmp_path: Path) -> None:
     taps = tmp_path / "taps"
     taps.write_text(f"{uid(1).hex()} sak=08\n")
-    result = setup(image, "--reader", f"simulated:{taps}", "--no-unit", answers="y\n\n", lang="zh-TW")
+    result = setup(image, "--reader", f"simulated:{taps}", "--no-unit", answers="y\n\n\n", lang="zh-TW")
     assert result.exit_code == 0, result.output
     assert uid(1).hex().upper() in result.output
     assert "MIFARE Classic 1K" in result.output
@@ -293,98 +339,8 @@ def test_broken_off_anywhere_it_leaves_whole_files_and_goes_on_next_time(
     assert "ExecStart" in (image / UNIT).read_text()
 
 
-# --- on the machine itself ----------------------------------------------------------------------------------------
-
-
-def recording(answers: dict[str, Ran | None]) -> tuple[Callable[..., Any], list[str]]:
-    said: list[str] = []
-
-    def run(command: tuple[str, ...], limit_s: float = 0) -> Ran | None:
-        said.append(" ".join(command))
-        return answers.get(" ".join(command), Ran(0, ""))
-
-    return run, said
-
-
-UDEV = ("udevadm control --reload", "udevadm trigger --subsystem-match=usb --subsystem-match=gpio")
-
-
-def carry_out(machine: Machine, changed: bool = True, start: bool = True) -> None:
-    for step in installation.services(machine, ("pcscd.socket", "tapgate-edge.service"), changed, start):
-        if not step.is_done():
-            step.do()
-
-
-def changes(said: list[str]) -> list[str]:
-    return [command for command in said if not command.startswith("systemctl is-")]
-
-
-def test_services_are_enabled_and_the_agent_started() -> None:
-    run, said = recording({})
-    carry_out(Machine(run=run))
-    assert changes(said) == [
-        *UDEV,
-        "systemctl daemon-reload",
-        "systemctl enable pcscd.socket",
-        "systemctl enable tapgate-edge.service",
-        "systemctl restart tapgate-edge.service",
-    ]
-
-
-def test_services_that_run_are_left_alone_unless_something_changed() -> None:
-    answers: dict[str, Ran | None] = {
-        "systemctl is-enabled pcscd.socket": Ran(0, "enabled\n"),
-        "systemctl is-enabled tapgate-edge.service": Ran(0, "enabled\n"),
-        "systemctl is-active tapgate-edge.service": Ran(0, "active\n"),
-    }
-    run, said = recording(answers)
-    carry_out(Machine(run=run), changed=False)
-    assert changes(said) == []
-    carry_out(Machine(run=run), changed=True)
-    assert changes(said) == [*UDEV, "systemctl daemon-reload", "systemctl restart tapgate-edge.service"]
-
-
-def test_an_agent_that_has_not_joined_is_not_started() -> None:
-    run, said = recording({})
-    carry_out(Machine(run=run), start=False)
-    assert not any("restart" in command for command in said)
-
-
-@pytest.mark.parametrize("answer", [None, Ran(1, "Failed to enable unit:\n  it is masked\n")])
-def test_a_program_that_fails_is_said_with_its_own_words(answer: Ran | None) -> None:
-    run, _ = recording({"systemctl enable pcscd.socket": answer})
-    with pytest.raises(
-        NotDone, match=r"systemctl enable pcscd.socket: (Failed to enable unit: it is masked|there is no)"
-    ):
-        carry_out(Machine(run=run))
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_data_that_root_left_behind_is_handed_to_the_agents_user(gate: GateMachine) -> None:
-    class Live(Machine):
-        runs = True
-
-    gate.write("/etc/passwd", "tapgate:x:12345:12346::/:/bin/false\n")
-    gate.write("/var/lib/tapgate-edge/identity.json", "{}", 0o600)
-    plan = Plan("/etc/tapgate/edge.toml", None, installation.DATA_DIR, unit=True)
-    (step,) = [s for s in installation.files(Live(gate.root, gate.machine().run), plan) if "data" in s.what.en]
-    assert not step.is_done()
-    step.do()
-    assert step.is_done()
-    about = gate.at("/var/lib/tapgate-edge/identity.json").stat()
-    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (12345, 12346, 0o600)
-
-
 def test_without_sudo_it_says_so_and_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_agent.commands.setup.os.geteuid", lambda: 1000)
     result = CliRunner().invoke(cli, ["setup", "--yes", "--reader", "pcsc", "--lang", "en"])
     assert result.exit_code == 1
     assert "sudo" in result.stderr
-
-
-def test_everything_that_is_installed_is_part_of_the_package() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    shipped = project["tool"]["setuptools"]["data-files"]
-    assert {f"share/tapgate/{name}" for name in (*installation.RULES, "systemd")} <= shipped.keys()
-    root = Path(__file__).parents[2]
-    assert all(list(root.glob(pattern)) for patterns in shipped.values() for pattern in patterns)

@@ -160,6 +160,8 @@ async def test_a_person_is_led_from_nothing_to_a_gate_that_has_joined(town: Quic
         await asyncio.to_thread(person.until, ALICE)
         await asyncio.to_thread(person.until, r"at every boot\? \[Y/n\]: ")
         person.type("y\n")
+        await asyncio.to_thread(person.until, r"kiosk page at every boot\? \[y/N\]: ")
+        person.type("\n")
         await asyncio.to_thread(person.until, "join token .*: ")
         person.type(f"{await token_for(town)}\n")
         device, _ = (await asyncio.to_thread(person.until, WORDS.pattern)).groups()
