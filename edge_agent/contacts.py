@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from edge_agent.debounce import Debounced
 from edge_agent.release import Input
 
-FIRE, TAMPER, EXIT = "fire-alarm", "tamper", "exit-button"
+DOOR, FIRE, TAMPER, EXIT = "door", "fire-alarm", "tamper", "exit-button"
 
 
 class Contacts:

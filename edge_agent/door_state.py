@@ -19,6 +19,8 @@ class DoorState(msgspec.Struct, frozen=True):
     """What tells here that somebody went through."""
     free: bool = False
     """The way was freed and is not locked again, as far as this gate knows."""
+    open: bool | None = None
+    """As the door's contact tells; None = nobody can tell, or there is none."""
     pending: int = 0
     """So many were let through and have not gone yet."""
     alarm: Alarm = Alarm.NONE

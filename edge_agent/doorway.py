@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from edge_agent.contacts import EXIT, FIRE, TAMPER, Contacts
+from edge_agent.contacts import DOOR, EXIT, FIRE, TAMPER, Contacts
 from edge_agent.door_state import Shown
 from edge_agent.fitness import CONTACT
 from edge_agent.gate import Gate
@@ -187,6 +187,7 @@ class Doorway:
             self._tell_failed(-1, trouble or missing)
         self._shown.change(
             free=self._lock.is_free(now_ms),
+            open=self._contacts.level(DOOR),
             pending=len(self._way.pending),
             alarm=self._way.alarm,
             lock_trouble=trouble,
