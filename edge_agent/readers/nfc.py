@@ -98,8 +98,8 @@ class NfcReader:
                 report.say(ReaderState.WEDGED if error.is_there else ReaderState.ABSENT, str(error))
                 self._pause(trouble.delay_s(), stop)
             except Exception as error:  # drivers raise what their transport does: OSError, struct.error, …
-                field.gone()
-                self._failed(error, trouble, report)
+                if self._failed(error, trouble, report):
+                    field.gone()
                 self._pause(trouble.delay_s(), stop)
             else:
                 trouble.over()
@@ -109,15 +109,16 @@ class NfcReader:
     def _sensed(self, field: "_Field", target: Any, on_read: OnRead) -> float:
         """Judges one sense; the seconds until the next."""
         profile = self._matched.profile if self._matched is not None else None
-        was_empty = field.is_empty
-        verdict = field.see(target)
         if target is None:
+            field.nothing()
             return SENSE_S
-        if was_empty:
+        if field.is_empty:
             note(ReadStep.ARRIVED)
+            field.arrived()
             if profile is not None and profile.settle_ms:
                 return profile.settle_ms / 1_000
         note(ReadStep.READ)
+        verdict = field.see(target)
         if verdict is Verdict.TAP:
             on_read(CardRead(self.name, field.raw, sak=field.sak))
         if verdict is Verdict.AGAIN:
@@ -161,8 +162,11 @@ class NfcReader:
     def _stable_reads(self) -> int:
         return self._matched.profile.stable_reads if self._matched is not None else STABLE_READS
 
-    def _failed(self, error: Exception, trouble: "_Trouble", report: StateReport) -> None:
-        """Says what happened. A handle whose hardware was taken away never comes back, any other may."""
+    def _failed(self, error: Exception, trouble: "_Trouble", report: StateReport) -> bool:
+        """Says what happened. A handle whose hardware was taken away never comes back, any other may.
+
+        False: it may pass, and a card that lies there is not told again.
+        """
         log.warning("reader failed", reader=self.name, error=repr(error))
         if is_gone(self._path, error):
             report.say(ReaderState.ABSENT, f"{self._path}: it was unplugged")
@@ -170,6 +174,9 @@ class NfcReader:
             self._opened = None
         elif trouble.lasts_s() >= WEDGED_AFTER_S:
             report.say(ReaderState.WEDGED, f"{self._path}: it does not answer as it should ({type(error).__name__})")
+        else:
+            return False
+        return True
 
     def _pause(self, seconds: float, stop: threading.Event) -> None:
         """Ends early when the reader is to stop, or is asked to begin again."""
@@ -201,13 +208,17 @@ class _Field:
         self._misses = MISSES_UNTIL_GONE
         self._card.gone()
 
+    def arrived(self) -> None:
+        self._misses = 0
+
+    def nothing(self) -> None:
+        """A sense to which nothing answered."""
+        self._misses += 1
+        if self.is_empty:
+            self._card.gone()
+
     def see(self, target: Any) -> Verdict:
-        """One sense: nfcpy's target, None where nothing answered."""
-        if target is None:
-            self._misses += 1
-            if self.is_empty:
-                self._card.gone()
-            return Verdict.KNOWN
+        """A sense to which nfcpy's target answered."""
         self._misses = 0
         self.sak = target.sel_res[0] if target.sel_res else None
         return self._card.see(bytes(target.sdd_res or b""))  # a type 1 tag has none: unreadable

@@ -120,12 +120,30 @@ def test_a_card_that_leaves_and_comes_back_is_a_second_tap(scripted: Any) -> Non
     assert run.uids == [A, A]
 
 
+@pytest.mark.parametrize(("stable", "read"), [(1, 2), (3, 4)])
+def test_a_profile_says_when_reading_begins_and_how_often(scripted: Any, stable: int, read: int) -> None:
+    reads = iter(range(1, 100))
+    scripted(None, lambda: next(reads) and card(A))
+    book = reopening(fails=False, more=f"settle_ms = 30\nstable_reads = {stable}")
+    at: list[int] = []
+    with ReaderRun(NfcReader("door", "usb", book=book), lambda tap: at.append(next(reads) - 1)) as run:
+        run.wait_for_taps(1)
+    assert at == [read]  # the first one only says that a card is there
+
+
 def test_a_failure_that_passes_is_not_told(scripted: Any) -> None:
     driver = scripted(None, OSError(5, "I/O"), ValueError("driver"), card(A))
     with ReaderRun(NfcReader("door", "usb")) as run:
         run.wait_for_taps(1)
     assert [state for state, _ in run.states] == [ReaderState.STARTING, ReaderState.READY]
     assert (driver.opened, driver.closed) == (1, 0)
+
+
+def test_a_card_that_lies_there_through_a_passing_failure_is_one_tap(scripted: Any) -> None:
+    scripted(card(A), card(A), OSError(5, "I/O"), card(A), card(A), OSError(5, "I/O"), card(A), card(A), card(SEVEN))
+    with ReaderRun(NfcReader("door", "usb")) as run:
+        run.wait_for_taps(2)
+    assert run.uids == [A, SEVEN]
 
 
 def test_a_reader_that_fails_for_long_is_wedged_then_ready_on_the_same_handle(scripted: Any) -> None:
@@ -149,7 +167,7 @@ def test_a_reader_taken_away_is_opened_again_when_it_is_back(scripted: Any) -> N
     assert (driver.opened, driver.closed) == (2, 1)
 
 
-def reopening(*, fails: bool) -> ProfileBook:
+def reopening(*, fails: bool, more: str = "") -> ProfileBook:
     """A local profile for the path `usb`."""
     text = f"""
 name = "dongle"
@@ -157,6 +175,7 @@ model = "a dongle"
 hardware_tested = false
 evidence = ["made for a test"]
 poll_ms = 20
+{more}
 [match]
 [nfc]
 paths = ["usb"]

@@ -171,7 +171,7 @@ def test_a_chip_that_cannot_be_opened_is_wedged_and_said(chip: EmulatedPn532, be
         run.wait_for_state(ReaderState.READY)
 
 
-def test_one_answer_that_was_damaged_costs_nobody_a_tap(chip: EmulatedPn532) -> None:
+def test_one_answer_that_was_damaged_neither_costs_nor_makes_a_tap(chip: EmulatedPn532) -> None:
     chip.card = A
     with watching(chip) as run:
         run.wait_for_taps(1)
@@ -183,6 +183,7 @@ def test_one_answer_that_was_damaged_costs_nobody_a_tap(chip: EmulatedPn532) -> 
             asked = chip.commands.count(0x4A)
             run.wait_until(lambda asked=asked: chip.commands.count(0x4A) >= asked + 3)
     assert [state for state, _ in run.states] == [ReaderState.STARTING, ReaderState.READY]
+    assert run.uids == [A]
 
 
 def test_an_adapter_unplugged_and_back_is_used_again(chip: EmulatedPn532) -> None:
