@@ -166,6 +166,8 @@ class Agent:
         if self.subscription.pending:
             troubles.append("waiting for an operator to confirm this device")
         return status.of_running(self.gate, self.readers.status(), reached, troubles) | {
+            "poll_age_s": status.age_s(self.subscription.answered_s),
+            "receipt_age_s": status.age_s(self.delivery.receipted_s),
             "on_trial": self.uptake.on_trial(),
             "door": msgspec.to_builtins(self.door.state()),
             "inside": self.door.count_inside(),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 
 import structlog
@@ -32,6 +33,8 @@ class Delivery:
         self._forked: Receipt | None = None
         self.on_reconciled: Callable[[int], None] = lambda generation: None
         self.reachable: bool | None = None
+        self.receipted_s: float | None = None
+        """`time.monotonic()` of the last receipt that was stored."""
         self._restored = False
 
     async def run(self, longest_wait_s: float) -> None:
@@ -80,6 +83,7 @@ class Delivery:
                 raise Refused(Failure.OTHER_EPOCH, "the receipt is for other events than the batch")
             now_ms = self.gate.now_ms()
             await asyncio.to_thread(outbox.accept_receipt, self.gate.store, self.device, message, envelope, now_ms)
+            self.receipted_s = time.monotonic()
             self.most = min(MAX_BATCH_EVENTS, self.most * 2)
             if message.fork and message.epoch == self.gate.store.epoch.epoch:
                 self._forked = message

@@ -52,11 +52,18 @@ NOTHING: dict[str, Any] = {
     "door": None,
     "inside": None,
     "central_reachable": None,
+    "poll_age_s": None,
+    "receipt_age_s": None,
     "journal_writable": None,
     "journal_reserve_spent": None,
     "troubles": [],
 }
 """Every key that a status has, always."""
+
+
+def age_s(since_s: float | None) -> int | None:
+    """Seconds since that moment of `time.monotonic()`; None: it never was."""
+    return None if since_s is None else int(time.monotonic() - since_s)
 
 
 class Reachability(NamedTuple):

@@ -47,6 +47,8 @@ class Subscription:
         self.revoked = asyncio.Event()
         self.pending = False
         self.reachable: bool | None = None
+        self.answered_s: float | None = None
+        """`time.monotonic()` of the last answer to a poll."""
         self.on_restored: Callable[[], None] = lambda: None
         self._held: asyncio.Task[tuple[bytes, ...]] | None = None
         self._hurried = False
@@ -79,7 +81,7 @@ class Subscription:
         envelopes = await self._send(poll)
         if envelopes is None:
             return
-        self.reachable = True
+        self.reachable, self.answered_s = True, time.monotonic()
         held = uptake.gate.holding
         opened = await asyncio.to_thread(uptake.take, envelopes, self.moments.now())
         self.uplink.pin(uptake.statement, uptake.gate.signed_time.at_ms)

@@ -42,7 +42,9 @@ async def examined(gate: Gate) -> dict[str, dict[str, Any]]:
 async def test_a_gate_that_works_is_found_well_and_one_that_is_cut_off_is_found_out(town: QuickTown) -> None:
     gate = await town.open_gate()
     await tap(gate, ALICE)
-    await delivered(gate)
+    status = await delivered(gate)
+    assert 0 <= status["poll_age_s"] < 600
+    assert 0 <= status["receipt_age_s"] < 600
     found = await examined(gate)
     assert {id_: found[id_]["seen"] for id_ in WELL if found[id_]["result"] != "ok"} == {}
 
