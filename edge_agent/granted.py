@@ -2,7 +2,9 @@
 awaited. What is awaited stands in the store too; what a tap changed does not, since nothing is taken back after a
 restart."""
 
+import itertools
 import threading
+from collections import OrderedDict
 
 import msgspec
 
@@ -39,15 +41,21 @@ class GrantedTaps:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self._held: dict[Name, Granted] = {}
+        self._held: OrderedDict[Name, Granted] = OrderedDict()
+        """The oldest first: an ordinary dictionary gets slow when it is emptied from its front."""
+        self._awaited: dict[Name, None] = {}
         self._left: list[Name] | None = None
 
     def add(self, granted: Granted) -> None:
         """Those that can neither be taken back nor are awaited are forgotten."""
-        for name, older in list(self._held.items()):
-            if not older.awaited and granted.at_ms - older.at_ms > UNDO_MS:
+        late_ms = granted.at_ms - UNDO_MS
+        if self._held and next(iter(self._held.values())).at_ms < late_ms:
+            old = itertools.takewhile(lambda each: each.at_ms < late_ms, self._held.values())
+            for name in [each.name for each in old if not each.awaited]:
                 del self._held[name]
         self._held[granted.name] = granted
+        if granted.awaited:
+            self._awaited[granted.name] = None
 
     def find(self, name: Name) -> Granted | None:
         return self._held.get(name)
@@ -63,6 +71,7 @@ class GrantedTaps:
         """Their outcome is on disk."""
         for each in ended:
             self._held.pop(each.name, None)
+            self._awaited.pop(each.name, None)
 
     # --- as if they had not been ------------------------------------------------------------------------
 
@@ -122,7 +131,7 @@ class GrantedTaps:
         """The fact as it is to be after this transaction."""
         gone = {each.name for each in without or ()}
         names = self.left(transaction) if left else []
-        names = names + [name for name, granted in self._held.items() if granted.awaited and name not in gone]
+        names = names + [name for name in self._awaited if name not in gone]
         transaction.set_fact(AWAITED, encode(names if more is None else [*names, more]))
 
 
