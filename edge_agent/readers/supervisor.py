@@ -114,6 +114,8 @@ class Supervisor:
             watched.stop()
         for watched in self.watched.values():
             watched.join(max(0.0, deadline_s - time.monotonic()))
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_S):

@@ -77,7 +77,7 @@ class Watched:
         self._make, self._gate, self._patience, self._helps = make, gate, patience, helps
         self._steps = {Step.REOPEN: self._reopen, Step.RE_ESTABLISH: self._re_establish, **outside}
         self._lock = threading.RLock()
-        self._stop = threading.Event()
+        self._stop, self._ended = threading.Event(), False
         self._thread: threading.Thread | None = None
         self._left_behind: list[threading.Thread] = []
         self._told_facts = "", ""
@@ -91,14 +91,22 @@ class Watched:
 
     def start(self) -> None:
         """Begins a thread; one that was there before is not listened to any more."""
-        self._stop = threading.Event()
-        self._decided_s = time.monotonic()
-        arguments = (self.reader, self._stop)
-        self._thread = threading.Thread(target=self._live, args=arguments, name=f"reader-{self.name}", daemon=True)
-        self._thread.start()
+        with self._lock:
+            if self._ended:
+                return
+            self._stop.set()
+            self._stop = threading.Event()
+            self._decided_s = time.monotonic()
+            arguments = (self.reader, self._stop)
+            thread = threading.Thread(target=self._live, args=arguments, name=f"reader-{self.name}", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def stop(self) -> None:
-        self._stop.set()
+        """For good."""
+        with self._lock:
+            self._ended = True
+            self._stop.set()
 
     def join(self, timeout_s: float) -> None:
         if self._thread is not None:
@@ -147,6 +155,8 @@ class Watched:
         due = self.case.due(now_s)
         help_ = self._helps(self) if due in (Input.OVERDUE, Input.WAITED) else None  # may take a moment: no lock
         with self._lock:
+            if self._ended:
+                return
             if due is self.case.due(now_s):
                 self._pass(due, help_)
             if self._at_work is not None and now_s >= self._at_work[1]:
@@ -178,6 +188,8 @@ class Watched:
 
     def _feed(self, what: Input, why: str, steps: tuple[Step, ...] = ()) -> None:
         with self._lock:
+            if self._ended:  # the journal may be closed already
+                return
             before = self.case.state
             changed = self.case.feed(what, why, time.monotonic(), steps)
             if changed.told:
@@ -229,7 +241,6 @@ class Watched:
         if len(self._left_behind) >= MOST_LEFT_BEHIND:
             raise StepFailed(f"{len(self._left_behind)} threads hang already")
         with self._lock:
-            self.stop()
             if self._thread is not None:
                 self._left_behind.append(self._thread)
             self.reader = self._make()

@@ -129,11 +129,13 @@ def test_a_tap_is_on_disk_before_the_reader_shows_anything(side: Side) -> None:
 
 def test_profile_and_firmware_stand_in_the_event_and_in_the_status(side: Side) -> None:
     side.begin()
-    events = [detail for detail in side.details(Kind.READER, ReaderDetail) if detail.reader == "front"]
-    assert [(each.state, each.profile, each.firmware) for each in events] == [
-        ("starting", "acr122u", "ACR122U215"),
-        ("ready", "acr122u", "ACR122U215"),
-    ]
+
+    def told() -> list[tuple[str, str, str]]:
+        details = side.details(Kind.READER, ReaderDetail)
+        return [(each.state, each.profile, each.firmware) for each in details if each.reader == "front"]
+
+    until(lambda: len(told()) == 2)
+    assert told() == [("starting", "acr122u", "ACR122U215"), ("ready", "acr122u", "ACR122U215")]
     row = side.readers.status()[0]
     assert (row["profile"], row["matched_by"], row["firmware"]) == ("acr122u", "usb 072F:2200", "ACR122U215")
 
@@ -141,7 +143,7 @@ def test_profile_and_firmware_stand_in_the_event_and_in_the_status(side: Side) -
 def test_a_local_profile_is_used_said_and_recorded(side: Side) -> None:
     side.local("acr122u.toml", ACR122U)
     side.begin()
-    assert side.details(Kind.READER, ReaderDetail)[-1].profile == "acr122u (local)"
+    until(lambda: side.details(Kind.READER, ReaderDetail)[-1].profile == "acr122u (local)")
     assert side.readers.status()[0]["profile"] == "acr122u (local)"
 
 

@@ -303,9 +303,11 @@ def test_stopping_ends_the_threads_and_tells_nothing_more(bench: Bench) -> None:
     running = bench.start()
     told = list(bench.gate.events)
     running.stop(5)
+    running.watched["a"].tick(1e9)  # as a tick that was under way: hung, overdue, whatever
+    bench.reader("a").say("wedged", "too late")
     assert bench.gate.events == told
-    left = [thread.name for thread in threading.enumerate() if thread.name in ("reader-a", "reader-b")]
-    assert left == []
+    ours = ("reader-a", "reader-b", "reader-supervisor")
+    assert [thread.name for thread in threading.enumerate() if thread.name in ours] == []
 
 
 def test_a_fault_in_supervision_of_one_reader_leaves_the_others_watched(
