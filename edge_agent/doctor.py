@@ -24,6 +24,7 @@ from edge_agent.checks import (
     not_known,
     outputs,
     permission,
+    screen,
     service,
     wear,
 )
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     *driver.CHECKS,
     *devices.CHECKS,
     *outputs.CHECKS,
+    *screen.CHECKS,
     *agent.CHECKS,
     *central.CHECKS,
     *clock.CHECKS,

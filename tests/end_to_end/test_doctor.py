@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deploy.town import Gate
-from tests.end_to_end.quick_town import ALICE, QuickTown, delivered, invoke, tap
+from deploy.town import Gate, free_port
+from tests.end_to_end.quick_town import ALICE, DOOR, QuickTown, delivered, invoke, tap
 
 pytestmark = pytest.mark.xdist_group("commands")
 
@@ -25,6 +25,7 @@ WELL = (
     "key-statement",
     "contact",
     "clock",
+    "screen",
     "journal-whole",
     "journal-writable",
     "journal-set-aside",
@@ -40,7 +41,10 @@ async def examined(gate: Gate) -> dict[str, dict[str, Any]]:
 
 
 async def test_a_gate_that_works_is_found_well_and_one_that_is_cut_off_is_found_out(town: QuickTown) -> None:
-    gate = await town.open_gate()
+    gate = await town.join(DOOR)
+    gate.config.write_text(f"{gate.config.read_text()}\n[screen]\nport = {free_port()}\n")
+    gate.process.start()
+    await gate.until(lambda status: status["allowlist_version"] > 0 and status["policy_version"] > 0)
     await tap(gate, ALICE)
     status = await delivered(gate)
     assert 0 <= status["poll_age_s"] < 600
