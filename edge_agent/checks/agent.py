@@ -140,8 +140,8 @@ def _ages(subject: Subject) -> Ages | None:
 def _age(seconds: int) -> Said:
     for size, zh, en in ((86_400, "天", "days"), (3_600, "小時", "hours"), (60, "分鐘", "minutes")):
         if seconds >= 2 * size:
-            return Said(f" {seconds // size} {zh}", f"{seconds // size} {en}")
-    return Said(f" {seconds} 秒", f"{seconds} seconds")
+            return Said(f"{seconds // size} {zh}", f"{seconds // size} {en}")
+    return Said(f"{seconds} 秒", f"{seconds} seconds")
 
 
 def troubles(subject: Subject) -> Iterator[Verdict]:

@@ -207,17 +207,18 @@ def contact(subject: Subject) -> Iterator[Verdict]:
         seen = Said(f"連不上，{status['backlog']} 筆尚未送出", f"not reached; {status['backlog']} events wait")
         yield fail(seen, OFFLINE, "sudo journalctl -u tapgate-edge -n 20 --no-pager")
     else:
+        poll, receipt = _ago(status["poll_age_s"]), _ago(status["receipt_age_s"])
         yield ok(
             Said(
-                f"已連線，{_ago(status.get('poll_age_s')).zh}有回應，{status['backlog']} 筆尚未送出",
-                f"reached, last answer {_ago(status.get('poll_age_s')).en}; {status['backlog']} events wait",
+                f"{poll.zh}有回應，上次簽收{receipt.zh}，{status['backlog']} 筆尚未送出",
+                f"last answer {poll.en}, last receipt {receipt.en}; {status['backlog']} events wait",
             )
         )
 
 
 def _ago(age_s: int | None) -> Said:
     if age_s is None:
-        return Said("還沒", "never")
+        return Said("（啟動後還沒有）", "not since it started")
     return Said(f"{age_s} 秒前", f"{age_s} s ago")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_agent.checks import Check, Said, Subject, Verdict, fail, not_applicable, not_known, ok, same, warn
+from edge_agent.checks.service import NO_PCSC
 from edge_agent.hardware import Driver, UsbDevice, drivers, modules, usb_devices
 from edge_agent.plugged_in import own_book
 from firmware_profiles import Matched, Profile, ProfileBook, load_folder
@@ -32,6 +33,9 @@ NOTHING_ON_USB = Said("USB 上沒有認得的讀卡機", "no known reader is on 
 
 def driver(subject: Subject) -> Iterator[Verdict]:
     """A driver of pcscd lists the USB identifier of each PC/SC reader that is plugged in."""
+    if not subject.needs_pcsc:
+        yield not_applicable(NO_PCSC)
+        return
     known, plugged = drivers(subject.machine), _readers(subject)
     if plugged is None:
         yield not_known(NO_USB)
@@ -56,6 +60,9 @@ def _no_driver(device: UsbDevice) -> Verdict:
 
 def escape(subject: Subject) -> Iterator[Verdict]:
     """The driver passes on the commands that some profiles send to the reader itself, for light and sound."""
+    if not subject.needs_pcsc:
+        yield not_applicable(NO_PCSC)
+        return
     known, plugged = drivers(subject.machine), _readers(subject)
     if plugged is None:
         yield not_known(NO_USB)
@@ -91,12 +98,15 @@ def _escape(device: UsbDevice, option: int, its: list[Driver]) -> Verdict:
 
 def in_pcsc(subject: Subject) -> Iterator[Verdict]:
     """Each reader on USB is a slot of pcscd too."""
+    if not subject.needs_pcsc:
+        yield not_applicable(NO_PCSC)
+        return
     plugged = _readers(subject)
     if plugged is None:
         yield not_known(NO_USB)
         return
     plugged = [(device, matched) for device, matched in plugged if matched.profile.pcsc is not None]
-    if not subject.needs_pcsc or not plugged:
+    if not plugged:
         yield not_applicable(NOTHING_ON_USB)
         return
     slots = subject.machine.slots()

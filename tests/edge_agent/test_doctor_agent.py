@@ -34,6 +34,8 @@ RUNNING = {
     "allowlist_age_s": 10,
     "clock": "trusted",
     "central_reachable": True,
+    "poll_age_s": 3,
+    "receipt_age_s": None,
     "backlog": 0,
     "journal_writable": True,
     "journal_reserve_spent": False,
