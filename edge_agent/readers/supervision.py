@@ -6,6 +6,7 @@ are tried one after the other; when none is left an alarm stands until the reade
 
 from collections.abc import Mapping, Sequence
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 from edge_agent.readers import ReaderState
 
@@ -87,6 +88,16 @@ TABLE: Mapping[tuple[ReaderState, Input], tuple[ReaderState, Action]] = {
     for state, after in zip(_STATES, row, strict=True)
 }
 """Every state × every input."""
+
+
+class Help(NamedTuple):
+    """What can be tried for a reader that does not work."""
+
+    steps: tuple[Step, ...]
+    why: str = ""
+    """Where it says more than the reader itself does."""
+    is_there: bool = True
+    """False: it says that it is absent, and nothing speaks against that."""
 
 
 def steps_to_try(

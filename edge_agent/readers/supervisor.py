@@ -13,8 +13,8 @@ from edge_agent.readers.case import Patience
 from edge_agent.readers.fitting import Fitting
 from edge_agent.readers.presence import why_it_can_be_helped
 from edge_agent.readers.recovery import PowerSwitch
-from edge_agent.readers.supervision import Step, steps_to_try
-from edge_agent.readers.watched import GateSide, Help, Watched
+from edge_agent.readers.supervision import Help, Step, steps_to_try
+from edge_agent.readers.watched import GateSide, Watched
 from firmware_profiles import ProfileBook
 from protocol.uid import Problem, judge
 

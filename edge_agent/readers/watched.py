@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -13,7 +13,7 @@ from edge_agent.readers import Answer, CardRead, OnState, Reader, ReaderFacts, R
 from edge_agent.readers.answering import answer_to
 from edge_agent.readers.case import WORDS, Case, Patience
 from edge_agent.readers.recovery import StepFailed
-from edge_agent.readers.supervision import Input, Step
+from edge_agent.readers.supervision import Help, Input, Step
 from edge_agent.release import ReleaseFailed, Signal
 
 START_AGAIN_S = 1.0
@@ -39,16 +39,6 @@ class GateSide(Protocol):
     def reader_changed(self, reader: str, state: ReaderState, why: str, facts: ReaderFacts) -> bool:
         """False: the event could not be written down."""
         ...
-
-
-class Help(NamedTuple):
-    """What can be tried for a reader that does not work."""
-
-    steps: tuple[Step, ...]
-    why: str = ""
-    """Where it says more than the reader itself does."""
-    is_there: bool = True
-    """False: it says that it is absent, and nothing speaks against that."""
 
 
 class Watched:
