@@ -39,11 +39,6 @@ def good(name: str) -> str:
     return f"{name}{GOOD}"
 
 
-def forget_good(transaction: Transaction, name: str, version: int) -> None:
-    """This version turned out not to work after all."""
-    transaction.connection.execute("DELETE FROM parts WHERE name = ? AND version = ?", (good(name), version))
-
-
 def floor_of(store: Store, name: PartName) -> int:
     """The version below which nothing is taken up any more; 0 = anything is."""
     with store.reading() as connection:

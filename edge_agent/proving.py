@@ -168,8 +168,6 @@ class Proving:
             if standing.version != version or standing.why_not:
                 return False
             log.error("part-given-up", part=self.name, version=version, why=why)
-            if self._good is not None and self._good.message.version == version:
-                self._good = None
             given_up = msgspec.structs.replace(standing, why_not=cut(why, 400) or "no reason given", is_told=False)
             try:
                 self._stand(given_up)
@@ -202,12 +200,7 @@ class Proving:
     # --- on disk ----------------------------------------------------------------------------------------
 
     def _stand(self, standing: Standing) -> None:
-        def work(transaction: Transaction) -> None:
-            transaction.set_fact(fact_of(self.name), encode(standing))
-            if standing.why_not:
-                parts.forget_good(transaction, self.name, standing.version)
-
-        self.gate.store.commit(work)
+        self.gate.store.commit(lambda transaction: transaction.set_fact(fact_of(self.name), encode(standing)))
         self._standing = standing
 
     def _keep(self, transaction: Transaction, running: Opened) -> None:

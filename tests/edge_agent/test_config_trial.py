@@ -230,6 +230,24 @@ def test_two_bad_ones_in_a_row_lead_back_to_the_same_good_one_and_a_good_one_aft
     assert verify(edge.directory) == []
 
 
+def test_each_of_those_that_follow_at_once_is_said(edge: Edge, machine: Machine) -> None:
+    machine.broken_by = {2, 3}
+    for following in (2, 3, 4, 5):
+        publish(edge, following)
+    tick(edge)
+    assert told(edge) == [("went-back", 2), ("went-back", 3), ("in-use", 4), ("in-use", 5)]
+
+
+def test_what_was_given_up_keeps_no_other_version_from_being_sent(edge: Edge, machine: Machine) -> None:
+    machine.broken_by = {2}
+    publish(edge, 2)
+    edge.central.config = GateConfig(3, GATE, "door")
+    edge.take(edge.central.seal(edge.central.publish()))
+    assert "config" not in edge.uptake.troubles
+    poll(edge)
+    assert version(edge) == 3
+
+
 def test_a_newer_one_during_a_trial_does_not_make_the_untried_one_good(edge: Edge, machine: Machine) -> None:
     publish(edge, 2)
     machine.broken_by = {3}
@@ -254,6 +272,15 @@ def test_an_agent_that_is_killed_in_the_trial_tries_once_more_and_then_goes_back
         assert version(edge) == 1
     assert poll(edge) == [edge.central.fresh()]
     assert verify(edge.directory) == []
+
+
+def test_a_store_that_is_loaded_again_in_mid_run_is_no_further_start(edge: Edge) -> None:
+    publish(edge, 2)
+    kill(edge)
+    for _ in range(3):
+        edge.uptake.load()
+        assert version(edge) == 2
+    assert stored(edge) == Standing(2, starts=1)
 
 
 def test_one_failed_start_and_a_long_run_prove_it(edge: Edge) -> None:
