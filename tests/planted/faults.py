@@ -3,6 +3,7 @@
 from tests.planted.fault import Edit, Fault
 
 TAP = "tests/edge_agent/test_order_of_a_tap.py"
+PASSAGE = "tests/edge_agent/test_gate_passage.py"
 DELIVERED = "tests/edge_agent/test_what_counts_as_delivered.py"
 FLOORS = "tests/edge_agent/test_lists_and_their_floors.py"
 COMMITTED = "tests/central/test_answer_after_commit.py"
@@ -213,25 +214,32 @@ EDGE = (
         (
             Edit(
                 """\
-        return self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
+            signal, before = self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
 """,
                 """\
-        def work(transaction: Transaction) -> Signal:
-            signal = self._write(transaction, holding, known, tap)
-            self._signal(signal)  # the citizen waits, the disk is slow
-            return signal
+            def work(transaction: Transaction) -> tuple[Signal, History | None]:
+                signal, before = self._write(transaction, holding, known, tap)
+                self._signal(signal)  # the citizen waits, the disk is slow
+                return signal, before
 
-        return self.store.commit(work)
+            signal, before = self.store.commit(work)
 """,
             ),
             Edit(
                 """\
                 signal = self._unwritten(holding.direction, error)
-            self._signal(signal)
 """,
                 """\
                 signal = self._unwritten(holding.direction, error)
                 self._signal(signal)
+""",
+            ),
+            Edit(
+                """\
+        if not self._signal(signal):
+""",
+                """\
+        if signal.reason == Reason.STAFF_ADMITTED and not self._signal(signal):
 """,
             ),
         ),
@@ -263,7 +271,7 @@ EDGE = (
                 """\
         if history is not None and 0 <= tap.monotonic_ms - history.monotonic_ms < 1_000:
             outcome, reason = history.decision, history.reason
-            return Signal(history.epoch, history.sequence, outcome, reason, tap.direction, True)
+            return Signal(history.epoch, history.sequence, outcome, reason, tap.direction, True), history
         decision = decide(holding.policy, known.entry, history, tap)
 """,
             ),
@@ -287,16 +295,25 @@ EDGE = (
             ),
             Edit(
                 """\
-        return self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
+        with self.granted.lock:
+            signal, before = self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
 """,
                 """\
         with self.store.reading() as connection:
-            before = Transaction(connection, self.store.epoch, 0, b"")
-            history = before.history(known.key) if known.key else None
-        return self.store.commit(lambda t: self._write(t, holding, known, tap, history))
+            earlier = Transaction(connection, self.store.epoch, 0, b"")
+            history = earlier.history(known.key) if known.key else None
+        with self.granted.lock:
+            signal, before = self.store.commit(lambda t: self._write(t, holding, known, tap, history))
 """,
             ),
-            Edit("holding: Holding, known: Known, tap: Tap) -> Signal:", "holding, known, tap, history) -> Signal:"),
+            Edit(
+                """\
+        self, transaction: Transaction, holding: Holding, known: Known, tap: Tap
+    ) ->""",
+                """\
+        self, transaction: Transaction, holding: Holding, known: Known, tap: Tap, history: History | None
+    ) ->""",
+            ),
             Edit(
                 """\
         history = transaction.history(known.key) if known.key else None
@@ -346,6 +363,103 @@ EDGE = (
             ),
         ),
         (TAP,),
+    ),
+    Fault(
+        "not-turned-counts-as-entered",
+        "Whoever the turnstile kept out cannot come in any more today.",
+        "edge_agent/amends.py",
+        (
+            Edit(
+                """\
+                if granted is not None and passage is Passage.NOT_TAKEN:
+                    self.granted.restore(transaction, [granted])
+""",
+                "",
+            ),
+        ),
+        (PASSAGE,),
+    ),
+    Fault(
+        "given-back-outside-the-transaction",
+        "A crash between the two, and an entry is counted that nobody made.",
+        "edge_agent/amends.py",
+        (
+            Edit(
+                """\
+                if granted is not None and passage is Passage.NOT_TAKEN:
+                    self.granted.restore(transaction, [granted])
+""",
+                "",
+            ),
+            Edit(
+                """\
+            if granted is not None and passage is Passage.NOT_TAKEN:
+                self.granted.never_were([granted])
+""",
+                """\
+            if granted is not None and passage is Passage.NOT_TAKEN:
+                self.store.commit(lambda transaction: self.granted.restore(transaction, [granted]))
+                self.granted.never_were([granted])
+""",
+            ),
+        ),
+        (PASSAGE,),
+    ),
+    Fault(
+        "awaited-forgotten-in-a-crash",
+        "Who was on the way when the power went has no outcome, ever.",
+        "edge_agent/gate.py",
+        (
+            Edit(
+                """\
+        if awaited:
+            self.granted.write(transaction, (transaction.epoch.epoch, sequence))
+""",
+                "",
+            ),
+        ),
+        (PASSAGE,),
+    ),
+    Fault(
+        "pulse-ended-by-this-process",
+        "Kill the agent in mid-pulse and the gate stays open all night.",
+        "edge_agent/release/modbus.py",
+        (
+            Edit(
+                """\
+        if not self.times_itself:
+            return self.on()
+""",
+                """\
+        if ms:
+            timer = threading.Timer(ms / 1_000, self.off)
+            timer.daemon = True
+            timer.start()
+            return self.on()
+""",
+            ),
+        ),
+        ("tests/edge_agent/test_agent_door.py::test_killed_in_mid_pulse_it_leaves_the_gate_locked",),
+    ),
+    Fault(
+        "fire-alarm-fought",
+        "The software locks what the fire alarm has freed.",
+        "edge_agent/passage/door.py",
+        (
+            Edit(
+                """\
+        self._open = on
+        if self.phase is Phase.FIRE:
+            return []
+""",
+                """\
+        self._open = on
+        if self.phase is Phase.FIRE:
+            return [Relock()] if on is False else []
+""",
+            ),
+        ),
+        ("tests/edge_agent/passage",),
     ),
     Fault(
         "list-floor-outside-the-transaction",
