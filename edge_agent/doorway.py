@@ -9,9 +9,10 @@ import structlog
 from edge_agent.contacts import DOOR, EXIT, FIRE, TAMPER, Contacts
 from edge_agent.door_state import Shown
 from edge_agent.fitness import CONTACT
+from edge_agent.flutter import Budget
 from edge_agent.gate import Gate
 from edge_agent.lock import Lock
-from edge_agent.outcomes import Outcomes
+from edge_agent.outcomes import Outcomes, Write
 from edge_agent.passage import Busy, Effect, Ended, Free, Relock, Told, Way
 from edge_agent.passage.door import DoorWay
 from edge_agent.passage.turnstile import TurnstileWay
@@ -59,6 +60,7 @@ class Doorway:
         self.outcomes = Outcomes(gate)
         self.release = ReleaseConfig()
         self._way: Way[Signal] = UnseenWay(self.release)
+        self._budget = Budget(now_ms)
         self._is_told = False
         """Of the trouble there is."""
         self._told_ms, self._seen_ms = now_ms - TELL_AGAIN_MS, now_ms
@@ -96,17 +98,20 @@ class Doorway:
         for name, on in self._contacts.read(now_ms):
             self._heard(name, on, now_ms)
         self._do(self._way.tick(now_ms), now_ms)
-        self._lock.tend(now_ms)
+        if not self._shown.state.fire:  # then nothing here locks
+            self._lock.tend(now_ms)
         self._show(now_ms)
 
     def next_ms(self) -> int | None:
         """When the next turn is due, whatever the contacts do."""
-        return min((due for due in (self._way.next_ms(), self._lock.next_ms()) if due is not None), default=None)
+        lock_ms = None if self._shown.state.fire else self._lock.next_ms()
+        return min((due for due in (self._way.next_ms(), lock_ms) if due is not None), default=None)
 
     def close(self, now_ms: int) -> None:
         """Nobody will see what becomes of those on their way."""
         self._do(self._way.stop(), now_ms)
-        self._lock.relock(now_ms)
+        if not self._shown.state.fire:
+            self._lock.relock(now_ms)
         self.outcomes.close()
 
     # --- what is heard ----------------------------------------------------------------------------------
@@ -118,14 +123,14 @@ class Doorway:
             self._do(self._way.level(on, now_ms), now_ms)
         elif name == EXIT and on:
             self._do(self._way.exit(now_ms), now_ms)
-            self.outcomes.put(functools.partial(self._gate.input_changed, EXIT, True))
+            self._tell(functools.partial(self._gate.input_changed, EXIT, True), now_ms)
         elif name == FIRE and on is not None and on is not state.fire:
             self._shown.change(fire=on)
             self._do(self._way.fire(on, now_ms), now_ms)
-            self.outcomes.put(functools.partial(self._tell_fire, on))
+            self._tell(functools.partial(self._tell_fire, on), now_ms)
         elif name == TAMPER and on is not None and on is not state.tamper:
             self._shown.change(tamper=on)
-            self.outcomes.put(functools.partial(self._gate.input_changed, TAMPER, on))
+            self._tell(functools.partial(self._gate.input_changed, TAMPER, on), now_ms)
 
     def _tell_fire(self, on: bool) -> bool:
         """With how many may be inside: the hardware has freed the way, here it is only written down."""
@@ -149,7 +154,7 @@ class Doorway:
                 case Ended(ticket, passage) if ticket.awaited:
                     self.outcomes.put(functools.partial(self._gate.passage, ticket, passage))
                 case Told(passage):
-                    self.outcomes.put(functools.partial(self._gate.passage, None, passage))
+                    self._tell(functools.partial(self._gate.passage, None, passage), now_ms)
         return error
 
     def _free_for(self, ticket: Signal | None, now_ms: int, asked: Asked | None) -> str:
@@ -169,6 +174,13 @@ class Doorway:
             self._way.failed(ticket)
         if not is_told:
             self._tell_failed(ticket.sequence if ticket else -1, why)
+
+    def _tell(self, write: Write, now_ms: int) -> None:
+        """What a contact brought about by itself."""
+        if self._budget.spend(now_ms):
+            self.outcomes.put(write)
+        elif self._budget.tell_once():
+            self._tell_failed(-1, "a contact flutters: not every change is written down")
 
     def _tell_failed(self, sequence: int, why: str) -> None:
         self.outcomes.put(functools.partial(self._gate.release_failed, sequence, why))

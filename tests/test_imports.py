@@ -91,6 +91,7 @@ PURE = (
     "edge_agent/sync.py",
     "edge_agent/debounce.py",
     "edge_agent/fitness.py",
+    "edge_agent/flutter.py",
     "edge_agent/passage/*",
     "edge_agent/readers/lights.py",
     "edge_agent/readers/presentation.py",

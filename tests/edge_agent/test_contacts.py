@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from edge_agent.contacts import Contacts
 from edge_agent.debounce import Debounced
+from edge_agent.flutter import MOST, REFILL_MS, Budget
 
 
 def fed(contact: Debounced, readings: list[tuple[int, bool | None]]) -> list[tuple[int, bool | None]]:
@@ -45,6 +46,26 @@ def test_what_is_believed_was_read_for_all_that_time(steps: list[tuple[int, bool
             assert level is None or now_ms - stayed[0][0] >= debounce_ms
         elif level is not before and level is not None:
             assert now_ms - stayed[0][0] < debounce_ms
+
+
+def test_a_loose_wire_is_told_of_and_does_not_fill_the_journal() -> None:
+    budget, now_ms = Budget(0), 0
+    written = told = 0
+    for now_ms in range(0, 3_600_000, 100):
+        if budget.spend(now_ms):
+            written += 1
+        else:
+            told += budget.tell_once()
+    assert written == MOST + now_ms // REFILL_MS
+    assert told == 1
+    now_ms += MOST * REFILL_MS
+    assert sum(budget.spend(now_ms) for _ in range(2 * MOST)) == MOST
+    assert budget.tell_once(), "it was quiet in between"
+
+
+def test_people_at_a_door_are_not_a_loose_wire() -> None:
+    budget = Budget(0)
+    assert all(budget.spend(now_ms) for now_ms in range(0, 3_600_000, 5_000))
 
 
 class Wire:

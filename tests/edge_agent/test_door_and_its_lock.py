@@ -1,5 +1,6 @@
 """A door whose lock fails, hangs, times nothing, hangs on a reader; and a journal that takes nothing meanwhile."""
 
+import functools
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge_agent.door import ANSWER_S
+from edge_agent.flutter import Budget
 from edge_agent.readers.answering import answer_to
 from edge_agent.release import ReleaseFailed
 from edge_agent.release.reader import ReaderRelay
@@ -79,6 +81,37 @@ def test_a_pulse_that_the_output_does_not_time_is_ended(stocked: Edge) -> None:
     stocked.tap(1)
     until(lambda: relay.asked == ["off", "pulse 50", "off"])
     site.door.close()
+
+
+def test_a_pulse_that_ends_in_a_fire_is_not_ended_here(stocked: Edge) -> None:
+    relay = Relay(may_be_untimed=True)
+    site = Site(stocked, relay)
+    site.use("door", pulse_ms=100)
+    site.set("fire-alarm", True)
+    until(lambda: site.door.state().fire)
+    stocked.tap(1)
+    until(lambda: not site.door.state().free)
+    assert relay.asked == ["off", "pulse 100"]
+    site.set("fire-alarm", False)
+    until(lambda: relay.asked == ["off", "pulse 100", "off"])
+    site.door.close()
+
+
+def test_a_door_contact_that_flutters_is_told_of_and_fills_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.flutter.MOST", 4)
+    site.use("door")
+    site.door._doorway._budget = Budget(0)
+    for _ in range(6):
+        for on in (True, False):
+            site.set("door", on)
+            until(functools.partial(seen, site, on))
+    until(lambda: site.told("release-failed"))
+    assert "flutters" in site.told("release-failed")[0].why
+    assert len(site.passages()) < 12
+
+
+def seen(site: Site, on: bool) -> bool:
+    return site.door.state().open is on
 
 
 def test_closing_locks_and_says_that_nobody_saw_the_rest(stocked: Edge, relay: Relay) -> None:
