@@ -1,5 +1,6 @@
 """Settings: a wrong key is named with the nearest right one, a wrong value with where it stands."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -82,3 +83,21 @@ def test_reader_libraries_are_loaded_only_where_they_are_configured(tmp_path: Pa
     make_reader(config.readers[0])
     assert "smartcard" not in sys.modules
     assert "nfc" not in sys.modules
+
+
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "edge.example.toml"
+
+
+def test_the_example_can_be_used_as_it_is() -> None:
+    assert [reader.kind for reader in load(EXAMPLE).readers] == ["pcsc"]
+
+
+def test_everything_that_the_example_shows_is_a_setting(tmp_path: Path) -> None:
+    shown = re.sub(r"^# (?=\[|\w+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    path = tmp_path / "edge.toml"
+    path.write_text(shown)
+    settings = load(path)
+    assert len(settings.readers) == 2
+    assert settings.screen is not None
+    assert settings.release.output in settings.outputs
+    assert settings.inputs.keys() == {"door", "exit-button"}
