@@ -18,6 +18,7 @@ class Lock:
         self.failure = ""
         """Why it did not do what it was asked last; empty = it did."""
         self._free_until_ms = 0
+        self._is_away = False
         self._lock_at_ms: int | None = 0 if output is not None else None
         """When it has to be locked by hand: at the start, since an earlier run may have been killed in mid-pulse, and
         at the end of a pulse that the output does not time."""
@@ -62,8 +63,13 @@ class Lock:
             self.tend(now_ms)
 
     def tend(self, now_ms: int) -> None:
-        """Locks what has to be locked by now."""
-        if self.output is None or self._lock_at_ms is None or now_ms < self._lock_at_ms:
+        """Locks what has to be locked by now; once more an output that was away, whatever it did meanwhile."""
+        if self.output is None:
+            return
+        was_away, self._is_away = self._is_away, bool(self.output.trouble())
+        if was_away and not self._is_away and self._lock_at_ms is None and not self.is_free(now_ms):
+            self._lock_at_ms = now_ms
+        if self._lock_at_ms is None or now_ms < self._lock_at_ms:
             return
         try:
             self.output.off()

@@ -18,7 +18,7 @@ class Relay(Output):
 
     def __init__(self, **abilities: object) -> None:
         self.asked: list[str] = []
-        self.fails = False
+        self.fails, self.away = False, ""
         for name, value in abilities.items():
             setattr(self, name, value)
 
@@ -35,6 +35,9 @@ class Relay(Output):
 
     def off(self) -> None:
         self._do("off")
+
+    def trouble(self) -> str:
+        return self.away
 
 
 def locked(relay: Relay) -> Lock:
@@ -102,6 +105,24 @@ def test_a_lock_that_does_not_free_says_why_and_is_not_free() -> None:
     relay.fails = False
     assert lock.free(1_000, 0) == ""
     assert lock.trouble() == ""
+
+
+def test_an_output_that_was_away_is_locked_once_more() -> None:
+    """A board that lost its power let go of the relay that holds the door."""
+    relay = Relay(times_itself=True, longest_ms=10_000)
+    lock = locked(relay)
+    relay.away = "no answer"
+    lock.tend(1_000)
+    relay.away = ""
+    lock.tend(2_000)
+    lock.tend(3_000)
+    assert relay.asked == ["off"]
+    lock.free(5_000, 4_000)
+    relay.away = "no answer"
+    lock.tend(5_000)
+    relay.away = ""
+    lock.tend(6_000)
+    assert relay.asked == ["off", "pulse 5000"], "not in somebody's pulse"
 
 
 def test_a_reader_s_relay_is_not_cut_short() -> None:

@@ -129,6 +129,16 @@ def test_no_library_is_loaded_that_is_not_used(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize(("kind", "library"), [("gpio", "gpiod"), ("modbus", "pymodbus")])
+def test_a_library_that_is_missing_is_named_with_what_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, library: str
+) -> None:
+    text = LOCK + BOARD if kind == "modbus" else '[outputs.lock]\nkind = "gpio"\nline = 17'
+    monkeypatch.setattr("edge_agent.release.wiring.find_spec", lambda name: None if name == library else object())
+    with pytest.raises(ImportError, match=rf"outputs\.lock needs {library}.*extra '{kind}'"):
+        Wiring(settings(tmp_path, text))
+
+
 def test_a_dry_output_takes_everything() -> None:
     output = DryOutput()
     output.cycle(0)
