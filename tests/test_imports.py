@@ -99,6 +99,8 @@ PURE = (
     "edge_agent/readers/case.py",
     "edge_agent/readers/fitting.py",
     "edge_agent/readers/supervision.py",
+    "edge_agent/screen/view.py",
+    "edge_agent/screen/wording.py",
 )
 """Files without clock, network, disk or log: what they know, they are told."""
 

@@ -1,0 +1,231 @@
+"""What the page's buttons do at a real gate, and that no page is ever waited for."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from edge_agent.passage import Alarm
+from edge_agent.screen.view import Mode
+from protocol.messages import AdmitDetail, Direction, Event, Kind, UndoDetail, decode
+from protocol.messages import Passage as Passed
+from tests.edge_agent.screen.kiosk import MEMBER, NAME, OTHER, PIN, STAFF, STRANGER, Kiosk, kiosk
+from tests.support.central_side import DEVICE, GATE
+
+
+@pytest_asyncio.fixture
+async def gate(tmp_path: Path) -> AsyncIterator[Kiosk]:
+    async with kiosk(tmp_path / "edge") as made:
+        yield made
+
+
+def last(gate: Kiosk) -> Event:
+    return gate.edge.events()[-1]
+
+
+# --- showing ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_tap_is_shown_with_the_masked_name_of_who_agreed(gate: Kiosk) -> None:
+    gate.tap(MEMBER)
+    assert (gate.screen.look().mode, gate.screen.look().name) == (Mode.GRANTED, NAME)
+    gate.tap(OTHER)
+    assert (gate.screen.look().mode, gate.screen.look().name) == (Mode.GRANTED, "")
+    gate.tap(STRANGER)
+    assert (gate.screen.look().mode, gate.screen.look().name) == (Mode.DENIED, "")
+
+
+async def test_each_answer_is_another_one_though_it_says_the_same(gate: Kiosk) -> None:
+    numbers = []
+    for _ in range(3):
+        gate.tap(MEMBER)
+        numbers.append(gate.screen.look().answer)
+    assert numbers == [1, 2, 3]
+    assert gate.screen.look().next.en == "You have tapped already"
+
+
+async def test_age_and_clock_close_the_gate_on_the_screen_as_they_do_for_a_tap(gate: Kiosk) -> None:
+    day_ms = 24 * 3_600_000
+    gate.is_online = False
+    modes = []
+    for days in (0, 2, 6, 23):
+        gate.clock.advance(days * day_ms)
+        found = gate.screen.look()
+        modes.append((found.mode, bool(found.strip.zh), found.is_strip_urgent))
+    assert modes == [
+        (Mode.READY, True, False),
+        (Mode.READY, True, False),
+        (Mode.READY, True, True),
+        (Mode.CLOSED, True, False),
+    ]
+    assert gate.tap().reason == "list-too-old"
+    gate.clock.wall_ms -= 400 * day_ms
+    assert gate.screen.look().headline.zh
+
+
+async def test_a_clock_that_is_wrong_is_told_where_it_denies(gate: Kiosk) -> None:
+    gate.clock.wall_ms -= 3_600_000
+    assert gate.screen.look().headline.en == "This gate's clock is wrong"
+    assert gate.tap().reason == "clock-untrusted"
+
+
+async def test_a_journal_that_is_damaged_is_told(gate: Kiosk) -> None:
+    gate.gate.damaged.set()
+    assert gate.screen.look().headline.en == "This gate cannot keep records"
+
+
+async def test_a_gate_that_holds_nothing_yet_is_not_ready(gate: Kiosk) -> None:
+    gate.gate.holding = msgspec.structs.replace(gate.gate.holding, allowlist=None)
+    assert gate.screen.look().mode is Mode.CLOSED
+    assert gate.screen.look().strip.zh == ""
+
+
+async def test_a_tap_waits_for_no_page(gate: Kiosk) -> None:
+    """The event loop is held up, as by a page that is being written to: taps go on."""
+    done = threading.Event()
+
+    def tap_on() -> None:
+        for _ in range(50):
+            gate.tap(STRANGER)
+        done.set()
+
+    thread = threading.Thread(target=tap_on)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not done.is_set() and time.monotonic() < deadline:  # the loop does not turn meanwhile
+        time.sleep(0.001)
+    thread.join()
+    assert done.is_set()
+    assert gate.screen.look().answer == 50
+
+
+async def test_taps_of_several_readers_at_once_are_all_counted(gate: Kiosk) -> None:
+    threads = [threading.Thread(target=lambda: [gate.tap(STRANGER) for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    assert gate.screen.look().answer == 80
+
+
+async def test_the_door_is_heard_without_being_asked(gate: Kiosk) -> None:
+    with gate.screen.watch() as bell:
+        gate.set(door=msgspec.structs.replace(gate.door, alarm=Alarm.HELD))
+        async with asyncio.timeout(5):
+            await bell.wait()
+    assert gate.screen.look().mode is Mode.DOOR
+
+
+async def test_after_the_end_a_signal_is_heard_by_nobody(gate: Kiosk) -> None:
+    before = len(gate.gate.watchers)
+    gate.screen.close()
+    assert len(gate.gate.watchers) == before - 1
+    gate.tap()
+    gate.gate.watchers.append(gate.screen.signal)  # for the fixture's own close
+
+
+# --- taking back ------------------------------------------------------------------------------------------------
+
+
+async def test_taking_back_is_an_event_and_the_tap_counts_as_never_made(gate: Kiosk) -> None:
+    sequence = gate.tap().sequence
+    assert gate.screen.look().undo == sequence
+    assert gate.screen.undo(sequence) is True
+    event = last(gate)
+    assert (event.kind, decode(UndoDetail, event.detail)) == (Kind.UNDO, UndoDetail(sequence, "not-me"))
+    assert (gate.screen.look().mode, gate.screen.look().undo) == (Mode.UNDONE, -1)
+    assert gate.tap().repeat is False
+
+
+async def test_taking_back_twice_or_something_else_does_nothing(gate: Kiosk) -> None:
+    sequence = gate.tap().sequence
+    assert gate.screen.undo(sequence - 1) is False
+    assert gate.screen.undo(sequence) is True
+    events = len(gate.edge.events())
+    assert gate.screen.undo(sequence) is False
+    assert len(gate.edge.events()) == events
+    denied = gate.tap(STRANGER).sequence
+    assert gate.screen.undo(denied) is False
+
+
+async def test_after_ten_seconds_it_is_too_late_and_said(gate: Kiosk) -> None:
+    sequence = gate.tap().sequence
+    gate.clock.advance(10_001)
+    assert gate.screen.look().undo == -1
+    assert gate.screen.undo(sequence) is False
+    assert gate.screen.look().headline.en == "Too late to take it back"
+
+
+async def test_who_went_through_is_not_offered_to_take_it_back(gate: Kiosk) -> None:
+    gate.gate.awaits_passage = True
+    signal = gate.tap()
+    assert gate.screen.look().undo == signal.sequence
+    gate.gate.passage(signal, Passed.TAKEN)
+    assert gate.screen.look().undo == -1
+    assert gate.screen.undo(signal.sequence) is False
+
+
+async def test_a_gate_that_does_not_offer_it_takes_nothing_back(gate: Kiosk) -> None:
+    sequence = gate.tap().sequence
+    gate.configure({"undo": False})
+    assert gate.screen.look().undo == -1
+    assert gate.screen.undo(sequence) is False
+
+
+async def test_a_tap_of_an_earlier_epoch_is_not_mistaken_for_one_of_this(gate: Kiosk) -> None:
+    sequence = gate.tap().sequence
+    moment, signer = gate.clock.now(), gate.edge.uptake.identity.signer()
+    gate.edge.store.begin_epoch(DEVICE, GATE, signer, moment, gate.gate.clock(moment), "forked")
+    assert gate.screen.undo(sequence) is False
+
+
+# --- staff ------------------------------------------------------------------------------------------------------
+
+
+async def test_staff_admit_whom_the_gate_denied(gate: Kiosk) -> None:
+    gate.is_online = False
+    denied = gate.tap(STRANGER).sequence
+    found = gate.screen.admit(STAFF.lower(), PIN, "forgot-card", denied)
+    assert found == {"admitted": True, "why": "staff-admitted", "wait_ms": 0}
+    event = last(gate)
+    assert (event.kind, event.decision, event.reason) == (Kind.ADMIT, "granted", "staff-admitted")
+    assert decode(AdmitDetail, event.detail) == AdmitDetail(STAFF, "forgot-card", denied)
+    assert gate.edge.ear.heard[-1].reason == "staff-admitted"
+    view = gate.screen.look()
+    assert (view.mode, view.headline.zh, view.undo) == (Mode.GRANTED, "工作人員放行", -1)
+
+
+@pytest.mark.parametrize("which", ["granted", "made up", "none"])
+async def test_an_admission_names_only_a_tap_that_was_denied(gate: Kiosk, which: str) -> None:
+    granted = gate.tap(MEMBER).sequence
+    sequence = {"granted": granted, "made up": 999_999, "none": -1}[which]
+    assert gate.screen.admit(STAFF, PIN, "group", sequence)["admitted"] is True
+    assert decode(AdmitDetail, last(gate).detail).sequence == -1
+
+
+async def test_a_wrong_pin_admits_nobody_and_writes_no_event(gate: Kiosk) -> None:
+    events = len(gate.edge.events())
+    assert gate.screen.admit(STAFF, "111111", "group", -1) == {"admitted": False, "why": "pin", "wait_ms": 0}
+    for _ in range(4):
+        found = gate.screen.admit(STAFF, "111111", "group", -1)
+    assert found == {"admitted": False, "why": "wait", "wait_ms": 30_000}
+    assert gate.screen.admit(STAFF, PIN, "group", -1)["admitted"] is False
+    assert len(gate.edge.events()) == events
+    assert gate.edge.ear.heard == []
+
+
+async def test_staff_cannot_admit_what_cannot_be_written_down(gate: Kiosk) -> None:
+    gate.edge.store.connection.close()
+    found = gate.screen.admit(STAFF, PIN, "group", -1)
+    assert (found["admitted"], found["why"]) == (False, "journal-unwritable")
+
+
+async def test_staff_let_somebody_out_too(gate: Kiosk) -> None:
+    gate.turn(Direction.OUT)
+    assert gate.screen.admit(STAFF, PIN, "technical-fault", -1)["admitted"] is True
+    assert (last(gate).direction, gate.screen.look().direction) == ("out", "out")
