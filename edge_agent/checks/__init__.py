@@ -33,7 +33,7 @@ class Said(NamedTuple):
 
 SILENT = Said("", "")
 NO_SETTINGS = Said("設定檔不能用", "the settings cannot be used")
-NOT_RUNNING = Said("閘門程式沒有在執行", "the agent does not run")
+NOT_RUNNING = Said("閘門程式沒有回應", "the agent does not answer")
 
 
 def same(text: str) -> Said:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_agent.checks import NO_SETTINGS, Check, Said, Subject, Verdict, fail, not_known, ok, same, warn
+from edge_agent.files import is_there
 from edge_agent.reserve import FILE as RESERVE
 from edge_agent.reserve import ROOM
 from edge_agent.store import DATABASE
@@ -79,7 +80,7 @@ def space(subject: Subject) -> Iterator[Verdict]:
     free = found.f_bavail * found.f_frsize
     journal = sum(_size(where / name) for name in (DATABASE, DATABASE + "-wal"))
     reserve = limits.reserve_bytes
-    wanted = max(0, limits.journal_bytes - journal) + (0 if (where / RESERVE).exists() else reserve)
+    wanted = max(0, limits.journal_bytes - journal) + (0 if is_there(where / RESERVE) else reserve)
     seen = Said(
         f"剩餘 {free // MIB} MiB，紀錄檔 {journal // MIB} MiB，上限 {limits.journal_bytes // MIB} MiB",
         f"{free // MIB} MiB free; journal {journal // MIB} MiB of at most {limits.journal_bytes // MIB} MiB",
@@ -108,7 +109,7 @@ def space(subject: Subject) -> Iterator[Verdict]:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:
+    except FileNotFoundError:
         return 0
 
 

@@ -1,6 +1,7 @@
 """`doctor` on the agent itself: what it says, what lies on its disk, and a real server at the other end of its line."""
 
 import asyncio
+import os
 import socket
 import sqlite3
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 
 from edge_agent import identity as identity_file
 from edge_agent.checks import Result
+from edge_agent.doctor import examine
 from edge_agent.files import checked
 from protocol.envelope import Signer
 from protocol.messages import Key, Role
@@ -105,6 +107,22 @@ def test_a_list_is_judged_by_the_three_ages(gate: GateMachine, central: CentralS
     (verdict,) = gate.look("list-age")
     assert verdict.result is result
     assert verdict.mend or result is OK
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root becomes somebody else here")
+def test_what_only_root_may_look_at_is_not_known_to_others(gate: GateMachine, central: CentralSide) -> None:
+    lived(gate, central)
+    gate.root.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        found = {finding.check.id: finding.verdict for finding in examine(gate.subject())}
+    finally:
+        os.seteuid(0)
+    hidden = "data-directory key-file enrolled list-age central certificate key-statement contact disk journal-whole"
+    for id_ in (*hidden.split(), "journal-set-aside"):
+        assert found[id_].result is NOT_KNOWN, id_
+        assert found[id_].mend == ("sudo tapgate-edge doctor",), id_
+    assert found["settings-file"].result is OK
 
 
 def test_a_device_without_a_list_is_found(gate: GateMachine, central: CentralSide) -> None:
