@@ -59,9 +59,10 @@ class Screen:
             bell.set()
 
     def close(self) -> None:
-        """Whoever watches is let go."""
+        """Whoever watches is let go. May be said twice."""
         self.is_closed = True
-        self._gate.watchers.remove(self.signal)
+        with contextlib.suppress(ValueError):
+            self._gate.watchers.remove(self.signal)
         self._ring()
 
     # --- for the page -----------------------------------------------------------------------------------

@@ -126,7 +126,6 @@ async def test_after_the_end_a_signal_is_heard_by_nobody(gate: Kiosk) -> None:
     gate.screen.close()
     assert len(gate.gate.watchers) == before - 1
     gate.tap()
-    gate.gate.watchers.append(gate.screen.signal)  # for the fixture's own close
 
 
 # --- taking back ------------------------------------------------------------------------------------------------
