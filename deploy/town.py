@@ -92,18 +92,20 @@ class Process:
 class Gate:
     """One agent with a simulated reader, behind a line of its own."""
 
-    def __init__(self, spot: Spot, directory: Path, line: Line, has_card_reader: bool) -> None:
+    def __init__(self, spot: Spot, directory: Path, line: Line, has_card_reader: bool, has_screen: bool) -> None:
         self.spot, self.directory, self.line = spot, directory, line
+        self.screen_port = free_port() if has_screen else 0
         directory.mkdir(parents=True, exist_ok=True)
         self.fifo, self.released = directory / "reader", directory / "released"
         if not self.fifo.exists():
             os.mkfifo(self.fifo, 0o600)
         self.config = directory / "edge.toml"
         reader = '\n[[readers]]\nname = "card reader"\nkind = "pcsc"\n' if has_card_reader else ""
+        screen = f"\n[screen]\nport = {self.screen_port}\n" if has_screen else ""
         self.config.write_text(
             'data_dir = "data"\nretry_max_s = 1.0\npoll_wait_s = 20\n'
             f'\n[release]\nkind = "dry"\npath = "{self.released}"\n'
-            f'\n[[readers]]\nname = "simulated"\nkind = "simulated"\npath = "{self.fifo}"\n{reader}'
+            f'\n[[readers]]\nname = "simulated"\nkind = "simulated"\npath = "{self.fifo}"\n{reader}{screen}'
         )
         self.process = Process([BIN / "tapgate-edge", "--config", self.config, "run"], directory / "log")
         self._fifo = -1
@@ -189,11 +191,11 @@ class Town:
                     raise CommandFailed(f"central ended: {self.central.last_words()}")
                 await asyncio.sleep(0.05)
 
-    async def join(self, spot: Spot, has_card_reader: bool = False) -> Gate:
+    async def join(self, spot: Spot, has_card_reader: bool = False, has_screen: bool = False) -> Gate:
         """Invite, enrol, compare the words, confirm: as an operator would. The agent is not started yet."""
         line = Line(self.port)
         await line.open()
-        gate = Gate(spot, self.directory / spot.gate, line, has_card_reader)
+        gate = Gate(spot, self.directory / spot.gate, line, has_card_reader, has_screen)
         self.gates[spot.gate] = gate
         url = f"{'https' if self.tls else 'http'}://127.0.0.1:{line.port if self.lines else self.port}"
         token = (await asyncio.to_thread(self.json, "device", "invite", spot.gate, "--url", url))["token"]

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import time
+import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -71,9 +72,9 @@ class Demo:
         if reader:
             console.print(f"card reader found and used at the library door: {reader}")
         for s in SPOTS:
-            gate = await town.join(s, has_card_reader=bool(reader) and s is SPOTS[0])
+            gate = await town.join(s, has_card_reader=bool(reader) and s is SPOTS[0], has_screen=True)
             gate.process.start()
-            console.print(f"{s.gate}: enrolled, the words compared, confirmed")
+            console.print(f"{s.gate}: enrolled, the words compared, confirmed; screen on {screen_of(gate)}")
         for gate in town.gates.values():
             status = await gate.until(lambda status: status["allowlist_version"] > 0)
             console.print(f"{gate.spot.gate}: holds a list of {status['allowlist_rows']} cards")
@@ -187,6 +188,9 @@ class Demo:
 
     async def audit(self) -> None:
         console.rule("[bold]audit")
+        for gate in self.town.gates.values():
+            told = await asyncio.to_thread(screen_says, gate)
+            self.check(told == gate.spot.title_zh, f"{gate.spot.gate}: its screen is served, titled {told}")
         log = (await asyncio.to_thread(self.town.command, "log", "--json")).splitlines()
         events = [json.loads(line) for line in log]
         held = {(event["gate"], event["epoch"], event["sequence"]) for event in events}
@@ -201,6 +205,8 @@ class Demo:
     async def go_on(self, stop: asyncio.Event) -> None:
         """Random taps until somebody stops it."""
         console.rule("[bold]taps go on; Ctrl-C stops")
+        for gate in self.town.gates.values():
+            console.print(f"what people see at {gate.spot.gate}: {screen_of(gate)}")
         chooser = random.Random()  # noqa: S311 - which card is tapped next is no secret
         taps = 0
         while not stop.is_set():
@@ -211,6 +217,20 @@ class Demo:
                 await self.show_receipts()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), chooser.uniform(0.3, 1.5))
+
+
+def screen_of(gate: Gate) -> str:
+    """Where its kiosk page is."""
+    return f"http://127.0.0.1:{gate.screen_port}/"
+
+
+def screen_says(gate: Gate) -> str:
+    """The title that a browser would show; empty where nothing answers."""
+    try:
+        with urllib.request.urlopen(f"{screen_of(gate)}state", timeout=5) as answer:  # noqa: S310 - our own loopback
+            return str(json.load(answer)["title"][0])
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 async def succeeds(command: object, *arguments: str) -> bool:
