@@ -57,6 +57,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 lock:
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra test --extra nfc --extra gpio --extra modbus --constraints requirements.lock --output-file requirements-test.lock
+	$(LOCK) --extra nfc --extra gpio --extra modbus --constraints requirements.lock --output-file requirements-gate.lock
 	$(LOCK) --extra pcsc --constraints requirements.lock \
 	  | awk '/^[^ ]/ {keep = /^pyscard/} keep' > requirements-pcsc.lock
 
