@@ -180,7 +180,7 @@ def _told(around: Surroundings, answer: Answer) -> tuple[Mode, Told]:
     headline, step = of_reason(reason, around.texts)
     shown = answer_to(signal)
     if shown is Shown.GRANTED:
-        return Mode.GRANTED, (headline, wording.REPEATED if signal.repeat else step)
+        return Mode.GRANTED, wording.REPEATED if signal.repeat else (headline, step)
     modes = {Shown.DENIED: Mode.DENIED, Shown.ERROR: Mode.AGAIN, Shown.NOT_READY: Mode.CLOSED}
     return modes[shown], (headline, step)
 
@@ -226,7 +226,8 @@ def _strip(around: Surroundings) -> tuple[Words, bool]:
     if around.staleness is Staleness.RESTRICT and around.direction is Direction.IN:
         return with_age(wording.SOME_ONLY, around.age_s), True
     if around.is_online is False:
-        return with_age(wording.OFFLINE, around.age_s), False
+        serves = _standing(around).mode is Mode.READY
+        return with_age(wording.OFFLINE_IN_SERVICE if serves else wording.OFFLINE, around.age_s), False
     if around.staleness is not Staleness.FRESH:
         return with_age(wording.NOT_RENEWED, around.age_s), False
     return NOTHING, False

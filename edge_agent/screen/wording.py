@@ -19,7 +19,7 @@ Told = tuple[Words, Words]
 NOTHING = Words("", "")
 DESK = Words("請洽服務台", "Please ask at the desk")
 READY: Told = Words("請感應卡片", "Please tap your card"), NOTHING
-REPEATED = Words("剛才已經感應過了", "You have tapped already")
+REPEATED: Told = Words("剛才已經感應過了", "You have tapped already"), NOTHING
 NOT_OPENED: Told = Words("門沒有打開", "The way did not open"), Words("請再感應一次", "Please tap again")
 UNDONE: Told = Words("已取消", "Taken back"), Words("請感應您自己的卡片", "Please tap your own card")
 TOO_LATE: Told = Words("來不及取消了", "Too late to take it back"), DESK
@@ -31,8 +31,9 @@ READER_FAILS: Told = Words("讀卡機修復中", "The reader is being repaired")
 DOOR_HELD: Told = Words("門沒有關好", "The door is open"), Words("請把門關上", "Please close it")
 DOOR_FORCED: Told = Words("門被打開了", "The door was opened"), Words("請洽工作人員", "Please ask the staff")
 FIRE: Told = Words("火警，請離開", "Fire alarm: please leave"), Words("請走逃生出口", "Use the emergency exits")
-OFFLINE = Words("離線中，照常服務", "Offline, in service")
-NOT_RENEWED = Words("名單久未更新，照常服務", "The list is not being renewed; in service")
+OFFLINE = Words("離線中", "Offline")
+OFFLINE_IN_SERVICE = Words("離線中，照常服務", "Offline, in service")
+NOT_RENEWED = Words("名單久未更新", "The list is not being renewed")
 SOME_ONLY = Words("離線過久，僅部分卡別可進入", "Offline for long: only some cards are admitted")
 
 

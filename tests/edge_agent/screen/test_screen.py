@@ -46,7 +46,7 @@ async def test_each_answer_is_another_one_though_it_says_the_same(gate: Kiosk) -
         gate.tap(MEMBER)
         numbers.append(gate.screen.look().answer)
     assert numbers == [1, 2, 3]
-    assert gate.screen.look().next.en == "You have tapped already"
+    assert gate.screen.look().headline.en == "You have tapped already"
 
 
 async def test_age_and_clock_close_the_gate_on_the_screen_as_they_do_for_a_tap(gate: Kiosk) -> None:

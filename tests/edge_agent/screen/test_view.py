@@ -108,7 +108,7 @@ def test_a_name_is_shown_to_nobody_who_is_denied() -> None:
 
 def test_a_repeat_is_told_as_one() -> None:
     found = shown(CALM, answer(signal(Outcome.GRANTED, Reason.OK, repeat=True)))
-    assert (found.mode, found.headline, found.next) == (Mode.GRANTED, Words("請進", "Please go in"), wording.REPEATED)
+    assert (found.mode, (found.headline, found.next)) == (Mode.GRANTED, wording.REPEATED)
     again = shown(CALM, answer(signal(Outcome.DENIED, Reason.EXPIRED, repeat=True)))
     assert again.next == shown(CALM, answer(signal(Outcome.DENIED, Reason.EXPIRED))).next
 
@@ -281,7 +281,7 @@ def test_the_words_to_compare_stand_there_only_while_it_waits() -> None:
         ({"is_online": False, "staleness": Staleness.WARN, "age_s": 200_000}, "離線中，照常服務・名單為 2 天前", False),
         (
             {"is_online": True, "staleness": Staleness.WARN, "age_s": 90_000},
-            "名單久未更新，照常服務・名單為 25 小時前",
+            "名單久未更新・名單為 25 小時前",
             False,
         ),
         (
@@ -297,6 +297,13 @@ def test_offline_is_told_calmly_until_the_restrict_age(changes: dict[str, Any], 
     found = shown(around(**changes))
     assert (found.strip.zh, found.is_strip_urgent) == (text, urgent)
     assert bool(found.strip.en) is bool(text)
+
+
+@pytest.mark.parametrize("changes", [{"staleness": Staleness.CLOSE}, {"readers": ()}, {"is_journal_writable": False}])
+def test_a_gate_that_does_not_serve_is_not_said_to(changes: dict[str, Any]) -> None:
+    assert shown(around(is_online=False, age_s=7_300, **changes)).strip == Words(
+        "離線中・名單為 2 小時前", "Offline · list from 2 hours ago"
+    )
 
 
 def test_at_an_exit_no_age_is_urgent() -> None:
