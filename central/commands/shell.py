@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -139,7 +140,7 @@ def say(result: dict[str, Any], as_json: bool) -> None:
         return
     table = Table(show_header=False, box=None)
     for name, value in result.items():
-        table.add_row(name.replace("_", " "), text_of(name, value))
+        table.add_row(name.replace("_", " "), escape(text_of(name, value)))
     Console().print(table)
 
 
@@ -164,7 +165,7 @@ def say_rows(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "", c
         title = name.removesuffix("_ms").replace("_", " ")
         table.add_column(title, overflow="fold", no_wrap=name in COPIED_BY_HAND)
     for row in rows:
-        table.add_row(*(text_of(name, row[name]) for name in names))
+        table.add_row(*(escape(text_of(name, row[name])) for name in names))
     Console().print(table)
 
 

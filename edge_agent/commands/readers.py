@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edge_agent import config, status
@@ -48,7 +49,7 @@ def readers(context: click.Context, as_json: bool) -> None:
     for column in shown:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in found:
-        table.add_row(*(str(row[column] or "–") for column in shown))
+        table.add_row(*(escape(str(row[column] or "–")) for column in shown))
     Console().print(table)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edge_agent.card_family import family
@@ -112,13 +113,13 @@ def show(told: dict[str, Any], lang: str) -> None:
     table = Table(show_header=False, box=None)
 
     def row(key: str, text: str) -> None:
-        table.add_row(WORDS[key][side], text or "–")
+        table.add_row(WORDS[key][side], escape(text or "–"))
 
     row("reader", " ".join(filter(None, (told["reader"], told["hardware"]))))
     row("profile", " – ".join(filter(None, (told["profile"], told["matched_by"]))))
     row("firmware", told["firmware"])
     for notation, text in told["uid"].items():
-        table.add_row(f"{WORDS['uid'][side]} ({NOTATIONS[notation][side]})", text)
+        table.add_row(f"{WORDS['uid'][side]} ({NOTATIONS[notation][side]})", escape(text))
     row("family", " – ".join(filter(None, (told["family"], told["atr"] and f"ATR {told['atr']}"))))
     row("steps", " → ".join(f"{STEPS[step['step']][side]} {step['after_ms']:g} ms" for step in told["steps"]))
     usable = (SHARED if told["shared_range"] else YES)[side]

@@ -205,3 +205,8 @@ def test_what_is_told_through_the_server_is_not_told_to_its_log(served: Served, 
     log = served.stop()
     assert "staff.add" in log
     assert not any(secret in log for secret in ("246813", "13579", "王", "A-1"))
+
+
+def test_brackets_are_shown_as_they_were_written(run: Operator) -> None:
+    run("domain", "add", "annex", "--title", "needs [inputs.door] here")
+    assert "needs [inputs.door] here" in run("domain", "list").stdout
