@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from edge_agent.list_writer import SnapshotWriter
-from edge_agent.lists import ListFile
+from edge_agent.published.list_writer import SnapshotWriter
+from edge_agent.published.lists import ListFile
 from protocol.allowlist import CardState, Entry, Grant
 from protocol.chunks import chunks
 from protocol.messages import Snapshot

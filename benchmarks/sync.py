@@ -13,13 +13,13 @@ from deploy.town import Gate as TownGate
 from deploy.town import Town
 from edge_agent.delivery import Delivery
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
 from edge_agent.identity import Identity
+from edge_agent.journal.outbox import backlog
+from edge_agent.journal.store import Store
 from edge_agent.moments import SystemMoments
-from edge_agent.outbox import backlog
+from edge_agent.published.holding import Holding
 from edge_agent.readers import CardRead
 from edge_agent.release.dry import DryRelease
-from edge_agent.store import Store
 from edge_agent.uplink import Uplink
 from protocol.envelope import Keyring
 from protocol.journal import genesis, heads, personal_digest

@@ -9,13 +9,13 @@ from pathlib import Path
 from benchmarks import cards
 from benchmarks.report import Row, at_most, percentile, ratio_at_most, timed_us
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
-from edge_agent.list_writer import SnapshotWriter
-from edge_agent.lists import ListFile
+from edge_agent.journal.store import Store
 from edge_agent.moments import SystemMoments
+from edge_agent.published.holding import Holding
+from edge_agent.published.list_writer import SnapshotWriter
+from edge_agent.published.lists import ListFile
 from edge_agent.readers import CardRead
 from edge_agent.release import Signal
-from edge_agent.store import Store
 from protocol.allowlist import CardState, Entry, Grant, changed_total, total
 from protocol.chunks import chunks
 from protocol.clock import SignedTime

@@ -15,23 +15,23 @@ import structlog
 
 from edge_agent import status
 from edge_agent.config import Config
-from edge_agent.database import StoreDamaged
 from edge_agent.delivery import Delivery
-from edge_agent.door import Door
+from edge_agent.door.door import Door
 from edge_agent.files import hand_over
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
 from edge_agent.housekeeping import Housekeeping
 from edge_agent.identity import Identity
+from edge_agent.journal.database import StoreDamaged
+from edge_agent.journal.recovery import open_store
 from edge_agent.moments import Moments, SystemMoments
+from edge_agent.published.holding import Holding
+from edge_agent.published.uptake import Uptake
 from edge_agent.reader_side import ReaderSide
-from edge_agent.recovery import open_store
 from edge_agent.release.dry import DryRelease
 from edge_agent.release.wiring import Wiring
 from edge_agent.snapshots import Snapshots
 from edge_agent.subscription import Subscription
 from edge_agent.uplink import Uplink
-from edge_agent.uptake import Uptake
 
 log = structlog.get_logger(__name__)
 

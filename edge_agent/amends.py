@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from edge_agent.database import JournalUnwritable, StoreDamaged
 from edge_agent.granted import Granted, GrantedTaps
-from edge_agent.holding import Holding
+from edge_agent.journal.database import JournalUnwritable, StoreDamaged
+from edge_agent.journal.store import Store
+from edge_agent.journal.transaction import Transaction
 from edge_agent.moments import Moments
+from edge_agent.published.holding import Holding
 from edge_agent.recorder import Recorder, cut
 from edge_agent.release import Signal
-from edge_agent.store import Store
-from edge_agent.transaction import Transaction
 from protocol.messages import Kind, Passage, PassageDetail, UndoDetail, encode
 
 

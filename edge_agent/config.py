@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from edge_agent.database import Limits
-from edge_agent.pruning import KEEP_MS
+from edge_agent.journal.database import Limits
+from edge_agent.journal.pruning import KEEP_MS
 from edge_agent.readers import Reader
 from edge_agent.release.settings import (
     INPUTS,

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import structlog
 
-from edge_agent import outbox
 from edge_agent.gate import Gate
-from edge_agent.outbox import Run
+from edge_agent.journal import outbox
+from edge_agent.journal.outbox import Run
 from edge_agent.patience import waiting_out
 from edge_agent.sync import Opened, open_one
 from edge_agent.uplink import NetworkFailure, Uplink

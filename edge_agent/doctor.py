@@ -28,8 +28,8 @@ from edge_agent.checks import (
     service,
     wear,
 )
-from edge_agent.machine import Machine
-from edge_agent.unit import service_user
+from edge_agent.commissioning.machine import Machine
+from edge_agent.commissioning.unit import service_user
 
 LIMIT_S = 15.0
 """For all checks together: they run side by side."""

@@ -10,7 +10,7 @@ import structlog
 from edge_agent import __version__
 from edge_agent import identity as identity_file
 from edge_agent.identity import Identity
-from edge_agent.store import DATABASE
+from edge_agent.journal.store import DATABASE
 from edge_agent.sync import UNDERSTANDS, first_of, open_all, open_one
 from edge_agent.uplink import NetworkFailure, Uplink
 from protocol.envelope import Keyring, Signer, comparison_words, new_sealing_key

@@ -9,16 +9,16 @@ import msgspec
 import structlog
 
 from edge_agent.amends import Amends
-from edge_agent.database import StoreDamaged
 from edge_agent.granted import Granted
-from edge_agent.holding import Holding
-from edge_agent.lists import ListDamaged
+from edge_agent.journal.database import StoreDamaged
+from edge_agent.journal.store import Store
+from edge_agent.journal.transaction import Transaction
 from edge_agent.moments import Moment, Moments
+from edge_agent.published.holding import Holding
+from edge_agent.published.lists import ListDamaged
 from edge_agent.readers import CardRead
 from edge_agent.recorder import cut
 from edge_agent.release import Release, Signal
-from edge_agent.store import Store
-from edge_agent.transaction import Transaction
 from protocol.allowlist import Entry
 from protocol.decision import Decision, History, Staleness, Tap, decide, staleness
 from protocol.journal import personal_digest

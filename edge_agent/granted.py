@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 import msgspec
 
-from edge_agent.transaction import Transaction
+from edge_agent.journal.transaction import Transaction
 from protocol.decision import History
 from protocol.messages import encode
 

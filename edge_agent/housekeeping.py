@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import structlog
 
-from edge_agent import recovery
 from edge_agent.config import Config
-from edge_agent.database import JournalUnwritable, StoreDamaged
 from edge_agent.gate import Gate
-from edge_agent.pruning import prune
-from edge_agent.store import Store
-from edge_agent.uptake import Uptake
-from edge_agent.verify import faults
+from edge_agent.journal import recovery
+from edge_agent.journal.database import JournalUnwritable, StoreDamaged
+from edge_agent.journal.pruning import prune
+from edge_agent.journal.store import Store
+from edge_agent.journal.verify import faults
+from edge_agent.published.uptake import Uptake
 from protocol.messages import Clock, Kind, Receipt, StoreDetail, encode
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tenacity
 
-from edge_agent.database import JournalUnwritable
+from edge_agent.journal.database import JournalUnwritable
 from edge_agent.uplink import NetworkFailure
 from protocol.errors import Refused
 

@@ -9,12 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_agent import identity as identity_file
-from edge_agent.database import ERRORS
 from edge_agent.files import read_only, unchecked
-from edge_agent.lists import ListDamaged, lookup_once
-from edge_agent.parts import ENVELOPES, MANIFEST, AtRest
-from edge_agent.proving import fact_of, in_use, standing_of
-from edge_agent.store import DATABASE
+from edge_agent.journal.database import ERRORS
+from edge_agent.journal.store import DATABASE
+from edge_agent.published.lists import ListDamaged, lookup_once
+from edge_agent.published.parts import ENVELOPES, MANIFEST, AtRest
+from edge_agent.published.proving import fact_of, in_use, standing_of
 from protocol.decision import Staleness, Tap, decide, staleness
 from protocol.envelope import Keyring
 from protocol.errors import Failure, Refused

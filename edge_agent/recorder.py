@@ -4,12 +4,12 @@ import threading
 
 import structlog
 
-from edge_agent.database import JournalUnwritable, StoreDamaged
-from edge_agent.holding import Holding
+from edge_agent.journal.database import JournalUnwritable, StoreDamaged
+from edge_agent.journal.store import Store
+from edge_agent.journal.transaction import Transaction
 from edge_agent.moments import Moment, Moments
+from edge_agent.published.holding import Holding
 from edge_agent.readers import ReaderFacts, ReaderState
-from edge_agent.store import Store
-from edge_agent.transaction import Transaction
 from protocol.clock import SignedTime, estimate_ms, judge
 from protocol.messages import Clock, Event, InputDetail, Kind, ReaderDetail, encode
 

@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import structlog
 
-from edge_agent.list_uptake import NothingNewer
-from edge_agent.list_writer import SnapshotWriter
-from edge_agent.lists import ListDamaged
 from edge_agent.moments import Moments
 from edge_agent.patience import waiting_out
+from edge_agent.published.list_uptake import NothingNewer
+from edge_agent.published.list_writer import SnapshotWriter
+from edge_agent.published.lists import ListDamaged
+from edge_agent.published.uptake import Uptake
 from edge_agent.uplink import NetworkFailure, Uplink
-from edge_agent.uptake import Uptake
 from protocol.envelope import Signer, digest
 from protocol.errors import Failure, Refused
 from protocol.messages import Fetch

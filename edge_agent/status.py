@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import structlog
 
 from edge_agent import identity as identity_file
-from edge_agent import outbox
 from edge_agent.files import read_only, unchecked
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
-from edge_agent.lists import ListDamaged, read_header
-from edge_agent.masked_names import path_of
-from edge_agent.parts import good
-from edge_agent.proving import fact_of, standing_of
-from edge_agent.store import DATABASE
-from edge_agent.transaction import event_id
+from edge_agent.journal import outbox
+from edge_agent.journal.store import DATABASE
+from edge_agent.journal.transaction import event_id
+from edge_agent.published.holding import Holding
+from edge_agent.published.lists import ListDamaged, read_header
+from edge_agent.published.masked_names import path_of
+from edge_agent.published.parts import good
+from edge_agent.published.proving import fact_of, standing_of
 from protocol.messages import PartName
 
 log = structlog.get_logger(__name__)

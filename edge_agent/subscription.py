@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import structlog
 
-from edge_agent import __version__, outbox
+from edge_agent import __version__
+from edge_agent.journal import outbox
 from edge_agent.moments import Moments
 from edge_agent.patience import waiting_out
+from edge_agent.published.uptake import Uptake
 from edge_agent.snapshots import Snapshots
 from edge_agent.sync import UNDERSTANDS, Opened, first_of
 from edge_agent.uplink import NetworkFailure, Uplink
-from edge_agent.uptake import Uptake
 from protocol.envelope import Signer
 from protocol.messages import Fresh, Manifest, Pending, Poll, Revoked, Trouble
 

@@ -27,14 +27,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from edge_agent import outbox
 from edge_agent.config import Config
 from edge_agent.delivery import Delivery
 from edge_agent.housekeeping import Housekeeping
+from edge_agent.journal import outbox
+from edge_agent.published.uptake import Uptake
 from edge_agent.snapshots import Snapshots
 from edge_agent.subscription import Subscription
 from edge_agent.uplink import NetworkFailure
-from edge_agent.uptake import Uptake
 from protocol.allowlist import CardState
 from protocol.envelope import unwrap
 from protocol.errors import Refused

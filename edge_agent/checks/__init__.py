@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from edge_agent.commissioning.machine import Machine
 from edge_agent.config import Config
-from edge_agent.machine import Machine
 
 
 class Result(StrEnum):

@@ -20,12 +20,12 @@ from edge_agent.checks import (
     same,
     warn,
 )
-from edge_agent.database import ERRORS
+from edge_agent.commissioning.unit import UNIT
 from edge_agent.files import is_there
 from edge_agent.identity import IdentityDamaged
-from edge_agent.parts import MANIFEST, AtRest
+from edge_agent.journal.database import ERRORS
 from edge_agent.preview import at_rest
-from edge_agent.unit import UNIT
+from edge_agent.published.parts import MANIFEST, AtRest
 from protocol.decision import Staleness, staleness
 from protocol.envelope import Keyring
 from protocol.errors import Refused

@@ -21,8 +21,8 @@ from edge_agent.checks import (
     warn,
 )
 from edge_agent.identity import Identity, IdentityDamaged
-from edge_agent.parts import AtRest
 from edge_agent.preview import at_rest
+from edge_agent.published.parts import AtRest
 from edge_agent.uplink import NetworkFailure, Uplink
 from protocol.envelope import Keyring
 from protocol.errors import Failure, Refused

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_agent.checks import NO_SETTINGS, Check, Said, Subject, Verdict, fail, not_applicable, not_known, ok, same
-from edge_agent.hardware import serial_line
-from edge_agent.machine import Machine
+from edge_agent.commissioning.hardware import serial_line
+from edge_agent.commissioning.machine import Machine
+from edge_agent.commissioning.unit import UNIT
 from edge_agent.release.settings import GpioInputSettings, GpioOutputSettings
-from edge_agent.unit import UNIT
 
 
 def serial_ports(subject: Subject) -> Iterator[Verdict]:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from edge_agent.checks import NO_SETTINGS, Check, Said, Subject, Verdict, fail, not_known, ok, same, warn
 from edge_agent.files import is_there
-from edge_agent.reserve import FILE as RESERVE
-from edge_agent.reserve import ROOM
-from edge_agent.store import DATABASE
+from edge_agent.journal.reserve import FILE as RESERVE
+from edge_agent.journal.reserve import ROOM
+from edge_agent.journal.store import DATABASE
 
 MIB = 1024 * 1024
 KEEPING = frozenset(("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "jfs", "nilfs2", "ubifs"))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from edge_agent.checks import Check, Said, Subject, Verdict, fail, not_applicable, not_known, ok, same, warn
 from edge_agent.checks.service import NO_PCSC
-from edge_agent.hardware import Driver, UsbDevice, drivers, modules, usb_devices
-from edge_agent.plugged_in import own_book
+from edge_agent.commissioning.hardware import Driver, UsbDevice, drivers, modules, usb_devices
+from edge_agent.commissioning.plugged_in import own_book
 from firmware_profiles import Matched, Profile, ProfileBook, load_folder
 
 PACKAGES = {"072F": "libacsccid1 libccid"}

@@ -18,9 +18,9 @@ from edge_agent.checks import (
     warn,
 )
 from edge_agent.files import is_there
-from edge_agent.recovery import unsalvaged
-from edge_agent.store import DATABASE
-from edge_agent.verify import RECENT, recent_faults
+from edge_agent.journal.recovery import unsalvaged
+from edge_agent.journal.store import DATABASE
+from edge_agent.journal.verify import RECENT, recent_faults
 
 
 def whole(subject: Subject) -> Iterator[Verdict]:

@@ -17,8 +17,8 @@ from edge_agent.checks import (
     same,
     warn,
 )
+from edge_agent.commissioning.unit import UNIT
 from edge_agent.release.settings import BoardSettings
-from edge_agent.unit import UNIT
 
 CONNECT_S = 2.0
 

@@ -19,7 +19,7 @@ from edge_agent.checks import (
     same,
     warn,
 )
-from edge_agent.machine import Machine
+from edge_agent.commissioning.machine import Machine
 
 ACTIONS = ("org.debian.pcsc-lite.access_pcsc", "org.debian.pcsc-lite.access_card")
 POLICY = "/usr/share/polkit-1/actions/org.debian.pcsc-lite.policy"

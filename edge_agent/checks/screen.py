@@ -5,9 +5,9 @@ import socket
 from collections.abc import Iterator
 
 from edge_agent.checks import Check, Said, Subject, Verdict, fail, not_applicable, not_known, ok, same, warn
-from edge_agent.installation import KIOSK, KIOSK_UNIT
+from edge_agent.commissioning.installation import KIOSK, KIOSK_UNIT
+from edge_agent.commissioning.unit import UNIT
 from edge_agent.screen.kiosk import BROWSERS
-from edge_agent.unit import UNIT
 
 HOST = "127.0.0.1"
 ANSWER_S = 2.0

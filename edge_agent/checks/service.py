@@ -4,8 +4,8 @@ import socket
 from collections.abc import Iterator
 
 from edge_agent.checks import Check, Said, Subject, Verdict, fail, not_applicable, not_known, ok, same, warn
-from edge_agent.machine import pcscd_socket
-from edge_agent.unit import UNIT
+from edge_agent.commissioning.machine import pcscd_socket
+from edge_agent.commissioning.unit import UNIT
 
 CONNECT_S = 2.0
 

@@ -11,8 +11,8 @@ from rich.markup import escape
 
 from edge_agent.commands.log import to_stderr
 from edge_agent.commands.shell import as_json, language, this_program
+from edge_agent.commissioning.machine import Machine
 from edge_agent.doctor import examine, fails, subject_of
-from edge_agent.machine import Machine
 
 MARKS = {
     "ok": ("green", "✓"),

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from edge_agent import config
 from edge_agent.commands.shell import as_json, fail, language, with_settings
-from edge_agent.inside import Inside
-from edge_agent.inside import inside as look
+from edge_agent.door.inside import Inside
+from edge_agent.door.inside import inside as look
 
 WORDS = {
     "zh-TW": (

@@ -11,12 +11,12 @@ from edge_agent import config
 from edge_agent import identity as identity_file
 from edge_agent.agent import AlreadyRunning, hold_lock
 from edge_agent.commands.shell import as_json, fail, with_settings
-from edge_agent.database import JournalUnwritable, StoreDamaged
 from edge_agent.identity import IdentityDamaged
-from edge_agent.journal_file import export as export_journal
-from edge_agent.schema import NewerSchema
-from edge_agent.store import DATABASE, Store
-from edge_agent.verify import verify
+from edge_agent.journal.database import JournalUnwritable, StoreDamaged
+from edge_agent.journal.journal_file import export as export_journal
+from edge_agent.journal.schema import NewerSchema
+from edge_agent.journal.store import DATABASE, Store
+from edge_agent.journal.verify import verify
 
 
 @click.group()

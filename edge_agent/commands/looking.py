@@ -7,10 +7,10 @@ import click
 
 from edge_agent import config, status
 from edge_agent.commands.shell import as_json, fail, not_running, say, with_settings
-from edge_agent.database import ERRORS, StoreDamaged
 from edge_agent.identity import IdentityDamaged
+from edge_agent.journal.database import ERRORS, StoreDamaged
+from edge_agent.journal.store import DATABASE
 from edge_agent.preview import preview
-from edge_agent.store import DATABASE
 from protocol.errors import Refused
 from protocol.uid import Notation, parse
 

@@ -15,10 +15,10 @@ from edge_agent import config, status
 from edge_agent.agent import AlreadyRunning, hold_lock
 from edge_agent.commands.shell import as_json, fail, language, settings_of, with_settings
 from edge_agent.commands.trying import report, show, try_a_card
-from edge_agent.machine import Machine
-from edge_agent.plugged_in import own_book, rows
-from edge_agent.tryout import ReaderFailed
-from edge_agent.unit import UNIT
+from edge_agent.commissioning.machine import Machine
+from edge_agent.commissioning.plugged_in import own_book, rows
+from edge_agent.commissioning.tryout import ReaderFailed
+from edge_agent.commissioning.unit import UNIT
 
 COLUMNS = ("name", "kind", "state", "hardware", "profile", "matched_by", "firmware", "why", "alarm")
 

@@ -10,9 +10,9 @@ from edge_agent import identity as identity_file
 from edge_agent.agent import Agent, AlreadyRunning
 from edge_agent.commands.log import to_stderr
 from edge_agent.commands.shell import fail, with_settings
-from edge_agent.database import JournalUnwritable
 from edge_agent.identity import IdentityDamaged
-from edge_agent.schema import NewerSchema
+from edge_agent.journal.database import JournalUnwritable
+from edge_agent.journal.schema import NewerSchema
 from protocol.errors import Refused
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TextIO
 
 import click
 
-from edge_agent import config, installation, settings_text, status
+from edge_agent import config, status
 from edge_agent.agent import AlreadyRunning
 from edge_agent.commands import DEFAULT_CONFIG
 from edge_agent.commands import setup_words as words
@@ -20,15 +20,16 @@ from edge_agent.commands.setup_central import join
 from edge_agent.commands.setup_operator import Operator
 from edge_agent.commands.setup_reader import choose, parse_reader, try_it
 from edge_agent.commands.shell import fail, language, this_program
+from edge_agent.commissioning import installation, settings_text
+from edge_agent.commissioning.installation import INSTALLED_AT, NotDone, Plan
+from edge_agent.commissioning.machine import Machine
+from edge_agent.commissioning.settings_text import NotOurs
+from edge_agent.commissioning.unit import UNIT
 from edge_agent.config import ReaderSettings
 from edge_agent.doctor import examine, subject_of
 from edge_agent.identity import IdentityDamaged
-from edge_agent.installation import INSTALLED_AT, NotDone, Plan
-from edge_agent.machine import Machine
 from edge_agent.release.settings import GpioInputSettings, GpioOutputSettings
 from edge_agent.screen.kiosk import BROWSERS
-from edge_agent.settings_text import NotOurs
-from edge_agent.unit import UNIT
 from edge_agent.uplink import NetworkFailure
 from protocol.errors import Refused
 

@@ -6,7 +6,7 @@ import click
 
 from edge_agent.checks import Said
 from edge_agent.commands import setup_words as words
-from edge_agent.installation import Step
+from edge_agent.commissioning.installation import Step
 
 MARKS = {words.DONE: "✓", words.IN_PLACE: "=", words.WOULD: "→"}
 

@@ -8,11 +8,11 @@ import msgspec
 from edge_agent import config
 from edge_agent.commands import setup_words as words
 from edge_agent.commands.trying import report, show, try_a_card
+from edge_agent.commissioning.installation import NotDone
+from edge_agent.commissioning.machine import Machine
+from edge_agent.commissioning.plugged_in import Candidate, candidates
+from edge_agent.commissioning.tryout import ReaderFailed
 from edge_agent.config import ReaderSettings
-from edge_agent.installation import NotDone
-from edge_agent.machine import Machine
-from edge_agent.plugged_in import Candidate, candidates
-from edge_agent.tryout import ReaderFailed
 from firmware_profiles import ProfileBook
 
 NAMES = ("front", "back")

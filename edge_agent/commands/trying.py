@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from edge_agent.card_family import family
-from edge_agent.database import StoreDamaged
+from edge_agent.commissioning.card_family import family
+from edge_agent.commissioning.tryout import Tryout, try_out
 from edge_agent.identity import IdentityDamaged
+from edge_agent.journal.database import StoreDamaged
 from edge_agent.preview import preview
 from edge_agent.readers import Reader, ReaderState
-from edge_agent.tryout import Tryout, try_out
 from protocol.errors import Refused
 from protocol.reasons import TEXTS, Reason
 from protocol.uid import LENGTHS, CardUID, Notation, Problem, is_shared_range, judge

@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from edge_agent.hardware import modules, usb_devices
-from edge_agent.machine import Machine
+from edge_agent.commissioning.hardware import modules, usb_devices
+from edge_agent.commissioning.machine import Machine
 from edge_agent.readers.pcsc_usb import usb_id
 from edge_agent.readers.serial_line import SerialLine, device_file
 from firmware_profiles import ProfileBook

@@ -4,8 +4,8 @@ import os
 import socket
 from collections.abc import Sequence
 
-from edge_agent.hardware import usb_devices
-from edge_agent.machine import Machine
+from edge_agent.commissioning.hardware import usb_devices
+from edge_agent.commissioning.machine import Machine
 from edge_agent.readers import ReaderFacts
 from firmware_profiles import ProfileBook
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from edge_agent.machine import Machine
+from edge_agent.commissioning.machine import Machine
 from edge_agent.readers import Reader, ReaderState
 from edge_agent.readers.case import Patience
 from edge_agent.readers.fitting import Fitting

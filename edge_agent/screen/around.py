@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edge_agent import enrolment
-from edge_agent.door_state import DoorState
+from edge_agent.door.door_state import DoorState
 from edge_agent.gate import Gate
 from edge_agent.identity import Identity
 from edge_agent.readers import ReaderState

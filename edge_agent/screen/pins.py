@@ -8,8 +8,8 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from edge_agent.database import JournalUnwritable, StoreDamaged
 from edge_agent.gate import Gate
+from edge_agent.journal.database import JournalUnwritable, StoreDamaged
 from protocol.errors import Refused
 from protocol.messages import StaffPin, encode
 from protocol.pin import slow, verifier

@@ -7,8 +7,9 @@ import structlog
 
 from edge_agent import status
 from edge_agent.delivery import Delivery
-from edge_agent.door import Door
+from edge_agent.door.door import Door
 from edge_agent.gate import Gate
+from edge_agent.published.uptake import Uptake
 from edge_agent.reader_side import ReaderSide
 from edge_agent.readers import ReaderState
 from edge_agent.screen.around import look_around
@@ -16,7 +17,6 @@ from edge_agent.screen.screen import Screen
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.view import Membership, Surroundings
 from edge_agent.subscription import Subscription
-from edge_agent.uptake import Uptake
 
 log = structlog.get_logger(__name__)
 

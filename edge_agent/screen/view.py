@@ -5,8 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from edge_agent.door.passage import Alarm
 from edge_agent.granted import UNDO_MS
-from edge_agent.passage import Alarm
 from edge_agent.readers import Answer as Shown
 from edge_agent.readers import ReaderState
 from edge_agent.readers.answering import answer_to

@@ -10,11 +10,11 @@ import msgspec
 
 from edge_agent import identity as identity_file
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
+from edge_agent.journal.store import Store
 from edge_agent.moments import Moment
+from edge_agent.published.holding import Holding
+from edge_agent.published.uptake import Uptake
 from edge_agent.release import Signal
-from edge_agent.store import Store
-from edge_agent.uptake import Uptake
 from protocol.messages import Clock, Event
 from tests.faults import city
 from tests.faults.agent_life import LIMITS

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edge_agent.door import Door
+from edge_agent.door.door import Door
 from edge_agent.release import Output
 from edge_agent.release.dry import DryRelease
 from protocol.messages import (

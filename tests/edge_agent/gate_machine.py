@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.checks import Result, Subject, Verdict
+from edge_agent.commissioning.machine import Machine, Ran
 from edge_agent.doctor import CHECKS, examine, subject_of
-from edge_agent.machine import Machine, Ran
 
 DATA = "/var/lib/tapgate-edge"
 UNIT = """[Service]

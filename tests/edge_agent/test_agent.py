@@ -15,7 +15,7 @@ import pytest
 
 from edge_agent import identity as identity_file
 from edge_agent import status
-from edge_agent.verify import verify
+from edge_agent.journal.verify import verify
 from tests.support.central_side import DEVICE, GATE, CentralSide, serving, uid
 from tests.support.edge_side import Edge, identity_for
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge_agent.verify import verify
+from edge_agent.journal.verify import verify
 from protocol.messages import Event, InputDetail, PassageDetail, ReaderDetail, ReleaseConfig, decode
 from tests.edge_agent.test_agent import Program
 from tests.support.central_side import CentralSide, subject

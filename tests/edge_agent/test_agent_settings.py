@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from edge_agent import identity as identity_file
-from edge_agent.verify import verify
+from edge_agent.journal.verify import verify
 from protocol.messages import (
     ConfigDetail,
     Direction,

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge_agent import parts
-from edge_agent.database import JournalUnwritable
+from edge_agent.journal.database import JournalUnwritable
+from edge_agent.journal.verify import verify
 from edge_agent.preview import at_rest
-from edge_agent.proving import Standing, fact_of, standing_of
-from edge_agent.uptake import Uptake
-from edge_agent.verify import verify
+from edge_agent.published import parts
+from edge_agent.published.proving import Standing, fact_of, standing_of
+from edge_agent.published.uptake import Uptake
 from protocol.allowlist import CardState
 from protocol.errors import Failure, Refused
 from protocol.messages import (
@@ -356,8 +356,8 @@ def test_a_disk_that_takes_nothing_tries_nothing(edge: Edge, machine: Machine, m
     publish(edge, 2)
     edge.crash()
     with monkeypatch.context() as patch:
-        patch.setattr("edge_agent.store.Store.commit", _full)
-        patch.setattr("edge_agent.store.Store.begin_epoch", lambda *given: None)
+        patch.setattr("edge_agent.journal.store.Store.commit", _full)
+        patch.setattr("edge_agent.journal.store.Store.begin_epoch", lambda *given: None)
         edge.open()
         assert version(edge) == 1
         assert machine.heard == [1]

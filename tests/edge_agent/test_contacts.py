@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.contacts import Contacts
-from edge_agent.debounce import Debounced
-from edge_agent.flutter import MOST, REFILL_MS, Budget
+from edge_agent.door.contacts import Contacts
+from edge_agent.door.debounce import Debounced
+from edge_agent.door.flutter import MOST, REFILL_MS, Budget
 
 
 def fed(contact: Debounced, readings: list[tuple[int, bool | None]]) -> list[tuple[int, bool | None]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent import outbox
 from edge_agent.delivery import Delivery
+from edge_agent.journal import outbox
 from edge_agent.uplink import NetworkFailure
 from protocol.envelope import Signer, open_as, unwrap
 from protocol.errors import Refused

@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 
 from edge_agent.checks import Result
-from edge_agent.machine import Ran
+from edge_agent.commissioning.machine import Ran
 from tests.edge_agent.gate_machine import (
     DATA,
     MOUNTS,

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from edge_agent.checks import Result
-from edge_agent.hardware import serial_line, serial_ports
+from edge_agent.commissioning.hardware import serial_line, serial_ports
 from tests.edge_agent.gate_machine import GateMachine
 
 OK, WARN, FAIL = Result.OK, Result.WARN, Result.FAIL

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from edge_agent.checks import Result
-from edge_agent.machine import Ran
+from edge_agent.commissioning.machine import Ran
 from tests.edge_agent.gate_machine import GateMachine
 
 OK, WARN, FAIL = Result.OK, Result.WARN, Result.FAIL

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from edge_agent.__main__ import cli
 from edge_agent.checks import Check, Result, Said, fail, ok, same
+from edge_agent.commissioning.machine import Machine, Ran, run_program
 from edge_agent.doctor import CHECKS, examine
-from edge_agent.machine import Machine, Ran, run_program
 from tests.edge_agent.gate_machine import DATA, GateMachine
 from tests.support.central_side import CentralSide
 from tests.support.edge_side import Edge

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.door import Door
-from edge_agent.door_state import DoorState
+from edge_agent.door.door import Door
+from edge_agent.door.door_state import DoorState
 from edge_agent.readers.answering import answer_to
 from edge_agent.release import ReleaseFailed
 from edge_agent.release.dry import DryRelease
@@ -198,7 +198,7 @@ def test_a_fire_alarm_is_recorded_with_who_may_be_inside_and_is_not_fought(site:
 
 
 def test_contacts_that_cannot_be_read_are_told_of_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.doorway.BLIND_MS", 50)
+    monkeypatch.setattr("edge_agent.door.doorway.BLIND_MS", 50)
     site.use("door")
     signal = site.edge.tap(1)
     site.set("door", None)

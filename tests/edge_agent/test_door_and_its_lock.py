@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.door import ANSWER_S
-from edge_agent.flutter import Budget
+from edge_agent.door.door import ANSWER_S
+from edge_agent.door.flutter import Budget
+from edge_agent.journal.store import JournalUnwritable
 from edge_agent.readers.answering import answer_to
 from edge_agent.release import ReleaseFailed
 from edge_agent.release.reader import ReaderRelay
-from edge_agent.store import JournalUnwritable
 from protocol.messages import ReaderDetail
 from tests.edge_agent.door_site import Site
 from tests.edge_agent.test_gate_amends import refuse
@@ -98,7 +98,7 @@ def test_a_pulse_that_ends_in_a_fire_is_not_ended_here(stocked: Edge) -> None:
 
 
 def test_a_door_contact_that_flutters_is_told_of_and_fills_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.flutter.MOST", 4)
+    monkeypatch.setattr("edge_agent.door.flutter.MOST", 4)
     site.use("door")
     site.door._doorway._budget = Budget(0)
     for _ in range(6):
@@ -124,7 +124,7 @@ def test_closing_locks_and_says_that_nobody_saw_the_rest(stocked: Edge, relay: R
 
 
 def test_an_outcome_waits_for_a_journal_that_takes_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.outcomes.RETRY_S", 0.02)
+    monkeypatch.setattr("edge_agent.door.outcomes.RETRY_S", 0.02)
     site.use("door")
     signal = site.edge.tap(1)
     with capture_logs() as logged, monkeypatch.context() as broken:

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from edge_agent.journal.store import JournalUnwritable, StoreDamaged
+from edge_agent.journal.transaction import event_id
 from edge_agent.readers import CardRead, ReaderState
 from edge_agent.release import ReleaseFailed, Signal
-from edge_agent.store import JournalUnwritable, StoreDamaged
-from edge_agent.transaction import event_id
 from protocol.allowlist import CardState
 from protocol.journal import personal_digest
 from protocol.messages import Direction, Event, Outcome, PartName, Personal, ReaderDetail, decode
@@ -277,7 +277,7 @@ def test_a_gate_whose_disk_takes_nothing_at_start_still_lets_people_out(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr("edge_agent.store.connect", unwilling)
+        patched.setattr("edge_agent.journal.store.connect", unwilling)
         with pytest.raises(JournalUnwritable):
             stocked.open()
         signal = stocked.tap(1)

@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge_agent.granted import UNDO_MS
+from edge_agent.journal.store import JournalUnwritable, StoreDamaged
 from edge_agent.release import Signal
-from edge_agent.store import JournalUnwritable, StoreDamaged
 from protocol.messages import (
     AdmitDetail,
     Direction,

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from edge_agent.journal.store import JournalUnwritable, StoreDamaged
 from edge_agent.release import ReleaseFailed, Signal
-from edge_agent.store import JournalUnwritable, StoreDamaged
 from protocol.messages import Direction, Outcome, Passage, PassageDetail, decode
 from tests.edge_agent.test_gate import fail, new_policy, turn
 from tests.edge_agent.test_gate_amends import history, refuse, told

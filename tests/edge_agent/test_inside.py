@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent.inside import AT_LEAST_MS, inside
+from edge_agent.door.inside import AT_LEAST_MS, inside
 from protocol.messages import Direction, Passage
 from tests.edge_agent.test_gate import turn
 from tests.support.central_side import DAY_MS, CentralSide, subject, uid

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent import installation
-from edge_agent.installation import NotDone, Plan
-from edge_agent.machine import Machine, Ran
+from edge_agent.commissioning import installation
+from edge_agent.commissioning.installation import NotDone, Plan
+from edge_agent.commissioning.machine import Machine, Ran
 from tests.edge_agent.gate_machine import GateMachine
 
 

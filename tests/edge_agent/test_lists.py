@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import list_writer, lists
-from edge_agent.database import JournalUnwritable
-from edge_agent.list_writer import SnapshotWriter
-from edge_agent.lists import ListDamaged, ListFile
+from edge_agent.journal.database import JournalUnwritable
+from edge_agent.published import list_writer, lists
+from edge_agent.published.list_writer import SnapshotWriter
+from edge_agent.published.lists import ListDamaged, ListFile
 from protocol.allowlist import CardState
 from protocol.envelope import open_as
 from protocol.errors import Failure, Refused

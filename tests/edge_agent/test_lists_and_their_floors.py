@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent import lists
 from edge_agent.files import unchecked
+from edge_agent.published import lists
 from protocol.chunks import chunks, rows_of
 from protocol.envelope import Envelope, open_as, unwrap
 from protocol.errors import Refused

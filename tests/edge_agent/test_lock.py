@@ -4,8 +4,8 @@ from collections.abc import Container
 
 import pytest
 
-from edge_agent.fitness import judge
-from edge_agent.lock import RETRY_MS, Lock
+from edge_agent.door.fitness import judge
+from edge_agent.door.lock import RETRY_MS, Lock
 from edge_agent.release import Output, ReleaseFailed
 from edge_agent.release.dry import DryOutput
 from edge_agent.release.reader import ReaderRelay

@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent import masked_names, sync
-from edge_agent.masked_names import MaskedNames
-from edge_agent.verify import verify
+from edge_agent import sync
+from edge_agent.journal.verify import verify
+from edge_agent.published import masked_names
+from edge_agent.published.masked_names import MaskedNames
 from protocol.envelope import Signer
 from protocol.errors import Failure
 from protocol.messages import GateConfig, MaskedName, Names, PartName, Poll, ScreenConfig, encode

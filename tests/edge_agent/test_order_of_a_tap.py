@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge_agent.journal.transaction import SEQUENCE_BITS
 from edge_agent.readers import CardRead
 from edge_agent.release import ReleaseFailed, Signal
-from edge_agent.transaction import SEQUENCE_BITS
 from protocol.allowlist import CardState, Entry, Grant
 from protocol.messages import Direction, Event, GateConfig, Kind, Outcome
 from protocol.policy import Admit, CompiledPolicy, Policy

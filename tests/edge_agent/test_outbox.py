@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent import outbox
-from edge_agent.database import StoreDamaged
-from edge_agent.outbox import next_run
-from edge_agent.pruning import KEEP_MS, prune
-from edge_agent.transaction import event_id
+from edge_agent.journal import outbox
+from edge_agent.journal.database import StoreDamaged
+from edge_agent.journal.outbox import next_run
+from edge_agent.journal.pruning import KEEP_MS, prune
+from edge_agent.journal.transaction import event_id
 from protocol.errors import Failure, Refused
 from protocol.journal import heads
 from protocol.messages import (

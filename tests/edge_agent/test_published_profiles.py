@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.uptake import Uptake
-from edge_agent.verify import verify
+from edge_agent.journal.verify import verify
+from edge_agent.published.uptake import Uptake
 from firmware_profiles import Profile
 from protocol.errors import Failure
 from protocol.messages import ConfigDetail, Kind, PartName, Poll, Profiles, decode
@@ -191,7 +191,7 @@ def test_profiles_that_a_newer_agent_cannot_read_any_more_are_left_out(
     def stricter(texts: Mapping[str, str]) -> dict[str, Profile]:
         raise ProfileError("generic-pcsc.toml: there is a key missing now")
 
-    monkeypatch.setattr("edge_agent.settings_uptake.parse_published", stricter)
+    monkeypatch.setattr("edge_agent.published.settings_uptake.parse_published", stricter)
     kill(edge)
     assert readers.told == []
     assert "missing now" in edge.uptake.troubles["profiles"].why

@@ -11,10 +11,10 @@ import pytest
 
 from edge_agent import reader_side
 from edge_agent.config import load
+from edge_agent.published.uptake import Uptake
 from edge_agent.reader_side import ReaderSide
 from edge_agent.readers import Answer, ReaderFacts, supervisor
 from edge_agent.readers.recovery import PowerSwitch
-from edge_agent.uptake import Uptake
 from firmware_profiles import ProfileBook, load_folder
 from protocol.messages import ConfigDetail, Kind, PartName, Profiles, ReaderDetail, decode
 from tests.support.central_side import CentralSide, uid

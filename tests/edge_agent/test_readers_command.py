@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from edge_agent import config
 from edge_agent.__main__ import cli
 from edge_agent.agent import hold_lock
-from edge_agent.card_family import family
-from edge_agent.plugged_in import candidates, rows
+from edge_agent.commissioning.card_family import family
+from edge_agent.commissioning.plugged_in import candidates, rows
+from edge_agent.commissioning.tryout import ReaderFailed, try_out
 from edge_agent.readers import Answer, CardRead, OnRead, OnState, ReaderFacts, ReaderState
 from edge_agent.readers.steps import ReadStep, note
-from edge_agent.tryout import ReaderFailed, try_out
 from firmware_profiles import ProfileBook
 from protocol.messages import Profiles
 from protocol.uid import CardUID, Notation

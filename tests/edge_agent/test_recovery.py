@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import outbox, recovery
 from edge_agent.config import Config, JournalSettings
-from edge_agent.database import JournalUnwritable
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
 from edge_agent.housekeeping import Housekeeping
-from edge_agent.store import Store
-from edge_agent.transaction import SEQUENCE_BITS, event_id
-from edge_agent.uptake import Uptake
-from edge_agent.verify import faults, verify
+from edge_agent.journal import outbox, recovery
+from edge_agent.journal.database import JournalUnwritable
+from edge_agent.journal.store import Store
+from edge_agent.journal.transaction import SEQUENCE_BITS, event_id
+from edge_agent.journal.verify import faults, verify
+from edge_agent.published.holding import Holding
+from edge_agent.published.uptake import Uptake
 from protocol.messages import Kind, StoreDetail, decode
 from tests.edge_agent.test_outbox import deliver, deliver_all
 from tests.support.central_side import DEVICE, GATE, CentralSide
@@ -201,7 +201,7 @@ def test_recovery_that_is_cut_short_anywhere_is_finished_by_the_next_start(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", counting(Path.rename))
-        patched.setattr("edge_agent.recovery.replace_file", counting(recovery.replace_file))
+        patched.setattr("edge_agent.journal.recovery.replace_file", counting(recovery.replace_file))
         patched.setattr(Store, "commit", counting(Store.commit))
         try:
             kept.open()
@@ -233,7 +233,7 @@ def test_salvage_that_finds_no_room_waits_and_the_gate_lets_people_out(
         raise JournalUnwritable("full")
 
     with monkeypatch.context() as patched:
-        patched.setattr("edge_agent.salvage._put", full)
+        patched.setattr("edge_agent.journal.salvage._put", full)
         kept.open()
         assert kept.gate.store.epoch.number == 0
         assert kept.tap(1).reason == "journal-unwritable"

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from edge_agent import schema
-from edge_agent.database import Limits, StoreDamaged
 from edge_agent.files import checked, destroy_file, replace_file, unchecked
-from edge_agent.mark import read_mark
-from edge_agent.migrations import migrations
-from edge_agent.reserve import Reserve
-from edge_agent.schema import NewerSchema
-from edge_agent.store import JournalUnwritable, Store
-from edge_agent.transaction import event_id
+from edge_agent.journal import schema
+from edge_agent.journal.database import Limits, StoreDamaged
+from edge_agent.journal.mark import read_mark
+from edge_agent.journal.migrations import migrations
+from edge_agent.journal.reserve import Reserve
+from edge_agent.journal.schema import NewerSchema
+from edge_agent.journal.store import JournalUnwritable, Store
+from edge_agent.journal.transaction import event_id
 from protocol.decision import History
 from protocol.envelope import Keyring, open_as
 from protocol.journal import extend, genesis
@@ -174,7 +174,7 @@ def test_a_disk_that_takes_nothing_is_no_damage(tmp_path: Path, monkeypatch: pyt
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr("edge_agent.store.connect", unwilling)
+        patched.setattr("edge_agent.journal.store.connect", unwilling)
         store = Store(tmp_path, LIMITS)
         assert not store.is_writable
         assert store.fact("generation") == b"12345678"
@@ -338,7 +338,7 @@ def test_an_older_schema_is_copied_aside_before_it_is_brought_up_to_date(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store(tmp_path, LIMITS).close()
-    monkeypatch.setattr("edge_agent.schema.NAMES", ("m001_journal", "m002_more"))
+    monkeypatch.setattr("edge_agent.journal.schema.NAMES", ("m001_journal", "m002_more"))
     Store(tmp_path, LIMITS).close()
     with closing(sqlite3.connect(tmp_path / "agent.db.before-002")) as db:
         assert db.execute("SELECT count(*) FROM events").fetchone() == (0,)

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from edge_agent import identity as identity_file
-from edge_agent import lists, parts
 from edge_agent.config import Config
 from edge_agent.housekeeping import Housekeeping
-from edge_agent.list_uptake import NothingNewer
+from edge_agent.published import lists, parts
+from edge_agent.published.list_uptake import NothingNewer
 from protocol.allowlist import CardState
 from protocol.chunks import chunks
 from protocol.envelope import Signer, seal_domain_key

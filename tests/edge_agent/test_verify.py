@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent import identity as identity_file
-from edge_agent.database import ERRORS
-from edge_agent.verify import faults, verify
+from edge_agent.journal.database import ERRORS
+from edge_agent.journal.verify import faults, verify
 from protocol.envelope import Signer
 from tests.edge_agent.test_outbox import deliver, deliver_all
 from tests.support.central_side import CentralSide, key

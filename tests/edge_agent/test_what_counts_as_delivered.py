@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent import outbox
 from edge_agent.delivery import Delivery
-from edge_agent.pruning import KEEP_MS, prune
+from edge_agent.journal import outbox
+from edge_agent.journal.pruning import KEEP_MS, prune
 from protocol.envelope import Keyring, Signer, open_as
 from protocol.errors import Failure, Refused
 from protocol.messages import Batch, Fresh, Receipt, Resume, Role, Upload, decode

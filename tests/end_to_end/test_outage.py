@@ -12,12 +12,12 @@ from aiohttp import web
 from deploy.town import Gate
 from edge_agent import identity as identity_file
 from edge_agent.gate import Gate as TapPath
-from edge_agent.holding import Holding
+from edge_agent.journal.store import Store
 from edge_agent.moments import SystemMoments
+from edge_agent.published.holding import Holding
+from edge_agent.published.uptake import Uptake
 from edge_agent.readers import CardRead
 from edge_agent.release.dry import DryRelease
-from edge_agent.store import Store
-from edge_agent.uptake import Uptake
 from tests.end_to_end.quick_town import (
     ALICE,
     BORIS,

@@ -12,8 +12,8 @@ import pytest
 
 from deploy.town import Gate
 from edge_agent import identity as identity_file
-from edge_agent import outbox
-from edge_agent.store import Store
+from edge_agent.journal import outbox
+from edge_agent.journal.store import Store
 from protocol.messages import Upload, encode
 from tests.edge_agent.readers.conftest import Desk
 from tests.end_to_end.quick_town import (

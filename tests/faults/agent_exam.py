@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from edge_agent import identity as identity_file
-from edge_agent import lists
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
+from edge_agent.journal.store import Store
 from edge_agent.moments import SystemMoments
+from edge_agent.published import lists
+from edge_agent.published.holding import Holding
+from edge_agent.published.uptake import Uptake
 from edge_agent.release.dry import DryRelease
-from edge_agent.store import Store
-from edge_agent.uptake import Uptake
 from protocol.allowlist import CardState
 from protocol.messages import PartName
 from protocol.token import token

@@ -14,14 +14,14 @@ import random
 from pathlib import Path
 
 from edge_agent import identity as identity_file
-from edge_agent import outbox
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
+from edge_agent.journal import outbox
+from edge_agent.journal.pruning import prune
+from edge_agent.journal.store import Limits, Store
 from edge_agent.moments import SystemMoments
-from edge_agent.pruning import prune
+from edge_agent.published.holding import Holding
+from edge_agent.published.uptake import Uptake
 from edge_agent.release.dry import DryRelease
-from edge_agent.store import Limits, Store
-from edge_agent.uptake import Uptake
 from protocol.envelope import open_as
 from protocol.events import Receipt
 from tests.faults import city

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from edge_agent import identity as identity_file
 from edge_agent.identity import Identity
-from edge_agent.outbox import Run
+from edge_agent.journal.outbox import Run
+from edge_agent.published.uptake import Uptake
 from edge_agent.readers import CardRead
-from edge_agent.uptake import Uptake
 from protocol.allowlist import CardState, Entry, Grant, list_digest, total
 from protocol.chunks import chunks
 from protocol.envelope import Keyring, Signer, digest, domain_key_digest, new_sealing_key, seal_domain_key

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from edge_agent import identity as identity_file
-from edge_agent.database import StoreDamaged
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
 from edge_agent.identity import IdentityDamaged
+from edge_agent.journal.database import StoreDamaged
+from edge_agent.journal.store import Store
+from edge_agent.journal.verify import verify
 from edge_agent.moments import SystemMoments
+from edge_agent.published.holding import Holding
+from edge_agent.published.uptake import Uptake
 from edge_agent.release.dry import DryRelease
-from edge_agent.store import Store
-from edge_agent.uptake import Uptake
-from edge_agent.verify import verify
 from tests.faults import city
 from tests.faults.agent_life import LIMITS, Life
 from tests.faults.bit_flips import FLIPS, SEED, flips, tables

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from edge_agent.gate import Gate
+from edge_agent.journal.store import JournalUnwritable, Store
 from edge_agent.release import Signal
-from edge_agent.store import JournalUnwritable, Store
 from protocol.messages import Direction
 from tests.faults import city
 from tests.faults.agent_exam import examine

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.parts import AtRest, good
+from edge_agent.journal.verify import verify
 from edge_agent.preview import at_rest
-from edge_agent.proving import fact_of, in_use, standing_of
-from edge_agent.verify import verify
+from edge_agent.published.parts import AtRest, good
+from edge_agent.published.proving import fact_of, in_use, standing_of
 from protocol.envelope import Keyring
 from protocol.messages import ConfigDetail, Event, Kind, PartName, decode
 from tests.faults import city

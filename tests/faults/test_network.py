@@ -8,12 +8,12 @@ import pytest
 
 from edge_agent import identity as identity_file
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
+from edge_agent.journal.store import Store
 from edge_agent.moments import Moment, SystemMoments
+from edge_agent.published.holding import Holding
+from edge_agent.published.uptake import Uptake
 from edge_agent.readers import CardRead
 from edge_agent.release.dry import DryRelease
-from edge_agent.store import Store
-from edge_agent.uptake import Uptake
 from tests.faults.programs import BLOCKED, STRANGER, UIDS, Programs
 from tests.support.fault_proxy_plan import Fault, Plan, Request, script, seeded
 

@@ -248,14 +248,14 @@ EDGE = (
     Fault(
         "synchronous-normal",
         "A power cut takes back taps that the door was already opened for.",
-        "edge_agent/database.py",
+        "edge_agent/journal/database.py",
         (Edit("PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL"),),
         (POWER_AGENT,),
     ),
     Fault(
         "list-synchronous-normal",
         "A power cut takes back a block that was in force.",
-        "edge_agent/lists.py",
+        "edge_agent/published/lists.py",
         (Edit("PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL"),),
         (POWER_AGENT,),
     ),
@@ -444,7 +444,7 @@ EDGE = (
     Fault(
         "fire-alarm-fought",
         "The software locks what the fire alarm has freed.",
-        "edge_agent/passage/door.py",
+        "edge_agent/door/passage/door.py",
         (
             Edit(
                 """\
@@ -464,7 +464,7 @@ EDGE = (
     Fault(
         "list-floor-outside-the-transaction",
         "Between the two commits an older list can come back in.",
-        "edge_agent/list_uptake.py",
+        "edge_agent/published/list_uptake.py",
         (
             Edit(
                 """\
@@ -482,7 +482,7 @@ EDGE = (
     Fault(
         "policy-floor-outside-the-transaction",
         "Between the two commits an older policy can come back in.",
-        "edge_agent/uptake.py",
+        "edge_agent/published/uptake.py",
         (
             Edit(
                 """\
@@ -500,7 +500,7 @@ EDGE = (
     Fault(
         "floor-forgotten-with-the-manifest",
         "Damage a store and play an old list back: blocked cards are in.",
-        "edge_agent/uptake.py",
+        "edge_agent/published/uptake.py",
         (
             Edit(
                 """\
@@ -516,14 +516,14 @@ EDGE = (
     Fault(
         "delta-sum-unchecked",
         "A list that nobody published decides who enters.",
-        "edge_agent/lists.py",
+        "edge_agent/published/lists.py",
         (Edit("accept_applied(delta, count, sum_)", "accept_applied(delta, delta.count, int.from_bytes(delta.sum))"),),
         (FLOORS,),
     ),
     Fault(
         "receipt-stored-after-the-mark",
         "Events count as delivered, and may be let go, without the proof that central has them.",
-        "edge_agent/outbox.py",
+        "edge_agent/journal/outbox.py",
         (
             Edit(
                 """\
@@ -554,7 +554,7 @@ EDGE = (
     Fault(
         "pruned-without-a-receipt",
         "Events are gone for ever that central never had.",
-        "edge_agent/pruning.py",
+        "edge_agent/journal/pruning.py",
         (
             Edit(
                 """\
@@ -570,7 +570,7 @@ EDGE = (
     Fault(
         "receipt-head-not-compared",
         "A receipt for other events under the same numbers lets ours go.",
-        "edge_agent/outbox.py",
+        "edge_agent/journal/outbox.py",
         (
             Edit(
                 "_head_at(connection, number, receipt.through) != receipt.head:",
@@ -635,7 +635,7 @@ EDGE = (
     Fault(
         "resume-ignored-below-the-mark",
         "A central that was restored never gets back what it lost.",
-        "edge_agent/outbox.py",
+        "edge_agent/journal/outbox.py",
         (
             Edit(
                 """\

@@ -6,13 +6,13 @@ from typing import Self
 
 from edge_agent import identity as identity_file
 from edge_agent.gate import Gate
-from edge_agent.holding import Holding
 from edge_agent.identity import Identity
+from edge_agent.journal.store import Limits, Store
 from edge_agent.moments import Moment
+from edge_agent.published.holding import Holding
+from edge_agent.published.uptake import Uptake
 from edge_agent.readers import CardRead
 from edge_agent.release import Signal
-from edge_agent.store import Limits, Store
-from edge_agent.uptake import Uptake
 from protocol.envelope import new_sealing_key
 from protocol.messages import Event, decode
 from tests.support.central_side import DEVICE, DOMAIN, GATE, VENUE, CentralSide, key, uid

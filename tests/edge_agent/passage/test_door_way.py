@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from edge_agent.passage import Alarm, Busy, Effect, Ended, Free, Relock, Told
-from edge_agent.passage.door import DoorWay
+from edge_agent.door.passage import Alarm, Busy, Effect, Ended, Free, Relock, Told
+from edge_agent.door.passage.door import DoorWay
 from protocol.messages import ReleaseConfig
 
 # Long passages, so that somebody may still be on the way while the door counts as held.

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from edge_agent.passage import Alarm, Effect
-from edge_agent.passage.turnstile import MOST_WAITING, TurnstileWay
-from edge_agent.passage.unseen import UnseenWay
+from edge_agent.door.passage import Alarm, Effect
+from edge_agent.door.passage.turnstile import MOST_WAITING, TurnstileWay
+from edge_agent.door.passage.unseen import UnseenWay
 from protocol.messages import ReleaseConfig
 from tests.edge_agent.passage.test_door_way import said
 

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.passage import Effect, Ended, Free, Relock, Told
-from edge_agent.passage.door import DoorWay
-from edge_agent.passage.turnstile import TurnstileWay
+from edge_agent.door.passage import Effect, Ended, Free, Relock, Told
+from edge_agent.door.passage.door import DoorWay
+from edge_agent.door.passage.turnstile import TurnstileWay
 from protocol.messages import Passage, ReleaseConfig
 
 WAYS = {"door": DoorWay, "turnstile": TurnstileWay}

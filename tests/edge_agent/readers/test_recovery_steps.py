@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.machine import Machine
+from edge_agent.commissioning.machine import Machine
 from edge_agent.readers import ReaderFacts, presence, recovery
 from edge_agent.readers.presence import why_it_can_be_helped
 from edge_agent.readers.recovery import RESTART_PCSCD, ServiceRestart, StepFailed

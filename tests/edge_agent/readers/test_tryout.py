@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.__main__ import cli
+from edge_agent.commissioning.machine import Machine, pcsc_slots
+from edge_agent.commissioning.tryout import try_out
 from edge_agent.doctor import subject_of
-from edge_agent.machine import Machine, pcsc_slots
 from edge_agent.readers import ReaderState
-from edge_agent.tryout import try_out
 from tests.edge_agent.readers.conftest import Desk
 from tests.support.virtual_card import CLASSIC_1K
 

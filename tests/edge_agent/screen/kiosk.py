@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from edge_agent.door_state import DoorState
+from edge_agent.door.door_state import DoorState
 from edge_agent.readers import CardRead, ReaderState
 from edge_agent.release import Signal
 from edge_agent.screen.around import look_around

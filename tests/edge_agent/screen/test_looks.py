@@ -10,8 +10,8 @@ from axe_playwright_python.async_playwright import Axe
 from msgspec.structs import replace
 from playwright.async_api import Page
 
-from edge_agent.door_state import DoorState
-from edge_agent.passage import Alarm
+from edge_agent.door.door_state import DoorState
+from edge_agent.door.passage import Alarm
 from edge_agent.readers import ReaderState
 from edge_agent.screen.view import Membership
 from protocol.messages import Direction, Wording

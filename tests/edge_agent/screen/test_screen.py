@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from edge_agent.passage import Alarm
+from edge_agent.door.passage import Alarm
 from edge_agent.screen.view import Mode
 from protocol.messages import AdmitDetail, Direction, Event, Kind, UndoDetail, decode
 from protocol.messages import Passage as Passed

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge_agent.passage import Alarm
+from edge_agent.door.passage import Alarm
 from edge_agent.readers import ReaderState
 from edge_agent.release import Signal
 from edge_agent.screen import wording
