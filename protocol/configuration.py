@@ -26,7 +26,8 @@ class ReleaseConfig(_Map, frozen=True):
     """How the way is freed and what counts as a passage. Which pin or board does it is the machine's own setting."""
 
     fail: Literal["secure", "safe"] = "secure"
-    """Without power or agent: `secure` stays locked, `safe` stays free."""
+    """Without power: `secure` stays locked, `safe` is free. Without the agent the relay decides: one that reverts goes
+    to its rest, one on a network stays as it was."""
     pulse_ms: Annotated[int, Meta(ge=100, le=60_000)] = 3_000
     relock_on_open: bool = True
     passage: Literal["none", "door", "turnstile"] = "none"
