@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import termios
 import time
@@ -27,7 +28,8 @@ WORDS = re.compile(r"^  (\S+)  (\S+-\S+-\S+)\s*$", re.MULTILINE)
 
 
 def _take_the_terminal() -> None:
-    """Ctrl-C then reaches this program and no other."""
+    """Ctrl-C then reaches this program and no other, even where whoever started the tests ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
