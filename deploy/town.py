@@ -92,7 +92,9 @@ class Process:
 class Gate:
     """One agent with a simulated reader, behind a line of its own."""
 
-    def __init__(self, spot: Spot, directory: Path, line: Line, has_card_reader: bool, has_screen: bool = False) -> None:
+    def __init__(
+        self, spot: Spot, directory: Path, line: Line, has_card_reader: bool, has_screen: bool = False
+    ) -> None:
         self.spot, self.directory, self.line = spot, directory, line
         self.screen_port = free_port() if has_screen else 0
         directory.mkdir(parents=True, exist_ok=True)
