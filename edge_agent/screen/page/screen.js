@@ -3,7 +3,8 @@ import { play } from "/sound.js";
 import { staffDialog } from "/staff.js";
 
 const LOST_MS = 7000; // three missed signs of life
-const AGAIN_MS = 3000; // how often a door that stands open is sounded
+const GONE_MS = 2000; // what a connection that broke is given to come back
+const AGAIN_MS = 3000; // how often a gate that is lost is looked for, and a door that stands open sounded
 const LOST = {
   mode: "closed", headline: ["畫面與閘門失去連線", "The screen has lost its gate"],
   next: ["請看讀卡機的燈號", "Watch the light on the reader"],
@@ -123,6 +124,9 @@ function listen() {
     show(JSON.parse(message.data));
   });
   source.addEventListener("bye", lose);
+  source.addEventListener("error", () => {
+    lastWord = Math.min(lastWord, performance.now() - LOST_MS + GONE_MS);
+  });
 }
 
 export async function ask(path, body) {
@@ -152,7 +156,7 @@ async function stayAwake() {
 setInterval(() => {
   if (performance.now() - lastWord > LOST_MS) {
     lose();
-    lastWord = performance.now() - LOST_MS + 4000; // and again in four seconds
+    lastWord = performance.now() - LOST_MS + AGAIN_MS;
     listen();
   }
   countDown();

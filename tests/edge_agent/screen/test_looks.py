@@ -85,6 +85,9 @@ SCENES = {
     "fire": Scene(lambda gate: gate.set(door=DoorState(fire=True)), "fire"),
 }
 
+EXAMINED = ("ready", "granted", "denied", "again", "undone", "restricted", "too-old", "pending", "door", "fire")
+"""One scene of each colour and each kind of text: axe takes its time."""
+
 MEASURE = """() => {
   const found = [];
   const [width, height] = [innerWidth, innerHeight];
@@ -161,8 +164,9 @@ async def test_every_state_can_be_read(gate: Kiosk, new_page: NewPage, shots: Pa
             await sized(page, width, height)
             await picture(page, shots / theme / f"{name}-{width}.png")
             faults += [f"{name} {width}: {fault}" for fault in faults_of(await measured(page))]
-        found = await Axe().run(page, options=AXE)
-        faults += [f"{name}: {violation['id']} {violation['nodes']}" for violation in found.response["violations"]]
+        if name in EXAMINED:
+            found = await Axe().run(page, options=AXE)
+            faults += [f"{name}: {each['id']} {each['nodes']}" for each in found.response["violations"]]
     assert "\n".join(faults) == ""
 
 

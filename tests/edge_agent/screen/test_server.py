@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
+import subprocess
+import sys
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -320,3 +324,38 @@ async def test_a_port_that_is_taken_is_tried_again(gate: Kiosk, tmp_path: Path, 
     async with client.get(f"http://127.0.0.1:{other.server.port}/state") as response:
         assert response.status == 200
     await other.close()
+
+
+# --- for ever ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_shown_leaves_nothing_behind_in_the_agent(gate: Kiosk, client: aiohttp.ClientSession) -> None:
+    signals = [gate.tap(), gate.tap(STRANGER)]
+    async with watching(gate, client) as (stream, _):
+
+        async def show(count: int) -> None:
+            for number in range(count):
+                gate.screen.signal(signals[number % 2])
+                await stream.until(answer=gate.screen.look().answer)
+
+        await show(200)
+        tracemalloc.start()
+        try:
+            await show(200)
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+            await show(2_000)
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] - before < 40_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_an_agent_without_a_screen_loads_nothing_that_serves_pages() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "import sys, edge_agent.agent; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"aiohttp.web", "edge_agent.screen.server"} & set(found.stdout.split())

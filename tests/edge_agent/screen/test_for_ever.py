@@ -1,0 +1,157 @@
+"""The agent as a process with its screen in a real browser: it comes and goes, and runs for ever without growing."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from playwright.async_api import CDPSession, Page, Route
+
+from protocol.messages import ScreenConfig
+from tests.edge_agent.screen.conftest import NewPage, mode
+from tests.edge_agent.test_agent import Program
+from tests.support.central_side import CentralSide, uid
+from tests.support.edge_side import Edge
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("browser"), pytest.mark.asyncio(loop_scope="module")]
+
+TAPS, FIRST = 10_000, 1_000
+COUNT = """() => {
+  window.views = 0;
+  const Real = window.EventSource;
+  window.EventSource = class extends Real {
+    addEventListener(kind, call) {
+      super.addEventListener(kind, kind !== "message" ? call : (event) => { window.views += 1; call(event); });
+    }
+  };
+}"""
+
+
+class Screened(Program):
+    """With a screen on a port of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.settings.write_text(f"{self.settings.read_text()}[screen]\nport = {self.port}\n")
+
+    def memory_mib(self) -> float:
+        assert self.process is not None
+        words = Path(f"/proc/{self.process.pid}/status").read_text().split()
+        return int(words[words.index("VmRSS:") + 1]) / 1024
+
+    def pour(self, lines: list[str]) -> None:
+        """All of them, as fast as the agent takes them."""
+        with self.taps.open("w") as fifo:
+            fifo.write("".join(f"{line} sak=20\n" for line in lines))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def program(tmp_path: Path) -> AsyncIterator[Screened]:
+    """Stocked by an earlier contact; central is not there now."""
+    made, central = Screened(tmp_path), CentralSide()
+    central.config = msgspec.structs.replace(central.config, screen=ScreenConfig(undo=True))
+    central.publish()
+    with Edge(made.data, central) as edge:
+        edge.take_all()
+        edge.prove()
+    await asyncio.to_thread(made.start)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.send_signal(signal.SIGCONT)
+        made.process.kill()
+        made.process.wait()
+    made.log.close()
+
+
+async def impatient(route: Route) -> None:
+    """The same script, which waits less long for an agent that says nothing."""
+    answer = await route.fetch()
+    text = await answer.text()
+    assert "LOST_MS = 7000" in text
+    await route.fulfill(response=answer, body=text.replace("LOST_MS = 7000", "LOST_MS = 3500"))
+
+
+async def said(page: Page) -> str:
+    return await page.inner_text("#headline")
+
+
+async def test_the_page_says_when_the_agent_is_gone_and_comes_back_with_it(
+    program: Screened, new_page: NewPage
+) -> None:
+    page = await new_page()
+    await page.route("**/screen.js", impatient)
+    await page.goto(program.url)
+    await mode(page, "ready")
+    assert "離線中" in await page.inner_text("#strip")
+    assert program.process is not None
+
+    await asyncio.to_thread(program.stop, signal.SIGKILL)
+    await mode(page, "closed")
+    assert "畫面與閘門失去連線" in await said(page)
+    assert "The screen has lost its gate" in await said(page)
+    assert await page.inner_text("#strip") == ""
+    await asyncio.to_thread(program.start)
+    await mode(page, "ready")
+
+    program.process.send_signal(signal.SIGSTOP)  # it hangs: its connections stand, and say nothing
+    await mode(page, "closed")
+    program.process.send_signal(signal.SIGCONT)
+    await mode(page, "ready")
+    assert "granted" in await asyncio.to_thread(program.tap, 1)
+    await mode(page, "granted")
+
+    assert await asyncio.to_thread(program.stop) == 0
+    await mode(page, "closed")
+    await asyncio.to_thread(program.start)
+    await mode(page, "ready")
+    assert "denied" in await asyncio.to_thread(program.tap, 99)
+    await mode(page, "denied")
+
+
+async def metrics(session: CDPSession) -> dict[str, Any]:
+    for _ in range(3):
+        await session.send("HeapProfiler.collectGarbage")
+    found = await session.send("Performance.getMetrics")
+    return {each["name"]: each["value"] for each in found["metrics"]}
+
+
+async def test_ten_thousand_taps_leave_nothing_behind(program: Screened, new_page: NewPage) -> None:
+    """A week at 60 taps an hour, or three hours at 60 a minute; the browser shows as many of them as it can."""
+    page = await new_page()
+    await page.add_init_script(f"({COUNT})()")
+    await page.goto(program.url)
+    await mode(page, "ready")
+    session = await page.context.new_cdp_session(page)
+    await session.send("Performance.enable")
+    cards = [uid(number).hex() for number in (0, 1, 2, 3, 4, 99)]
+
+    async def pour(count: int) -> None:
+        before = len(program.lines())
+        taps = [cards[number % len(cards)] for number in range(count)]
+        await asyncio.to_thread(program.pour, taps)
+        async with asyncio.timeout(120):
+            while len(program.lines()) < before + count:
+                await asyncio.sleep(0.05)
+        await asyncio.to_thread(program.tap, 99)
+        await mode(page, "denied")
+
+    await pour(FIRST)
+    first, mib = await metrics(session), program.memory_mib()
+    views = await page.evaluate("views")
+    await pour(TAPS)
+    last = await metrics(session)
+    assert last["Nodes"] <= first["Nodes"] + 20
+    assert last["JSEventListeners"] <= first["JSEventListeners"] + 2
+    assert last["Documents"] == first["Documents"]
+    assert last["JSHeapUsedSize"] <= first["JSHeapUsedSize"] + 200_000
+    assert await page.evaluate("views") - views >= TAPS / 10
+    assert program.memory_mib() <= mib + 30  # SQLite's cache fills to its ceiling; of the screen alone: test_server
