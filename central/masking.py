@@ -36,6 +36,8 @@ def _syllabic(text: str) -> str:
     places = [place for place, c in enumerate(kept) if c != _DOT]
     shown = {places[0]} if len(places) < 3 else {places[0], places[-1]}
     text = "".join(c if c == _DOT or (place in shown and c not in _MASKS) else HIDDEN for place, c in enumerate(kept))
+    if not any(map(_is_syllabic, text)):  # `*明`: what could be shown was hidden before
+        raise ValueError("no letter to show")
     return text.strip(_DOT) + (HIDDEN if len(places) == 1 else "")
 
 

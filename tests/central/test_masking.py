@@ -49,7 +49,7 @@ def test_names_are_masked_by_the_written_rule(name: str, shown: str) -> None:
     assert masked(name) == shown
 
 
-@pytest.mark.parametrize("name", ["", "  ", "○○", "***", "12345", "·", ",", "()", "王" * 65])
+@pytest.mark.parametrize("name", ["", "  ", "○○", "***", "*明", "12345", "·", ",", "()", "王" * 65])
 def test_what_is_no_name_is_refused_without_being_quoted(name: str) -> None:
     with pytest.raises(ValueError, match="no letter to show|65 characters, 64 allowed") as caught:
         masked(name)
@@ -68,6 +68,7 @@ def test_of_a_han_name_the_first_and_the_last_letter_are_shown_and_no_other(name
 
 @given(ANY_NAMES)
 @example("ß")
+@example("*明")
 @example("ŉ a")
 def test_every_name_is_refused_or_masked_and_masking_again_changes_nothing(name: str) -> None:
     try:
