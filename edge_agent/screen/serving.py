@@ -61,7 +61,7 @@ async def _is_started(server: ScreenServer) -> bool:
 def _around(parts: Parts) -> Surroundings:
     subscription, delivery, uptake = parts.subscription, parts.delivery, parts.uptake
     membership = Membership.PENDING if subscription.pending else Membership.ACTIVE
-    if uptake.destroyed or subscription.revoked.is_set() or delivery.revoked.is_set():
+    if not parts.gate.holding.is_enrolled:
         membership = Membership.REVOKED
     return look_around(
         parts.gate,

@@ -191,13 +191,14 @@ def _standing(around: Surroundings) -> View:
         return View(Mode.FIRE, *wording.FIRE)
     if around.alarm:
         return View(Mode.DOOR, *(wording.DOOR_FORCED if around.alarm is Alarm.FORCED else wording.DOOR_HELD))
-    if around.membership is Membership.REVOKED:
+    inward = around.direction is Direction.IN
+    if inward and around.membership is Membership.REVOKED:
         return View(Mode.CLOSED, *wording.REVOKED)
-    if around.membership is Membership.PENDING:
+    if inward and around.membership is Membership.PENDING:
         return View(Mode.WAITING, *wording.WAITING, words=around.words)
     if ReaderState.READY not in around.readers:
         return _without_reader(around.readers)
-    reason = None if around.direction is Direction.OUT else _closed(around)
+    reason = _closed(around) if inward else None
     return View(Mode.CLOSED, *of_reason(reason, around.texts)) if reason else View(Mode.READY, *wording.READY)
 
 

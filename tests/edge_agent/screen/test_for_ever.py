@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
-from playwright.async_api import CDPSession, Page, Route
+from playwright.async_api import CDPSession, Page, Route, expect
 
+from edge_agent import enrolment
+from edge_agent import identity as identity_file
 from protocol.messages import ScreenConfig
 from tests.edge_agent.screen.conftest import NewPage, mode
 from tests.edge_agent.test_agent import Program
-from tests.support.central_side import CentralSide, uid
-from tests.support.edge_side import Edge
+from tests.support.central_side import CentralSide, serving, uid
+from tests.support.edge_side import Edge, identity_for
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("browser"), pytest.mark.asyncio(loop_scope="module")]
 
@@ -55,21 +57,28 @@ class Screened(Program):
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def program(tmp_path: Path) -> AsyncIterator[Screened]:
-    """Stocked by an earlier contact; central is not there now."""
-    made, central = Screened(tmp_path), CentralSide()
-    central.config = msgspec.structs.replace(central.config, screen=ScreenConfig(undo=True))
-    central.publish()
-    with Edge(made.data, central) as edge:
-        edge.take_all()
-        edge.prove()
-    await asyncio.to_thread(made.start)
+async def bare(tmp_path: Path) -> AsyncIterator[Screened]:
+    """It holds nothing, and is not started."""
+    made = Screened(tmp_path)
     yield made
     if made.process is not None and made.process.poll() is None:
         made.process.send_signal(signal.SIGCONT)
         made.process.kill()
         made.process.wait()
     made.log.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def program(bare: Screened) -> Screened:
+    """Started, and stocked by an earlier contact; central is not there now."""
+    central = CentralSide()
+    central.config = msgspec.structs.replace(central.config, screen=ScreenConfig(undo=True))
+    central.publish()
+    with Edge(bare.data, central) as edge:
+        edge.take_all()
+        edge.prove()
+    await asyncio.to_thread(bare.start)
+    return bare
 
 
 async def impatient(route: Route) -> None:
@@ -115,6 +124,32 @@ async def test_the_page_says_when_the_agent_is_gone_and_comes_back_with_it(
     await mode(page, "ready")
     assert "denied" in await asyncio.to_thread(program.tap, 99)
     await mode(page, "denied")
+
+
+async def test_a_device_that_waits_shows_its_words_and_a_revoked_one_says_so_to_the_end(
+    bare: Screened, new_page: NewPage
+) -> None:
+    central = CentralSide()
+    central.publish()
+    central.state = "pending"
+    async with serving(central.app()) as url:
+        identity = msgspec.structs.replace(identity_for(central, bare.data, url), secret=central.secret)
+        identity_file.save(bare.data, identity)
+        await asyncio.to_thread(bare.start)
+        page = await new_page()
+        await page.goto(bare.url)
+        await expect(page.locator("#words")).to_have_text(enrolment.words(identity))
+        central.state = "active"
+        await mode(page, "ready")
+        assert await page.inner_text("#words") == ""
+        central.state = "revoked"
+        await mode(page, "closed")
+        assert "閘門已停用" in await said(page)
+        assert "not-enrolled" in await asyncio.to_thread(bare.tap, 1)
+        await page.wait_for_function("() => document.getElementById('headline').innerText.includes('閘門尚未啟用')")
+        assert await asyncio.to_thread(bare.stop) == 0
+    await page.wait_for_timeout(2_500)  # longer than a broken connection is given
+    await mode(page, "closed")
 
 
 async def metrics(session: CDPSession) -> dict[str, Any]:

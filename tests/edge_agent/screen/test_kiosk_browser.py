@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from edge_agent import config
 from edge_agent.screen import kiosk as kiosk_module
 from edge_agent.screen.kiosk import FLAGS, NoBrowser, find_browser, keep_running, kiosk_command, prepare
 from tests.edge_agent.screen.conftest import ARGUMENTS, CHROMIUM, PATIENCE_MS, mode
@@ -55,6 +56,19 @@ def test_what_is_missing_is_said_in_one_line(tmp_path: Path, more: str, path: st
     found = tapgate(settings(tmp_path, more), "--print", PATH=path)
     assert (found.returncode, len(found.stderr.splitlines())) == (1, 1)
     assert why in found.stderr
+
+
+@pytest.mark.parametrize("wrong", ["port = 80", "port = 65536", 'port = "8460"', 'host = "0.0.0.0"'])
+def test_the_page_is_served_on_loopback_and_on_a_port_that_needs_no_root(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(config.ConfigError, match=wrong.split(maxsplit=1)[0]):
+        config.load(settings(tmp_path, f"[screen]\n{wrong}\n"))
+
+
+def test_without_a_screen_in_the_settings_there_is_none(tmp_path: Path) -> None:
+    assert config.load(settings(tmp_path, "")).screen is None
+    found = config.load(settings(tmp_path, "[screen]\n")).screen
+    assert found is not None
+    assert found.port == 8460
 
 
 def test_the_first_browser_that_is_installed_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
