@@ -20,7 +20,7 @@ from tests.edge_agent.test_agent import Program
 from tests.support.central_side import CentralSide, serving, uid
 from tests.support.edge_side import Edge, identity_for
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("browser"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("screen-agent"), pytest.mark.asyncio(loop_scope="module")]
 
 TAPS, FIRST = 10_000, 1_000
 COUNT = """() => {

@@ -119,7 +119,7 @@ def test_the_command_passes_its_end_on_to_the_browser(tmp_path: Path) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.xdist_group("browser")
+@pytest.mark.xdist_group("screen-agent")
 async def test_it_waits_for_an_agent_that_comes_late(tmp_path: Path, shots: Path) -> None:
     """From the file, with the flags it is started with: an agent that is not enrolled yet serves nothing."""
     prepare(tmp_path)

@@ -20,7 +20,7 @@ from tests.edge_agent.screen.conftest import NewPage, mode
 from tests.edge_agent.screen.kiosk import MEMBER, NAME, STRANGER, Kiosk
 from tests.support.central_side import subject
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("browser"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("screen-looks"), pytest.mark.asyncio(loop_scope="module")]
 
 SIZES = ((360, 640), (1024, 768), (1920, 1080))
 DAY_MS = 24 * 3_600_000

@@ -12,7 +12,7 @@ from tests.edge_agent.screen.conftest import NewPage, mode
 from tests.edge_agent.screen.kiosk import PIN, STAFF, STRANGER, Kiosk
 from tests.edge_agent.screen.test_looks import AXE, SIZES, faults_of, measured, picture, sized
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("browser"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("screen-presses"), pytest.mark.asyncio(loop_scope="module")]
 
 LISTEN = """() => {
   window.heard = [];
