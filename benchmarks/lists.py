@@ -100,7 +100,8 @@ async def gates(directory: Path) -> list[Row]:
             gate.process.start()
         blocked_s = await block(town)
         resting = town.gates["gate-0"]
-        await resting.until(lambda status: status["backlog"] == 0)
+        # a new configuration is proven ten seconds after the start, by one write
+        await resting.until(lambda status: status["backlog"] == 0 and not status["on_trial"])
         await asyncio.sleep(8)  # the check of everything that follows a start
         before = written_bytes(resting.process.pid)
         await asyncio.sleep(IDLE_S)
