@@ -1,6 +1,5 @@
 """Who may be inside a venue now, as central knows."""
 
-import datetime as dt
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,9 +16,8 @@ from central.inside import CERTAIN, Inside, Seen, who_may_be_inside
 from central.store.schema import devices, events, gates, members, names, subjects, venues
 from protocol.errors import Refused
 from protocol.messages import Kind, Personal, Poll, decode
+from protocol.presence import counted_from_ms
 
-AT_LEAST_MS = 6 * 3_600_000
-"""Counted from local midnight, but not from less than this ago: a venue may be open past midnight. As gates count."""
 SILENT_MS = 120_000
 """A device that was not heard of for so long may have taps that are not known here."""
 KINDS = (Kind.TAP, Kind.PASSAGE, Kind.UNDO, Kind.ADMIT)
@@ -78,13 +76,6 @@ async def inside(context: Context, params: InsideParams) -> InsideResult:
         people=people,
         behind=behind,
     )
-
-
-def counted_from_ms(now_ms: int, zone: ZoneInfo) -> int:
-    """The beginning of the local day, or six hours ago where the day is younger."""
-    today = dt.datetime.fromtimestamp(now_ms / 1_000, zone).date()
-    midnight_ms = int(dt.datetime.combine(today, dt.time(), zone).timestamp() * 1_000)
-    return min(midnight_ms, now_ms - AT_LEAST_MS)
 
 
 async def _events(connection: AsyncConnection, ids: list[str], from_ms: int) -> list[Seen]:

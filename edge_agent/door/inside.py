@@ -5,7 +5,6 @@ seen, they count too: who is not on the list is not looked for.
 """
 
 import contextlib
-import datetime as dt
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,9 +31,8 @@ from protocol.messages import (
     UndoDetail,
     decode,
 )
+from protocol.presence import counted_from_ms
 
-AT_LEAST_MS = 6 * 3_600_000
-"""Counted from local midnight, but not from less than this ago: a venue may be open past midnight."""
 DAY_MS = 86_400_000
 GIVEN_BACK = ("undone", Passage.NOT_TAKEN)
 
@@ -72,25 +70,19 @@ def inside(directory: Path, now_ms: int) -> list[Inside]:
         raise FileNotFoundError(f"{path}: the agent has not run yet")
     try:
         with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
-            since_ms = _since(now_ms, _time_zone(connection))
+            since_ms = counted_from_ms(now_ms, _time_zone(connection))
             ways = _ways(connection, since_ms)
     except ERRORS as error:
         raise OSError(f"{path}: {error}") from error
     return _still_in(way for way in ways if way.event.at_ms >= since_ms)
 
 
-def _since(now_ms: int, time_zone: str) -> int:
-    now = dt.datetime.fromtimestamp(now_ms / 1_000, ZoneInfo(time_zone))
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return min(int(midnight.timestamp() * 1_000), now_ms - AT_LEAST_MS)
-
-
-def _time_zone(connection: sqlite3.Connection) -> str:
+def _time_zone(connection: sqlite3.Connection) -> ZoneInfo:
     row = connection.execute("SELECT envelope FROM parts WHERE name = ?", (PartName.CONFIG.value,)).fetchone()
     with contextlib.suppress(Refused, OSError, ValueError):
         zone = decode(GateConfig, unwrap(row[0]).payload).time_zone if row else "Asia/Taipei"
-        return ZoneInfo(zone).key
-    return "Asia/Taipei"
+        return ZoneInfo(zone)
+    return ZoneInfo("Asia/Taipei")
 
 
 def _ways(connection: sqlite3.Connection, since_ms: int) -> list[_Way]:

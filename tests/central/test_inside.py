@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from central.actions.action import ActionFailed
-from central.actions.inside import counted_from_ms
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.inside import CERTAIN, How, Inside, Seen, who_may_be_inside
@@ -25,6 +24,7 @@ from protocol.messages import (
     UndoDetail,
     encode,
 )
+from protocol.presence import counted_from_ms
 from tests.central.actors import NOW_MS, Device, Journal
 from tests.central.admin import Admin, admin_of
 from tests.central.city import City

@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent.door.inside import AT_LEAST_MS, inside
+from edge_agent.door.inside import inside
 from protocol.messages import Direction, Passage
+from protocol.presence import AT_LEAST_MS
 from tests.edge_agent.test_gate import turn
 from tests.support.central_side import DAY_MS, CentralSide, subject, uid
 from tests.support.edge_side import Edge
