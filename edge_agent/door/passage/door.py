@@ -63,9 +63,8 @@ class DoorWay(Generic[T]):
         return effects
 
     def exit(self, now_ms: int) -> list[Effect[T]]:
-        if self.phase is not Phase.FIRE:
-            self._exit_until_ms = now_ms + self.config.passage_ms
-            self._open_anew(now_ms)
+        self._exit_until_ms = now_ms + self.config.passage_ms
+        self._open_anew(now_ms)
         return [Free(None)]
 
     def _open_anew(self, now_ms: int) -> None:
@@ -131,7 +130,7 @@ class DoorWay(Generic[T]):
 
     def fire(self, on: bool, now_ms: int) -> list[Effect[T]]:
         if on and self.phase is not Phase.FIRE:
-            self.phase, self._exit_until_ms = Phase.FIRE, 0
+            self.phase = Phase.FIRE  # who pressed the button is still on the way when a false alarm ends
             return self.stop()
         if not on and self.phase is Phase.FIRE:
             self.phase = Phase.BLIND if self._open is None else Phase.OPEN if self._open else Phase.SHUT

@@ -404,6 +404,18 @@ def test_a_fire_alarm_locks_nothing_and_forces_nothing() -> None:
     assert said(door.level(True, 102_000)) == "forced"
 
 
+@pytest.mark.parametrize("pressed_ms", [50, 150])
+def test_who_pressed_the_button_is_not_forced_when_a_false_alarm_ends(pressed_ms: int) -> None:
+    door = door_with()
+    happens = sorted([(100, lambda: door.fire(True, 100)), (pressed_ms, lambda: door.exit(pressed_ms))])
+    for _, what in happens:
+        what()
+    assert said(door.fire(False, 200)) == ""
+    assert said(door.level(True, 300)) == "locked"
+    assert said(door.level(False, 400)) == "locked"
+    assert said(door.level(True, 500)) == "forced", "the button is good for one opening"
+
+
 def test_a_door_that_is_open_when_it_is_first_seen_was_not_forced_and_may_be_held() -> None:
     door = Door(ReleaseConfig(passage="door"))
     assert said(door.level(True, 0)) == "locked"
