@@ -211,7 +211,14 @@ class Demo:
         taps = 0
         while not stop.is_set():
             gate = chooser.choice(list(self.town.gates.values()))
-            await self.tap(gate, chooser.choice(list(CARDS)))
+            tap = asyncio.create_task(self.tap(gate, chooser.choice(list(CARDS))))
+            stopped = asyncio.create_task(stop.wait())  # Ctrl-C reaches the gates too: then nobody answers any more
+            await asyncio.wait({tap, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if not tap.done():
+                tap.cancel()
+                return
+            await tap
             taps += 1
             if taps % 10 == 0:
                 await self.show_receipts()
