@@ -19,10 +19,11 @@ from edge_agent.release import Signal
 from protocol.allowlist import CardState, Entry, Grant, changed_total, total
 from protocol.chunks import chunks
 from protocol.clock import SignedTime
+from protocol.compiled import CompiledPolicy
 from protocol.decision import Staleness, Tap, decide
 from protocol.envelope import Signer
 from protocol.messages import Ages, Clock, Delta, Direction, Manifest, Snapshot
-from protocol.policy import Admit, CompiledPolicy, Policy, Schedule
+from protocol.policy import Admit, Policy, Schedule
 from protocol.token import token
 from protocol.wire import encode
 

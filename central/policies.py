@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.store.schema import policies
 from protocol.envelope import digest
 from protocol.messages import decode
-from protocol.policy import Policy, Refuse
+from protocol.policy import Policy, kinds_of
 
 
 class PolicyPayload(NamedTuple):
@@ -41,5 +41,4 @@ async def read_policies(connection: AsyncConnection, ids: Collection[str]) -> di
 @lru_cache(maxsize=64)
 def _payload(body: bytes) -> PolicyPayload:
     policy = decode(Policy, body)
-    kinds = frozenset("rule:refuse" if isinstance(rule, Refuse) else "rule:admit" for rule in policy.rules)
-    return PolicyPayload(body, policy.version, digest(body), kinds)
+    return PolicyPayload(body, policy.version, digest(body), kinds_of(policy))

@@ -14,13 +14,15 @@ from edge_agent.journal.database import StoreDamaged
 from edge_agent.journal.store import Store
 from edge_agent.journal.transaction import Transaction
 from edge_agent.moments import Moment, Moments
+from edge_agent.others import Others
 from edge_agent.published.holding import Holding
 from edge_agent.published.lists import ListDamaged
 from edge_agent.readers import CardRead
 from edge_agent.recorder import cut
 from edge_agent.release import Release, Signal
 from protocol.allowlist import Entry
-from protocol.decision import Decision, History, Staleness, Tap, decide, staleness
+from protocol.decision import Decision, Staleness, Tap, decide, staleness
+from protocol.history import History, LastTap, Mark, Note, since, with_tap
 from protocol.journal import personal_digest
 from protocol.messages import AdmitDetail, Direction, Event, Kind, Outcome, Personal, encode
 from protocol.reasons import Reason
@@ -49,6 +51,7 @@ class Gate(Amends):
         self.watchers: list[Callable[[Signal], None]] = []
         """Told of every answer once the release has been; what they raise is logged and breaks no tap."""
         self.list_damaged = threading.Event()
+        self.others = Others()
         self._one_at_a_time = threading.RLock()
 
     # --- the tap ----------------------------------------------------------------------------------------
@@ -86,11 +89,16 @@ class Gate(Amends):
             holding.direction,
             self._staleness(holding, moment),
             problem,
+            holding.venue,
+            holding.gate,
+            *self._known_of_others(holding, moment),
         )
         with self.granted.lock:
-            signal, before = self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
+            signal, decision, before = self.store.commit(
+                lambda transaction: self._write(transaction, holding, known, tap)
+            )
             if signal.outcome is Outcome.GRANTED:
-                self._hold(signal, moment, before)
+                self._hold(signal, moment, before, decision.repeats)
         return signal
 
     def _admit_and_write(self, direction: Direction, detail: AdmitDetail) -> Signal:
@@ -107,13 +115,15 @@ class Gate(Amends):
 
         with self.granted.lock:
             signal = self.store.commit(work)
-            self._hold(signal, moment, None)
+            self._hold(signal, moment)
         return signal
 
-    def _hold(self, signal: Signal, moment: Moment, before: History | None) -> None:
+    def _hold(
+        self, signal: Signal, moment: Moment, before: LastTap | None = None, repeated: LastTap | None = None
+    ) -> None:
         """What is granted may be taken back for a while, and its passage may be awaited."""
         changed = b"" if signal.repeat else signal.key
-        repeats = (before.epoch, before.sequence) if signal.repeat and before else None
+        repeats = repeated.name if repeated else None
         is_tap = signal.reason != Reason.STAFF_ADMITTED
         name = (signal.epoch, signal.sequence)
         self.granted.add(Granted(name, moment.monotonic_ms, is_tap, signal.awaited, changed, before, repeats))
@@ -133,14 +143,16 @@ class Gate(Amends):
 
     def _write(
         self, transaction: Transaction, holding: Holding, known: Known, tap: Tap
-    ) -> tuple[Signal, History | None]:
+    ) -> tuple[Signal, Decision, LastTap | None]:
         """History, decision, event and new history in one transaction: two readers cannot both be first. Returns
-        the history before it too."""
+        the last tap before it too."""
         history = transaction.history(known.key) if known.key else None
         decision = decide(holding.policy, known.entry, history, tap)
         if not holding.is_enrolled and decision.outcome is Outcome.DENIED:
             decision = Decision(Outcome.DENIED, Reason.NOT_ENROLLED.value)
-        personal = encode(_personal(holding, known)) if known.key else b""
+        is_granted = decision.outcome is Outcome.GRANTED
+        direction = decision.direction if is_granted else tap.direction.value
+        personal = encode(_personal(holding, known, decision)) if known.key else b""
         repeats = _repeated_sequence(decision, transaction)
         event = Event(
             transaction.sequence,
@@ -150,7 +162,7 @@ class Gate(Amends):
             tap.clock,
             holding.gate,
             Kind.TAP,
-            tap.direction,
+            direction,
             decision.outcome,
             decision.reason,
             decision.rule,
@@ -160,8 +172,9 @@ class Gate(Amends):
         )
         sequence = transaction.append(encode(event), personal)
         if known.key and decision.repeats is None:
-            transaction.remember(known.key, _history(tap, decision, transaction.epoch.epoch, sequence))
-        awaited = self.awaits_passage and decision.outcome is Outcome.GRANTED
+            after = _history(holding, history, tap, decision, (transaction.epoch.epoch, sequence))
+            transaction.remember(known.key, after, tap.at_ms)
+        awaited = self.awaits_passage and is_granted
         if awaited:
             self.granted.write(transaction, (transaction.epoch.epoch, sequence))
         signal = Signal(
@@ -169,13 +182,14 @@ class Gate(Amends):
             sequence,
             decision.outcome,
             decision.reason,
-            tap.direction,
+            direction,
             decision.repeats is not None,
             awaited=awaited,
             key=known.key,
             subject=known.entry.subject if known.entry else b"",
+            notes=_notes(decision),
         )
-        return signal, history
+        return signal, decision, history.last if history else None
 
     def _unwritten(self, direction: Direction, error: Exception) -> Signal:
         """Nothing on disk, so nobody enters; nobody is ever locked in."""
@@ -212,31 +226,59 @@ class Gate(Amends):
         with self._one_at_a_time:
             yield
 
+    def _known_of_others(self, holding: Holding, moment: Moment) -> tuple[bool, int | None]:
+        """Whether what happened at other gates is unknown here, and how many are inside. For rules that ask for it."""
+        policy = holding.policy
+        if policy is None or not (policy.looks_back or policy.counts_inside):
+            return False, None
+        return self.others.is_apart(moment.monotonic_ms, policy.apart_ms), self.others.inside(holding.venue)
+
     def _staleness(self, holding: Holding, moment: Moment) -> Staleness:
         if holding.allowlist is None or holding.ages is None or holding.domain_key is None:
             return Staleness.MISSING
         return staleness(holding.ages, self.age_ms(moment))
 
 
-def _personal(holding: Holding, known: Known) -> Personal:
+def _personal(holding: Holding, known: Known, decision: Decision) -> Personal:
     salt = os.urandom(16)
     if known.entry is None:
         return Personal(salt, token=known.token, key_number=holding.key_number, fingerprint=known.fingerprint)
-    return Personal(salt, subject=known.entry.subject, card=known.entry.card, fingerprint=known.fingerprint)
-
-
-def _history(tap: Tap, decision: Decision, epoch: bytes, sequence: int) -> History:
-    return History(
-        tap.at_ms,
-        tap.boot_id,
-        tap.monotonic_ms,
-        sequence,
-        epoch,
-        tap.direction,
-        decision.outcome,
-        decision.reason,
-        decision.rule,
+    return Personal(
+        salt,
+        subject=known.entry.subject,
+        card=known.entry.card,
+        fingerprint=known.fingerprint,
+        points=decision.points,
+        due=decision.due,
     )
+
+
+def _history(
+    holding: Holding, before: History | None, tap: Tap, decision: Decision, name: tuple[bytes, int]
+) -> History:
+    epoch, sequence = name
+    direction = decision.direction if decision.outcome is Outcome.GRANTED else tap.direction.value
+    last = LastTap(
+        *(tap.at_ms, tap.boot_id, tap.monotonic_ms, sequence, epoch, direction),
+        *(decision.outcome, decision.reason, decision.rule),
+    )
+    if not decision.counts or holding.policy is None:
+        return with_tap(before, last, None)
+    mark = Mark(
+        *(tap.at_ms, tap.venue, tap.gate, direction, decision.rule, decision.points, decision.due),
+        *(epoch, sequence),
+    )
+    after = with_tap(before, last, mark)
+    since_ms = holding.policy.day(tap.at_ms).since_ms
+    return since(after, since_ms) if after.own[0].at_ms < since_ms else after
+
+
+def _notes(decision: Decision) -> tuple[Note, ...]:
+    """What the screen tells beside the reason: what was taken and what is due first."""
+    if not decision.points and not decision.due:
+        return decision.notes
+    charged = (("points-used", decision.points), ("due", decision.due))
+    return (*(note for note in charged if note[1] > 0), *decision.notes)
 
 
 def _repeated_sequence(decision: Decision, transaction: Transaction) -> int:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 import msgspec
 
 from edge_agent.journal.transaction import Transaction
-from protocol.decision import History
+from protocol.history import LastTap, is_empty, renamed, without
 from protocol.messages import encode
 
 UNDO_MS = 10_000
@@ -30,8 +30,8 @@ class Granted(msgspec.Struct):
     awaited: bool = False
     key: bytes = b""
     """Whose history it changed; empty = it changed none."""
-    before: History | None = None
-    """That history as it was."""
+    before: LastTap | None = None
+    """The tap that was the last one before it."""
     repeats: Name | None = None
     """The tap whose answer it repeats."""
 
@@ -77,18 +77,21 @@ class GrantedTaps:
 
     def restore(self, transaction: Transaction, given_back: list[Granted]) -> None:
         """Histories as if these taps had not been. A repeat that is not given back takes the place of the tap that it
-        repeats; where a later tap stands on one of them, that one's history stays."""
+        repeats; where a later tap stands on one of them, that one stays the last."""
         for each in given_back:
             now = transaction.history(each.key) if each.key else None
-            if now is None or (now.epoch, now.sequence) != each.name:
+            if now is None:
                 continue
             heir = self._heir(each, given_back)
             if heir is not None:
-                transaction.remember(each.key, _renamed(now, heir.name))
-            elif each.before is not None:
-                transaction.remember(each.key, each.before)
+                after = renamed(now, each.name, heir.name)
             else:
+                stands = now.last is None or now.last.name != each.name
+                after = without(now, each.name, now.last if stands else each.before)
+            if is_empty(after):
                 transaction.forget(each.key)
+            elif after != now:
+                transaction.remember(each.key, after, after.at_ms)
 
     def never_were(self, given_back: list[Granted]) -> None:
         """That is on disk: here too."""
@@ -96,8 +99,8 @@ class GrantedTaps:
             heir = self._heir(each, given_back)
             for later in self._held.values():
                 stood_on = later.before
-                if each.key and later.key == each.key and stood_on and _name(stood_on) == each.name:
-                    later.before = _renamed(stood_on, heir.name) if heir else each.before
+                if each.key and later.key == each.key and stood_on and stood_on.name == each.name:
+                    later.before = stood_on.renamed(heir.name) if heir else each.before
                 if heir is not None and later.repeats == each.name:
                     later.repeats = heir.name
             if heir is not None:
@@ -133,11 +136,3 @@ class GrantedTaps:
         names = self.left(transaction) if left else []
         names = names + [name for name in self._awaited if name not in gone]
         transaction.set_fact(AWAITED, encode(names if more is None else [*names, more]))
-
-
-def _name(history: History) -> Name:
-    return history.epoch, history.sequence
-
-
-def _renamed(history: History, name: Name) -> History:
-    return msgspec.structs.replace(history, epoch=name[0], sequence=name[1])

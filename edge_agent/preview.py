@@ -15,11 +15,12 @@ from edge_agent.journal.store import DATABASE
 from edge_agent.published.lists import ListDamaged, lookup_once
 from edge_agent.published.parts import ENVELOPES, MANIFEST, AtRest
 from edge_agent.published.proving import fact_of, in_use, standing_of
+from protocol.compiled import CompiledPolicy
 from protocol.decision import Staleness, Tap, decide, staleness
 from protocol.envelope import Keyring
 from protocol.errors import Failure, Refused
 from protocol.messages import Clock, Direction, Manifest, PartName
-from protocol.policy import CompiledPolicy, Policy
+from protocol.policy import Policy
 from protocol.reasons import TEXTS, Reason
 from protocol.token import token
 from protocol.uid import CardUID, judge

@@ -55,6 +55,8 @@ class Entry(Record, gc=False, frozen=True):
     classes: Annotated[tuple[Grant, ...], Meta(max_length=16)]
     from_ms: Millis = 0
     until_ms: Millis = 0
+    flags: Annotated[tuple[Name, ...], Meta(max_length=8)] = ()
+    """Notices for the person at the gate (`notices.py`): a hold is ready, something is overdue."""
 
 
 # --- the sum of a list ------------------------------------------------------------------------------------

@@ -1,14 +1,18 @@
 """decide(policy, entry, history, tap) -> Decision: the one rule engine of gate, re-check and replay (SPEC §8)."""
 
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from protocol.allowlist import CardState, Entry, Grant
-from protocol.messages import Ages, Clock, Count, Direction, Millis, Outcome, Record
-from protocol.policy import ANYBODY, CompiledPolicy
+from protocol.compiled import ANYBODY, CompiledPolicy
+from protocol.conditions import Here, newest
+from protocol.history import NOTHING, History, LastTap, Mark, Note
+from protocol.messages import Ages, Clock, Direction, Outcome
+from protocol.plan import Hour, Row
 from protocol.reasons import Reason
+from protocol.tariff import FREE, Charge
 from protocol.uid import Problem
 
 
@@ -31,21 +35,6 @@ def staleness(ages: Ages, age_ms: int) -> Staleness:
     return Staleness.WARN if age_ms >= ages.warn_ms else Staleness.FRESH
 
 
-class History(Record, gc=False, frozen=True):
-    """The last tap of a member (or of an unknown token) at this gate in one direction."""
-
-    at_ms: Millis
-    boot_id: bytes
-    monotonic_ms: Count
-    sequence: Count
-    """Of the first tap of a run of repeats: what a repeat points to."""
-    epoch: bytes
-    direction: Direction
-    decision: Outcome
-    reason: Annotated[str, Meta(max_length=64)]
-    rule: Annotated[str, Meta(max_length=64)]
-
-
 class Tap(Struct, frozen=True, gc=False):
     """What the gate knows of this moment."""
 
@@ -56,26 +45,56 @@ class Tap(Struct, frozen=True, gc=False):
     direction: Direction
     staleness: Staleness
     problem: Problem | None = None
+    venue: str = ""
+    gate: str = ""
+    is_apart: bool = False
+    """What happened at other gates may be unknown here: central's word on histories is missing, or too old."""
+    inside: int | None = None
+    """How many are inside the venue; None = nobody can tell."""
+    choice: str = ""
+    """The rule that the person chose on the screen before the tap: a team, an activity; empty = none."""
 
 
 class Decision(Struct, frozen=True, gc=False):
-    """The answer; `repeats` is the history that it repeats, if it does."""
+    """The answer. `repeats` is the tap whose answer it repeats, if it does."""
 
     outcome: Outcome
     reason: str
     rule: str = ""
-    repeats: History | None = None
+    repeats: LastTap | None = None
+    direction: str = "in"
+    """The way that was decided: at a sign-in gate a tap may go either way, or (empty) nobody knows which."""
+    points: int = 0
+    """Taken from the member's points."""
+    due: int = 0
+    """To be paid in cash or from a purse."""
+    counts: bool = False
+    """It leaves a mark: later taps are judged by it."""
+    notes: tuple[Note, ...] = ()
+    """What to tell the person beside the reason."""
 
 
 def decide(policy: CompiledPolicy | None, entry: Entry | None, history: History | None, tap: Tap) -> Decision:
-    """Pure. The guards come in the order of SPEC §8.2, then the policy's rules, then the repeat window."""
+    """Pure. The guards come in the order of SPEC §8.2, then the policy's rules, then the repeat window.
+
+    A tap within the window of the one before it is judged as if that one had not been.
+    """
+    last = history.last if history is not None else None
+    if policy is None or last is None or not _within_window(policy, last, tap):
+        return _judged(policy, entry, history or NOTHING, None, tap)
+    assert history is not None
+    return _repeat(_judged(policy, entry, history, last, tap), last)
+
+
+def _judged(
+    policy: CompiledPolicy | None, entry: Entry | None, history: History, but: LastTap | None, tap: Tap
+) -> Decision:
+    """By itself, whatever the window says. `but`: the tap that counts as not having been."""
+    if policy is not None and policy.policy.session is not None:
+        return _session(policy, entry, history, tap)
     if tap.direction is Direction.OUT:
-        fresh = Decision(Outcome.GRANTED, Reason.LEAVING.value)
-    else:
-        fresh = _guards(policy, entry, tap) or _rules(policy, entry, tap)  # type: ignore[arg-type]
-    if policy is None or history is None or not _within_window(policy, history, tap):
-        return fresh
-    return _repeat(fresh, history)
+        return _leaving(policy, history, but, tap)
+    return _guards(policy, entry, tap) or _rules(policy, entry, history, but, tap)  # type: ignore[arg-type]
 
 
 def _guards(policy: CompiledPolicy | None, entry: Entry | None, tap: Tap) -> Decision | None:
@@ -98,47 +117,174 @@ def _guards(policy: CompiledPolicy | None, entry: Entry | None, tap: Tap) -> Dec
     return None
 
 
-def _rules(policy: CompiledPolicy, entry: Entry, tap: Tap) -> Decision:
-    dated = tap.clock < Clock.BEHIND
-    at_ms, bits = tap.at_ms, policy.bits
+def _rules(policy: CompiledPolicy, entry: Entry, history: History, but: LastTap | None, tap: Tap) -> Decision:
+    mask = mask_of(policy, entry, tap)
+    if tap.staleness is Staleness.RESTRICT and not mask & policy.restricted_mask:
+        return _denied(Reason.LIST_STALE.value)
+    rows, closed_rule = reached(policy, mask, tap)
+    soft = ""
+    if rows and rows[0].condition is None and not policy.looks_back:
+        row = rows[0]  # most policies ask nothing of the past
+        return _of_row(policy, entry, row, row.reason, FREE, history)
+    marks = marks_of(history, but)
+    here = here_of(tap)
+    for row in rows:
+        reason = row.reason if row.condition is None else row.condition.reason(marks, here)
+        if row.is_soft and reason:
+            soft = reason
+        elif row.grants:
+            charge = row.tariff.entry(marks, _points_left(history, but, tap)) if row.tariff else FREE
+            if charge.is_short:
+                return _denied(Reason.POINTS_SHORT.value, row.rule)
+            reason = Reason.ADMITTED_AGAIN.value if soft == Reason.ALREADY_INSIDE else reason
+            return _of_row(policy, entry, row, reason, charge, history)
+        elif reason:
+            return _denied(reason, row.rule)
+    return _undecided(entry, closed_rule, tap)
+
+
+def mask_of(policy: CompiledPolicy, entry: Entry, tap: Tap) -> int:
+    """The bits of the classes that are in force; without a clock, of all."""
+    dated, at_ms, bits = tap.clock < Clock.BEHIND, tap.at_ms, policy.bits
     mask = ANYBODY
     for grant in entry.classes:
         if not dated or _in_force(grant, at_ms):
             mask |= bits.get(grant.name, 0)
-    if tap.staleness is Staleness.RESTRICT and not mask & policy.restricted_mask:
-        return _denied(Reason.LIST_STALE.value)
-    day = policy.day(at_ms)
-    if dated:
-        first, closed_rule = day.hour(mask, at_ms)
-    else:  # without a clock no hours hold: an admitting rule goes by class alone, a refusing one is passed over
-        first = next((row for row in day.rows_for(mask) if row.grants or row.spans is None), None)
-        closed_rule = ""
-    if first is not None:
-        return Decision(Outcome.GRANTED if first.grants else Outcome.DENIED, first.reason, first.rule)
+    return mask
+
+
+def reached(policy: CompiledPolicy, mask: int, tap: Tap) -> Hour:
+    """The rules to try, in order. Without a clock no hours hold and no past can be told: an admitting rule goes by
+    class alone, a refusing one with hours or a condition is passed over."""
+    day = policy.day(tap.at_ms)
+    if tap.clock < Clock.BEHIND:
+        hour = day.hour(mask, tap.at_ms)
+    else:
+        rows = day.rows_for(mask)
+        first = next((r for r in rows if r.condition is None and (r.grants or r.spans is None)), None)
+        hour = Hour((first,) if first else (), "")
+    if tap.choice:
+        return _chosen(hour, tap.choice)
+    return hour
+
+
+def _chosen(hour: Hour, choice: str) -> Hour:
+    """Of admitting rules only the chosen one; what refuses refuses whatever was chosen."""
+    rows = tuple(row for row in hour.rows if not row.grants or row.rule == choice)
+    return Hour(rows, hour.closed_rule)
+
+
+def marks_of(history: History, but: LastTap | None) -> Sequence[Mark]:
+    """All that count, but for that of one tap."""
+    marks = (*history.told, *history.own)
+    return marks if but is None else tuple(mark for mark in marks if mark.name != but.name)
+
+
+def here_of(tap: Tap) -> Here:
+    """What conditions may know of the tap."""
+    return Here(tap.at_ms, tap.venue, tap.gate, tap.is_apart, tap.inside)
+
+
+def _points_left(history: History, but: LastTap | None, tap: Tap) -> int:
+    left = history.points_left(tap.at_ms)
+    if but is None:
+        return left
+    return left + sum(mark.points for mark in history.own if mark.name == but.name)
+
+
+def _of_row(policy: CompiledPolicy, entry: Entry, row: Row, reason: str, charge: Charge, history: History) -> Decision:
+    if not row.grants:
+        return Decision(Outcome.DENIED, reason, row.rule)
+    notes = history.notes
+    if entry.flags:
+        notes = (*((flag, 1) for flag in entry.flags), *notes)
+    return Decision(Outcome.GRANTED, reason, row.rule, None, "in", charge.points, charge.due, policy.looks_back, notes)
+
+
+def _undecided(entry: Entry, closed_rule: str, tap: Tap) -> Decision:
     if closed_rule:
-        return Decision(Outcome.DENIED, Reason.OUTSIDE_HOURS.value, closed_rule)
-    if dated and entry.classes and not any(_in_force(grant, at_ms) for grant in entry.classes):
+        return _denied(Reason.OUTSIDE_HOURS.value, closed_rule)
+    dated = tap.clock < Clock.BEHIND
+    if dated and entry.classes and not any(_in_force(grant, tap.at_ms) for grant in entry.classes):
         return _denied(Reason.CLASS_LAPSED.value)
     return _denied(Reason.CLASS_NOT_ADMITTED.value)
 
 
-def _repeat(fresh: Decision, history: History) -> Decision:
+def _leaving(policy: CompiledPolicy | None, history: History, but: LastTap | None, tap: Tap) -> Decision:
+    """Always granted. What is left to pay is said, and never asked for by a lock."""
+    if policy is None or not policy.looks_back:
+        return Decision(Outcome.GRANTED, Reason.LEAVING.value, direction="out")
+    marks = marks_of(history, but)
+    entry = newest([mark for mark in marks if mark.direction and mark.venue == tap.venue])
+    charge = FREE
+    if entry is not None and entry.direction == "in" and tap.clock < Clock.BEHIND:
+        tariff = policy.day(tap.at_ms).tariffs.get(entry.rule)
+        if tariff is not None:
+            charge = tariff.leaving(entry, marks, tap.at_ms, _points_left(history, but, tap))
+    return Decision(
+        Outcome.GRANTED, Reason.LEAVING.value, "", None, "out", charge.points, charge.due, True, history.notes
+    )
+
+
+# --- signing in and out -----------------------------------------------------------------------------------------
+
+
+def _session(policy: CompiledPolicy, entry: Entry | None, history: History, tap: Tap) -> Decision:
+    """A tap signs in, the next one signs out; soon after either it is the same again; where this gate cannot know
+    whether somebody is signed in, it is recorded and central pairs it (SPEC §8.8)."""
+    session = policy.policy.session
+    assert session is not None
+    if tap.problem is not None:
+        return _denied(tap.problem.value)
+    since_ms = tap.at_ms - session.longest_hours * 3_600_000
+    last = newest([mark for mark in marks_of(history, None) if mark.at_ms > since_ms])
+    dated = tap.clock < Clock.BEHIND
+    if last is not None and dated:
+        if 0 <= tap.at_ms - last.at_ms < session.double_tap_s * 1_000:
+            return Decision(Outcome.GRANTED, _SIGNED[last.direction], last.rule, _as_tap(last), last.direction)
+        if last.direction == "in":
+            return _signed(history, entry, "out", last.rule)
+    fresh = _guards(policy, entry, tap) or _rules(policy, entry, history, None, tap)  # type: ignore[arg-type]
+    if fresh.outcome is Outcome.DENIED:
+        return fresh
+    is_unknown = tap.is_apart or not dated or (last is not None and not last.direction)
+    return _signed(history, entry, "" if is_unknown else "in", fresh.rule)
+
+
+def _signed(history: History, entry: Entry | None, direction: str, rule: str) -> Decision:
+    flags = tuple((flag, 1) for flag in entry.flags) if entry is not None else ()
+    return Decision(
+        Outcome.GRANTED, _SIGNED[direction], rule, None, direction, counts=True, notes=(*flags, *history.notes)
+    )
+
+
+def _as_tap(mark: Mark) -> LastTap:
+    """What is repeated may have been at another kiosk, so the mark speaks for it."""
+    reason = _SIGNED[mark.direction]
+    return LastTap(mark.at_ms, b"", 0, mark.sequence, mark.epoch, mark.direction, Outcome.GRANTED, reason, mark.rule)
+
+
+_SIGNED = {"in": Reason.SIGNED_IN.value, "out": Reason.SIGNED_OUT.value, "": Reason.RECORDED.value}
+
+
+# --- repeats ----------------------------------------------------------------------------------------------------
+
+
+def _repeat(fresh: Decision, last: LastTap) -> Decision:
     """The same answer, marked. A revocation in between wins over a granted answer, and a card that was
     enrolled in between over a denied one: only the same outcome is a repeat."""
-    if fresh.outcome is not history.decision:
+    if fresh.outcome is not last.decision:
         return fresh
-    if fresh.outcome is Outcome.DENIED and fresh.reason != history.reason:
+    if fresh.outcome is Outcome.DENIED and fresh.reason != last.reason:
         return fresh
-    return Decision(fresh.outcome, history.reason, history.rule, history)
+    return Decision(fresh.outcome, last.reason, last.rule, last, last.direction, notes=fresh.notes)
 
 
-def _within_window(policy: CompiledPolicy, history: History, tap: Tap) -> bool:
-    if history.direction is not tap.direction:
-        return False
-    if history.boot_id == tap.boot_id:  # the wall clock may have jumped; this one cannot
-        elapsed_ms = tap.monotonic_ms - history.monotonic_ms
-    else:
-        elapsed_ms = tap.at_ms - history.at_ms
+def _within_window(policy: CompiledPolicy, last: LastTap, tap: Tap) -> bool:
+    if policy.policy.session is not None or last.direction != tap.direction:
+        return False  # signing in and out has a window of its own
+    is_same_boot = last.boot_id == tap.boot_id  # the wall clock may have jumped; this one cannot
+    elapsed_ms = tap.monotonic_ms - last.monotonic_ms if is_same_boot else tap.at_ms - last.at_ms
     return 0 <= elapsed_ms < policy.repeat_window_ms
 
 
@@ -146,8 +292,8 @@ def _in_force(grant: Grant, at_ms: int) -> bool:
     return grant.from_ms <= at_ms and (not grant.until_ms or at_ms < grant.until_ms)
 
 
-def _denied(reason: str) -> Decision:
-    return Decision(Outcome.DENIED, reason)
+def _denied(reason: str, rule: str = "") -> Decision:
+    return Decision(Outcome.DENIED, reason, rule)
 
 
 _STATE_REASONS = {

@@ -108,7 +108,10 @@ class Personal(Record, gc=False, frozen=True):
     """Which of the member's cards; 0 = unknown."""
     fingerprint: Annotated[bytes, Meta(max_length=16)] = b""
     """`token.fingerprint`: tells a copied card's chip apart."""
-    charge: Annotated[int, Meta(ge=-(2**53), le=2**53)] = 0
+    points: Annotated[int, Meta(ge=-(2**53), le=2**53)] = 0
+    """Taken from the member's points."""
+    due: Annotated[int, Meta(ge=-(2**53), le=2**53)] = 0
+    """Said to be paid in cash or from a purse."""
 
 
 class EpochStart(Message, frozen=True):

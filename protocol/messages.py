@@ -49,6 +49,7 @@ from protocol.events import (
     UndoDetail,
     Upload,
 )
+from protocol.history import Counted, Mark, State, SubjectState
 from protocol.wire import (
     MAX_BATCH_BYTES,
     MAX_BATCH_EVENTS,
@@ -92,6 +93,7 @@ __all__ = [
     "Clock",
     "ConfigDetail",
     "Count",
+    "Counted",
     "Custody",
     "Delta",
     "Digest",
@@ -119,6 +121,7 @@ __all__ = [
     "KeyStatement",
     "Kind",
     "Manifest",
+    "Mark",
     "MaskedName",
     "Message",
     "Millis",
@@ -144,7 +147,9 @@ __all__ = [
     "ScreenConfig",
     "Snapshot",
     "StaffPin",
+    "State",
     "StoreDetail",
+    "SubjectState",
     "Text",
     "Through",
     "Trouble",
@@ -252,6 +257,8 @@ class PartName(StrEnum):
     DOMAIN_KEY = "domain-key"
     PROFILES = "profiles"
     NAMES = "names"
+    STATE = "state"
+    """Outside the manifest (SPEC §7.8); it stands here for what polls say of it."""
 
 
 class Part(Record, frozen=True):

@@ -29,6 +29,16 @@ class Reason(StrEnum):
     JOURNAL_UNWRITABLE = "journal-unwritable"
     NOT_ENROLLED = "not-enrolled"
     STAFF_ADMITTED = "staff-admitted"
+    LIMIT_REACHED = "limit-reached"
+    TOO_SOON = "too-soon"
+    ALREADY_INSIDE = "already-inside"
+    ADMITTED_AGAIN = "admitted-again"
+    FULL = "full"
+    HISTORY_UNKNOWN = "history-unknown"
+    POINTS_SHORT = "points-short"
+    SIGNED_IN = "signed-in"
+    SIGNED_OUT = "signed-out"
+    RECORDED = "recorded"
 
 
 HEADLINES: dict[Reason, tuple[str, str]] = {
@@ -55,6 +65,16 @@ HEADLINES: dict[Reason, tuple[str, str]] = {
     Reason.CLOCK_UNTRUSTED: ("閘門時鐘異常", "This gate's clock is wrong"),
     Reason.JOURNAL_UNWRITABLE: ("閘門無法記錄，暫停進入", "This gate cannot keep records"),
     Reason.NOT_ENROLLED: ("閘門尚未啟用", "This gate is not in service"),
+    Reason.LIMIT_REACHED: ("已達使用次數上限", "You have used all your entries"),
+    Reason.TOO_SOON: ("距上次進場時間太短", "It is too soon after your last entry"),
+    Reason.ALREADY_INSIDE: ("這張卡已在場內", "This card is inside already"),
+    Reason.ADMITTED_AGAIN: ("請進", "Please go in"),
+    Reason.FULL: ("場內人數已滿", "It is full inside"),
+    Reason.HISTORY_UNKNOWN: ("目前無法確認使用紀錄", "Earlier visits cannot be checked now"),
+    Reason.POINTS_SHORT: ("點數不足", "Not enough points"),
+    Reason.SIGNED_IN: ("已簽到", "Signed in"),
+    Reason.SIGNED_OUT: ("已簽退", "Signed out"),
+    Reason.RECORDED: ("已記錄", "Recorded"),
 }
 """What it is: (zh-TW, English)."""
 
@@ -85,6 +105,16 @@ NEXT_STEPS: dict[Reason, tuple[str, str]] = {
     Reason.CLOCK_UNTRUSTED: _DESK,
     Reason.JOURNAL_UNWRITABLE: _DESK,
     Reason.NOT_ENROLLED: _DESK,
+    Reason.LIMIT_REACHED: _DESK,
+    Reason.TOO_SOON: ("請稍後再來", "Please come back later"),
+    Reason.ALREADY_INSIDE: _DESK,
+    Reason.ADMITTED_AGAIN: ("離場時請記得感應", "Please tap when you leave"),
+    Reason.FULL: ("請稍候再感應", "Please wait until somebody leaves"),
+    Reason.HISTORY_UNKNOWN: _DESK,
+    Reason.POINTS_SHORT: _DESK,
+    Reason.SIGNED_IN: ("謝謝您來服務", "Thank you for coming"),
+    Reason.SIGNED_OUT: ("辛苦了", "Thank you for your service"),
+    Reason.RECORDED: ("系統稍後會配對時數", "Your hours are paired later"),
 }
 """What the person does next: (zh-TW, English); empty = nothing."""
 

@@ -8,9 +8,10 @@ from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.places import Id, NamedParams
 from central.store.schema import devices, gates, policies
 from central.wakeups import note, policy_topic
+from protocol.compiled import CompiledPolicy
 from protocol.errors import Refused
 from protocol.messages import Poll, decode, encode
-from protocol.policy import CompiledPolicy, Policy
+from protocol.policy import Policy, kinds_of
 
 
 class PolicyParams(Params, frozen=True):
@@ -58,16 +59,16 @@ async def policy_put(context: Context, params: PolicyParams) -> PolicyPut:
 
 async def _all_can_evaluate(connection: AsyncConnection, id_: str, policy: Policy) -> None:
     """Never publish what a gate could not evaluate (agents report the kinds of rule that they know)."""
-    kinds = {f"rule:{rule.__struct_config__.tag}" for rule in policy.rules}
+    kinds = kinds_of(policy)
     query = select(gates.c.id, devices.c.report).join(devices, devices.c.gate == gates.c.id)
     query = query.where(gates.c.policy == id_, devices.c.state == "active", devices.c.report.is_not(None))
     unable = {}
     for gate, report in await connection.execute(query):
-        missing = kinds - set(decode(Poll, report).understands)
+        missing = kinds - frozenset(decode(Poll, report).understands)
         if missing:
             unable[gate] = missing
     if unable:
-        missing = set().union(*unable.values())
+        missing = frozenset().union(*unable.values())
         raise ActionFailed(
             f"policy: {', '.join(sorted(unable))} cannot evaluate rules of kind {', '.join(map(str, sorted(missing)))}:"
             " update these gates' agents first"

@@ -24,10 +24,11 @@ from central.store.schema import (
     profiles,
 )
 from protocol.allowlist import Entry, entry_digest, list_digest
+from protocol.compiled import CompiledPolicy
 from protocol.envelope import Keyring, digest, domain_key_digest, open_as
 from protocol.errors import Refused
 from protocol.messages import Enrolled, Manifest, Part, PartName, Role, decode, encode
-from protocol.policy import CompiledPolicy, Policy
+from protocol.policy import Policy
 
 ROWS_AT_ONCE = 2_000
 KEPT = (PartName.POLICY, PartName.CONFIG, PartName.PROFILES)

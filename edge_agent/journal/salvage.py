@@ -14,9 +14,9 @@ from edge_agent.journal.database import ERRORS
 from edge_agent.journal.mark import read_mark
 from edge_agent.journal.store import Store
 from edge_agent.journal.transaction import SEQUENCE_BITS, SEQUENCES, Transaction, event_id
-from protocol.decision import History
 from protocol.envelope import unwrap
 from protocol.errors import Refused
+from protocol.history import History
 from protocol.journal import extend, personal_digest
 from protocol.messages import EpochStart, Event, Kind, decode
 

@@ -7,7 +7,7 @@ import msgspec
 
 from edge_agent.files import checked, unchecked
 from edge_agent.journal.database import JournalUnwritable
-from protocol.decision import History
+from protocol.history import History
 from protocol.journal import extend
 from protocol.messages import encode
 
@@ -49,7 +49,7 @@ class Transaction:
         return self.sequence - 1
 
     def history(self, key: bytes) -> History | None:
-        """The last tap under this key. A record that is not what was stored counts as none."""
+        """What is known of the earlier taps under this key. A record that is not what was stored counts as none."""
         row = self.connection.execute("SELECT record FROM history WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
@@ -59,9 +59,10 @@ class Transaction:
         except msgspec.MsgspecError:  # written by another version
             return None
 
-    def remember(self, key: bytes, history: History) -> None:
+    def remember(self, key: bytes, history: History, at_ms: int) -> None:
+        """`at_ms`: of the newest thing in it, for pruning."""
         self.connection.execute(
-            "INSERT OR REPLACE INTO history VALUES (?, ?, ?)", (key, checked(key, encode(history)), history.at_ms)
+            "INSERT OR REPLACE INTO history VALUES (?, ?, ?)", (key, checked(key, encode(history)), at_ms)
         )
 
     def forget(self, key: bytes) -> None:

@@ -6,8 +6,8 @@ import msgspec
 
 from edge_agent.published.lists import ListFile
 from protocol.allowlist import part_of
+from protocol.compiled import CompiledPolicy
 from protocol.messages import Ages, Direction, GateConfig, Held, Manifest, Part, PartName
-from protocol.policy import CompiledPolicy
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -32,6 +32,10 @@ class Holding(msgspec.Struct, frozen=True):
     @property
     def direction(self) -> Direction:
         return self.config.direction if self.config else Direction.IN
+
+    @property
+    def venue(self) -> str:
+        return self.manifest.venue if self.manifest else ""
 
     @property
     def ages(self) -> Ages | None:

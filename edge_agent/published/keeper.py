@@ -18,10 +18,10 @@ from edge_agent.published.holding import Holding
 from edge_agent.published.lists import ListFile
 from edge_agent.published.parts import AtRest
 from edge_agent.sync import Opened
+from protocol.compiled import CompiledPolicy
 from protocol.envelope import Keyring, domain_key_digest
 from protocol.errors import Failure, Refused
 from protocol.messages import KeyStatement, Manifest, PartName
-from protocol.policy import CompiledPolicy
 
 log = structlog.get_logger(__name__)
 

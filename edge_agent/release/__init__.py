@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from protocol.messages import Direction, Outcome
+from protocol.messages import Outcome
 
 
 class Signal(msgspec.Struct, frozen=True):
@@ -18,7 +18,8 @@ class Signal(msgspec.Struct, frozen=True):
     sequence: int
     outcome: Outcome
     reason: str
-    direction: Direction
+    direction: str
+    """`in` or `out`, or empty where nobody knows which way."""
     repeat: bool = False
     failed: bool = False
     """The release did not do what it was asked."""
@@ -30,6 +31,8 @@ class Signal(msgspec.Struct, frozen=True):
     """What its history stands under: subject or token; empty = nobody's."""
     subject: bytes = b""
     """Of a member; empty = not on the list. For naming a person on a screen, never for a log."""
+    notes: tuple[tuple[str, int], ...] = ()
+    """What a screen tells the person beside the reason (`protocol.notices`)."""
 
     def __repr__(self) -> str:  # whose tap it was never reaches a log
         return f"<Signal {self.epoch.hex()} {self.sequence}: {self.outcome} {self.reason}>"

@@ -46,7 +46,7 @@ def test_a_passage_that_was_not_taken_gives_the_entry_back_in_the_same_transacti
 def test_a_passage_that_was_taken_or_not_seen_stays_an_entry(watched: Edge, passage: Passage) -> None:
     signal = watched.tap(1)
     assert watched.gate.passage(signal, passage)
-    assert history(watched, 1).sequence == signal.sequence
+    assert history(watched, 1).last.sequence == signal.sequence
     assert watched.tap(1).repeat
     assert not watched.gate.undo(signal.sequence), "it is over"
 
@@ -65,7 +65,7 @@ def test_a_later_tap_keeps_its_history_and_is_given_back_to_before_both(watched:
     new_policy(watched, msgspec.structs.replace(watched.central.policy, repeat_window_s=0))
     first, second = watched.tap(1), watched.tap(1)
     assert watched.gate.passage(first, Passage.NOT_TAKEN)
-    assert history(watched, 1).sequence == second.sequence
+    assert history(watched, 1).last.sequence == second.sequence
     assert watched.gate.passage(second, Passage.NOT_TAKEN)
     assert history(watched, 1) is None
 
@@ -76,7 +76,7 @@ def test_a_repeat_that_passes_is_the_entry_when_its_first_was_not_taken(watched:
     assert again.repeat
     assert watched.gate.passage(first, Passage.NOT_TAKEN)
     assert watched.gate.passage(again, Passage.TAKEN)
-    assert history(watched, 1).sequence == again.sequence
+    assert history(watched, 1).last.sequence == again.sequence
     assert watched.tap(1).repeat, "they are in"
 
 
@@ -102,7 +102,7 @@ def test_an_outcome_that_cannot_be_written_down_is_told_again(
         broken.setattr(watched.store, "commit", refuse(error))
         assert not watched.gate.passage(signal, Passage.NOT_TAKEN)
         assert not watched.gate.input_changed("tamper", True)
-    assert history(watched, 1).sequence == signal.sequence
+    assert history(watched, 1).last.sequence == signal.sequence
     assert watched.gate.passage(signal, Passage.NOT_TAKEN)
     assert history(watched, 1) is None
 
@@ -137,7 +137,7 @@ def test_who_was_on_the_way_in_a_crash_is_unknown_by_the_old_epoch_s_name(watche
     assert watched.gate.end_what_was_left()
     expected = [PassageDetail(each.sequence, "unknown", each.epoch) for each in (lost, admitted)]
     assert passages(watched)[1:] == expected
-    assert history(watched, 2).sequence == lost.sequence, "nothing is given back on a guess"
+    assert history(watched, 2).last.sequence == lost.sequence, "nothing is given back on a guess"
     assert watched.gate.end_what_was_left()
     assert len(passages(watched)) == 3, "once"
     watched.crash()

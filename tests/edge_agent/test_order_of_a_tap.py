@@ -14,8 +14,9 @@ from edge_agent.journal.transaction import SEQUENCE_BITS
 from edge_agent.readers import CardRead
 from edge_agent.release import ReleaseFailed, Signal
 from protocol.allowlist import CardState, Entry, Grant
+from protocol.compiled import CompiledPolicy
 from protocol.messages import Direction, Event, GateConfig, Kind, Outcome
-from protocol.policy import Admit, CompiledPolicy, Policy
+from protocol.policy import Admit, Policy
 from tests.edge_agent.door import Door
 from tests.faults import city
 

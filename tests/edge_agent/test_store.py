@@ -18,8 +18,8 @@ from edge_agent.journal.reserve import Reserve
 from edge_agent.journal.schema import NewerSchema
 from edge_agent.journal.store import JournalUnwritable, Store
 from edge_agent.journal.transaction import event_id
-from protocol.decision import History
 from protocol.envelope import Keyring, open_as
+from protocol.history import History, LastTap
 from protocol.journal import extend, genesis
 from protocol.messages import Clock, Direction, EpochStart, Event, Kind, Outcome, decode, encode
 from tests.support.central_side import DEVICE, GATE, CentralSide
@@ -284,10 +284,10 @@ def test_a_torn_mark_says_nothing(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_record_of_the_history_that_is_not_what_was_stored_counts_as_none(tmp_path: Path) -> None:
-    history = History(1, bytes(8), 1, 1, bytes(8), Direction.IN, Outcome.GRANTED, "ok", "")
+    history = History(LastTap(1, bytes(8), 1, 1, bytes(8), Direction.IN, Outcome.GRANTED, "ok", ""))
     with closing(Store(tmp_path, LIMITS)) as store:
         begin(store)
-        store.commit(lambda transaction: transaction.remember(b"k", history))
+        store.commit(lambda transaction: transaction.remember(b"k", history, 1))
         assert store.commit(lambda transaction: transaction.history(b"k")) == history
         store.connection.execute("UPDATE history SET record = CAST(x'00' || record AS BLOB)")
         assert store.commit(lambda transaction: transaction.history(b"k")) is None

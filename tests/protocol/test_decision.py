@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.allowlist import CardState, Entry, Grant
-from protocol.decision import Decision, History, Staleness, Tap, decide, staleness
+from protocol.compiled import CompiledPolicy
+from protocol.decision import Decision, Staleness, Tap, decide, staleness
+from protocol.history import History, LastTap
 from protocol.messages import Ages, Clock, Direction, Outcome, decode, encode
-from protocol.policy import Admit, CompiledPolicy, Policy, Refuse, Schedule
+from protocol.policy import Admit, Policy, Refuse, Schedule
 from protocol.uid import Problem
 from tests.vectors import reference as ref
 from tests.vectors import reference_decide
@@ -40,7 +42,8 @@ def tap(**changes: Any) -> Tap:
 
 
 def granted(at_ms: int, monotonic_ms: int, sequence: int) -> History:
-    return History(at_ms, BOOT, monotonic_ms, sequence, b"\xa1" * 8, Direction.IN, Outcome.GRANTED, "ok", "members")
+    last = (at_ms, BOOT, monotonic_ms, sequence, b"\xa1" * 8, Direction.IN, Outcome.GRANTED, "ok", "members")
+    return History(LastTap(*last))
 
 
 # --- against the second implementation ------------------------------------------------------------------------
@@ -93,6 +96,7 @@ ENTRIES = st.fixed_dictionaries(
         ),
         "from_ms": EDGES,
         "until_ms": EDGES,
+        "flags": st.just([]),
     }
 )
 HISTORIES = st.fixed_dictionaries(
@@ -128,9 +132,11 @@ def asked(policy: CompiledPolicy | None, entry: Json | None, history: Json | Non
         entry and decode(Entry, ref.message("entry", entry)),
         history
         and History(
-            **history
-            | {"boot_id": bytes.fromhex(history["boot_id"]), "epoch": bytes.fromhex(history["epoch"])}
-            | {"direction": Direction(history["direction"]), "decision": Outcome(history["decision"])}
+            LastTap(
+                **history
+                | {"boot_id": bytes.fromhex(history["boot_id"]), "epoch": bytes.fromhex(history["epoch"])}
+                | {"direction": Direction(history["direction"]), "decision": Outcome(history["decision"])}
+            )
         ),
         Tap(
             **given
@@ -175,7 +181,7 @@ def test_way_out_is_granted_whatever_is_wrong() -> None:
     )
     for policy, entry, clock, stale, problem in wrong:
         leaving = tap(clock=clock, staleness=stale, problem=problem, direction=Direction.OUT)
-        assert decide(policy, entry, None, leaving) == Decision(Outcome.GRANTED, "leaving")
+        assert decide(policy, entry, None, leaving) == Decision(Outcome.GRANTED, "leaving", direction="out")
 
 
 def test_nobody_enters_unless_every_guard_lets_them() -> None:
@@ -206,7 +212,7 @@ def test_window_is_shut_at_its_length_and_never_longer(elapsed_ms: int, window_s
     policy = CompiledPolicy(Policy(1, (Admit("members"),), repeat_window_s=window_s))
     first = granted(NOW, 500_000, 7)
     again = decide(policy, ENTRY, first, tap(monotonic_ms=500_000 + elapsed_ms))
-    assert (again.repeats is first) == (elapsed_ms < window_s * 1_000)
+    assert (again.repeats is first.last) == (elapsed_ms < window_s * 1_000)
 
 
 def test_tapping_on_and_on_is_answered_anew_once_a_window() -> None:

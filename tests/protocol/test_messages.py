@@ -9,17 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from protocol import allowlist, decision, envelope, joining, messages
+from protocol import allowlist, envelope, history, joining, messages
+from protocol.compiled import CompiledPolicy
 from protocol.envelope import Envelope, Keyring, Signer, open_as, open_domain_key, seal_domain_key, unwrap
 from protocol.errors import Failure, Refused
 from protocol.messages import Receipt, Revoked, Role, decode, encode
-from protocol.policy import CompiledPolicy, Policy
+from protocol.policy import Policy
 from tests.protocol import strategies
 from tests.vectors import make
 
 DETAILS = [kind for name, kind in vars(messages).items() if name.endswith("Detail")]
 RECORDS = [messages.Event, messages.Personal, *DETAILS]
-BARE = [messages.Upload, messages.JoinToken, allowlist.Entry, decision.History]
+BARE = [messages.Upload, messages.JoinToken, allowlist.Entry, history.History]
 WRITTEN = [messages.GateConfig, Policy]
 SIGNED = [kind for kind in vars(messages).values() if isinstance(kind, type) and getattr(kind, "TYPE", "")]
 EVERY: list[Any] = sorted({*RECORDS, *BARE, *WRITTEN, *SIGNED}, key=lambda kind: kind.__name__)

@@ -14,7 +14,7 @@ HOUR = 3_600_000
 OPEN = {day: ["09:00-17:00"] for day in ("mon", "tue", "wed", "thu", "fri")}
 MEMBERS = {"kind": "admit", "id": "members"}
 POLICY: Json = {"version": 3, "rules": [MEMBERS]}
-ENTRY: Json = {"subject": SUBJECT, "card": 1, "state": 0, "classes": [], "from_ms": 0, "until_ms": 0}
+ENTRY: Json = {"subject": SUBJECT, "card": 1, "state": 0, "classes": [], "from_ms": 0, "until_ms": 0, "flags": []}
 TAP: Json = {
     "at_ms": NOW,
     "boot_id": BOOT,

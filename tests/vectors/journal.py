@@ -13,7 +13,8 @@ PERSONAL = {
     "key_number": 0,
     "card": 2,
     "fingerprint": "f1" * 16,
-    "charge": 0,
+    "points": 0,
+    "due": 0,
 }
 EVENT: dict[str, Any] = {
     "sequence": 41,
@@ -105,7 +106,7 @@ def build() -> None:
     encoded("event-nothing-held", "5.1", "A version that is not held is 0.", "event", {**EVENT, "held": zeros})
     encoded("event-unknown-kind", "5.1", "An unknown kind still decodes.", "event", {**EVENT, "kind": "weighing"})
     encoded("personal-member", "5.2", "A known card is its subject, without a token.", "personal", PERSONAL)
-    unknown = {**PERSONAL, "subject": "", "token": "7c" * 16, "key_number": 4, "card": 0, "charge": -25}
+    unknown = {**PERSONAL, "subject": "", "token": "7c" * 16, "key_number": 4, "card": 0, "points": 10, "due": 15}
     encoded("personal-unknown-card", "5.2", "An unknown card is its token and key number.", "personal", unknown)
     _details()
     encoded("epoch", "6.2", "An epoch names the one before it.", "epoch", EPOCH_START)

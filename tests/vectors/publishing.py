@@ -13,6 +13,7 @@ ENTRY: dict[str, Any] = {
     "classes": [{"name": "citizen", "from_ms": 0, "until_ms": 0}, {"name": "senior", "from_ms": NOW, "until_ms": 0}],
     "from_ms": 0,
     "until_ms": NOW + 86_400_000,
+    "flags": ["hold-ready"],
 }
 ROWS = [
     (ref.token(DOMAIN_KEY, bytes([4, 0, 0, number])), ref.message("entry", {**ENTRY, "card": number}))
@@ -82,7 +83,7 @@ def _messages() -> None:
     encoded("snapshot", "5.10", "The head of a whole list.", "snapshot", SNAPSHOT)
     encoded("delta", "5.10", "From base to version.", "delta", DELTA)
     encoded("entry", "5.11", "What a gate knows of a card.", "entry", ENTRY)
-    bare = {"subject": SUBJECT, "card": 1, "state": 1, "classes": [], "from_ms": 0, "until_ms": 0}
+    bare = {"subject": SUBJECT, "card": 1, "state": 1, "classes": [], "from_ms": 0, "until_ms": 0, "flags": []}
     encoded("entry-blocked", "5.11", "A card without classes or dates.", "entry", bare)
     fetch = {"device": DEVICE, "nonce": NONCE, "at_ms": NOW, "version": 0, "first_chunk": 2}
     encoded("fetch", "5.10", "Asks for a snapshot from a chunk on.", "fetch", fetch)

@@ -66,7 +66,7 @@ FIELDS = {
     "held": "manifest allowlist policy config",
     "event": "sequence at_ms boot_id:h monotonic_ms clock gate kind direction decision reason rule repeat_of held:held"
     " personal_digest:h detail:h",
-    "personal": "salt:h subject:h token:h key_number card fingerprint:h charge",
+    "personal": "salt:h subject:h token:h key_number card fingerprint:h points due",
     "epoch": "device epoch:h previous_epoch:h previous_sequence previous_head:h at_ms why",
     "passage-detail": "sequence passage epoch:h",
     "reader-detail": "reader state why profile firmware",
@@ -103,7 +103,12 @@ FIELDS = {
     " understands",
     "fetch": "device nonce:h at_ms version first_chunk",
     "grant": "name from_ms until_ms",
-    "entry": "subject:h card state classes:grant* from_ms until_ms",
+    "entry": "subject:h card state classes:grant* from_ms until_ms flags",
+    "last-tap": "at_ms boot_id:h monotonic_ms sequence epoch:h direction decision reason rule",
+    "mark": "at_ms venue gate direction rule points due epoch:h sequence",
+    "subject-state": "subject:h marks:mark* reserved lapse_ms notes",
+    "counted": "epoch:h through",
+    "state": "device domain base version at_ms counted:counted* inside subjects:subject-state*",
     "masked-name": "subject:h name",
     "names": "domain version names:masked-name*",
 }
@@ -123,7 +128,20 @@ ENVELOPED = (
         "revoked",
         "poll",
     ),
-    *("manifest", "fresh", "fetch", "snapshot", "delta", "keys", "domain-key", "policy", "config", "profiles", "names"),
+    *(
+        "manifest",
+        "fresh",
+        "fetch",
+        "snapshot",
+        "delta",
+        "keys",
+        "domain-key",
+        "policy",
+        "config",
+        "profiles",
+        "names",
+        "state",
+    ),
 )
 
 
