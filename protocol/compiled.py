@@ -5,17 +5,16 @@ from typing import NamedTuple
 
 from protocol.conditions import AlreadyInside, Condition, Full, LimitReached, TooSoon
 from protocol.errors import Failure, Refused
+from protocol.history import FORGOTTEN_MS
 from protocol.hours import MINUTE_MS, ONE_DAY, Hours, Spans, minute_of
 from protocol.plan import Day, Row, Tariffs
 from protocol.policy import MAX_CLASSES, Admit, Interval, Limit, Occupancy, Passback, Policy, Refuse, Rule
 from protocol.reasons import Reason
-from protocol.tariff import HOUR_MS, DayTariff
+from protocol.tariff import HOUR_MS, DayTariff, is_hopeless
 from protocol.wire import LAST_MS
 
 ANYBODY = 1
 """The class bit that every listed card has."""
-FORGOTTEN_MS = 31 * 24 * HOUR_MS
-"""An entry without an exit is looked for so far back, and no further."""
 
 
 class Windows(NamedTuple):
@@ -62,7 +61,7 @@ class CompiledPolicy:
         spans = {name: self._hours.spans(name, date) for name in self.policy.schedules}
         tariffs = self._tariffs(windows)
         rows = tuple(self._row(rule, spans, windows, tariffs) for rule in in_force)
-        since_ms = self._since(in_force, windows, tariffs)
+        since_ms = self._since(windows, tariffs)
         return Day(windows.day_ms, self._hours.ms(date + ONE_DAY), rows, since_ms, tariffs)
 
     def _windows(self, date: dt.date) -> Windows:
@@ -90,9 +89,8 @@ class CompiledPolicy:
             case Interval():
                 return TooSoon(rule.minutes, rule.scope, refuses)
             case Passback():
-                return AlreadyInside(
-                    rule.forgive_minutes * MINUTE_MS, self._resets(rule, windows.date), rule.scope, refuses
-                )
+                forgive_ms = rule.forgive_minutes * MINUTE_MS or FORGOTTEN_MS
+                return AlreadyInside(forgive_ms, self._resets(rule, windows.date), rule.scope, refuses)
             case Occupancy():
                 return Full(rule.most, refuses)
 
@@ -117,12 +115,14 @@ class CompiledPolicy:
             found.update(dict.fromkeys(ids, day))
         return found
 
-    def _since(self, rules: list[Rule], windows: Windows, tariffs: Tariffs) -> int:
-        """The earliest moment that anything of the day looks back to."""
+    def _since(self, windows: Windows, tariffs: Tariffs) -> int:
+        """The earliest moment that anything of the day or of a later one looks back to."""
         day_ms, moments = windows.day_ms, [windows.day_ms]
         if self.policy.session is not None:
             moments.append(day_ms - self.policy.session.longest_hours * HOUR_MS)
-        for rule in rules:
+        for rule in self.policy.rules:
+            if rule.valid_until is not None and rule.valid_until <= windows.date:
+                continue
             if isinstance(rule, Interval):
                 moments.append(day_ms - rule.minutes * MINUTE_MS)
             elif isinstance(rule, Passback) or (isinstance(rule, Limit) and rule.per == "visit"):
@@ -157,6 +157,9 @@ def check(policy: Policy) -> None:
     idle = policy.tariffs.keys() - {rule.tariff for rule in admitting.values()}
     if idle:
         raise Refused(Failure.NOT_SATISFIABLE, f"tariff {min(idle)!r}: no rule admits at it")
+    hopeless = [name for name, tariff in policy.tariffs.items() if is_hopeless(tariff)]
+    if hopeless:
+        raise Refused(Failure.NOT_SATISFIABLE, f"tariff {min(hopeless)!r}: its caps are below its price, and it denies")
 
 
 def _fault(policy: Policy, rule: Rule, admitting: dict[str, Admit]) -> str:
@@ -167,8 +170,11 @@ def _fault(policy: Policy, rule: Rule, admitting: dict[str, Admit]) -> str:
         return ": minutes are moved, and there is no schedule"
     if rule.valid_from and rule.valid_until and rule.valid_from >= rule.valid_until:
         return " ends before it begins"
-    if isinstance(rule, Admit) and rule.tariff is not None and rule.tariff not in policy.tariffs:
-        return f": there is no tariff {rule.tariff!r}"
+    if isinstance(rule, Admit) and rule.tariff is not None:
+        if rule.tariff not in policy.tariffs:
+            return f": there is no tariff {rule.tariff!r}"
+        if policy.session is not None:
+            return ": it has a tariff, and a session charges nothing"
     if isinstance(rule, Limit):
         if rule.per == "period" and rule.valid_from is None:
             return ": a period begins with its valid_from, and there is none"

@@ -7,7 +7,7 @@ and `told`: what it counted, for `explain`.
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from protocol.history import Mark
+from protocol.history import FORGOTTEN_MS, Mark
 from protocol.reasons import Reason
 
 MINUTE_MS = 60_000
@@ -38,17 +38,26 @@ def within(scope: str, marks: Sequence[Mark], here: Here) -> Sequence[Mark]:
     if scope == "domain":
         return marks
     if scope == "venue":
-        return [mark for mark in marks if mark.venue == here.venue]
-    return [mark for mark in marks if mark.gate == here.gate]
+        venue = here.venue
+        return [mark for mark in marks if mark.venue == venue]
+    gate = here.gate
+    return [mark for mark in marks if mark.gate == gate]
 
 
 def newest(marks: Sequence[Mark]) -> Mark | None:
-    """The last one in time; of two at one instant the one that was told last."""
-    found: Mark | None = None
-    for mark in marks:
-        if found is None or mark.at_ms >= found.at_ms:
-            found = mark
-    return found
+    """The last one in time; of two at one instant the one of the larger name, whoever was told of first."""
+    if not marks:
+        return None
+    moments = [mark.at_ms for mark in marks]
+    last_ms = max(moments)
+    if moments.count(last_ms) == 1:
+        return marks[moments.index(last_ms)]
+    return max((mark for mark in marks if mark.at_ms == last_ms), key=lambda mark: mark.name)
+
+
+def is_after(mark: Mark, other: Mark) -> bool:
+    """The order of marks, the same at every gate and at central."""
+    return mark.at_ms > other.at_ms or (mark.at_ms == other.at_ms and mark.name > other.name)
 
 
 def _unknown(scope: str, refuses: bool, here: Here) -> str:
@@ -70,12 +79,14 @@ class LimitReached(NamedTuple):
         ours = within(self.scope, marks, here)
         since_ms = self.since_ms
         if since_ms < 0:
-            since_ms = max((mark.at_ms for mark in ours if mark.direction == "out"), default=0)
-        return sum(
-            1
-            for mark in ours
-            if mark.direction == "in" and mark.at_ms >= since_ms and (not self.of or mark.rule in self.of)
-        )
+            exit_ = newest([mark for mark in ours if mark.direction == "out"])
+            if exit_ is not None:
+                exit_ms = exit_.at_ms
+                ours = [mark for mark in ours if mark.at_ms >= exit_ms and is_after(mark, exit_)]
+            since_ms = here.at_ms - FORGOTTEN_MS + 1
+        entries = [mark.rule for mark in ours if mark.at_ms >= since_ms and mark.direction == "in"]
+        of = self.of
+        return len([rule for rule in entries if rule in of]) if of else len(entries)
 
     def reason(self, marks: Sequence[Mark], here: Here) -> str:
         if self.counted(marks, here) >= self.most:
@@ -93,27 +104,27 @@ class TooSoon(NamedTuple):
     scope: str
     refuses_unknown: bool
 
-    def _last(self, marks: Sequence[Mark], here: Here) -> Mark | None:
-        return newest([mark for mark in within(self.scope, marks, here) if mark.direction == "in"])
+    def _last_ms(self, marks: Sequence[Mark], here: Here) -> int | None:
+        entries = [mark.at_ms for mark in within(self.scope, marks, here) if mark.direction == "in"]
+        return max(entries, default=None)
 
     def reason(self, marks: Sequence[Mark], here: Here) -> str:
-        last = self._last(marks, here)
-        if last is not None and here.at_ms - last.at_ms < self.minutes * MINUTE_MS:
+        last_ms = self._last_ms(marks, here)
+        if last_ms is not None and here.at_ms - last_ms < self.minutes * MINUTE_MS:
             return Reason.TOO_SOON.value
         return _unknown(self.scope, self.refuses_unknown, here)
 
     def told(self, marks: Sequence[Mark], here: Here) -> str:
-        last = self._last(marks, here)
-        if last is None:
+        last_ms = self._last_ms(marks, here)
+        if last_ms is None:
             return "no entry before"
-        return f"{(here.at_ms - last.at_ms) // MINUTE_MS} of {self.minutes} minutes since the last entry"
+        return f"{(here.at_ms - last_ms) // MINUTE_MS} of {self.minutes} minutes since the last entry"
 
 
 class AlreadyInside(NamedTuple):
     """An entry that no exit followed, not forgiven since."""
 
     forgive_ms: int
-    """0 = never."""
     resets_ms: tuple[int, ...]
     """The instants, rising, at which everybody counts as outside."""
     scope: str
@@ -123,7 +134,7 @@ class AlreadyInside(NamedTuple):
         last = newest([mark for mark in within(self.scope, marks, here) if mark.direction])
         if last is None or last.direction != "in":
             return None
-        if self.forgive_ms and here.at_ms - last.at_ms >= self.forgive_ms:
+        if here.at_ms - last.at_ms >= self.forgive_ms:
             return None
         return None if any(last.at_ms < reset_ms <= here.at_ms for reset_ms in self.resets_ms) else last
 

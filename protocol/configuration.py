@@ -10,12 +10,13 @@ from msgspec import Meta
 
 from protocol.events import Direction
 from protocol.reasons import Reason
-from protocol.wire import Count, Digest, Id16, Identifier, Message, Name, Record, Text
+from protocol.wire import Count, Digest, Id16, Identifier, Message, Millis, Name, Record, Text
 
 MAX_CONFIG_BYTES = 64 * 1024
 MAX_PROFILES_BYTES = 256 * 1024
 MAX_STAFF = 100
 MAX_NAMES = 100_000
+MAX_CLOSURES = 32
 
 
 class _Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +81,21 @@ class Wording(_Map, frozen=True):
     next_en: Text = ""
 
 
+class Closure(_Map, frozen=True):
+    """A time in which the gate's venue, or the city, is closed: nobody enters but who is in a class that it admits."""
+
+    from_ms: Millis
+    until_ms: Millis
+    """Excluded."""
+    admits: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
+    why_zh: Annotated[str, Meta(max_length=100)] = ""
+    why_en: Annotated[str, Meta(max_length=100)] = ""
+
+    def __post_init__(self) -> None:
+        if self.until_ms <= self.from_ms:
+            raise ValueError("a closure ends after it begins")
+
+
 class GateConfig(_Map, frozen=True):
     """What central configures of one gate."""
 
@@ -96,6 +112,8 @@ class GateConfig(_Map, frozen=True):
     screen: ScreenConfig = ScreenConfig()
     texts: dict[Reason, Wording] = {}
     staff: Annotated[tuple[StaffPin, ...], Meta(max_length=MAX_STAFF)] = ()
+    closures: Annotated[tuple[Closure, ...], Meta(max_length=MAX_CLOSURES)] = ()
+    """Those that are not over, by their beginnings."""
 
     def __post_init__(self) -> None:
         if len({person.id for person in self.staff}) != len(self.staff):

@@ -53,6 +53,8 @@ class Tap(Struct, frozen=True, gc=False):
     """How many are inside the venue; None = nobody can tell."""
     choice: str = ""
     """The rule that the person chose on the screen before the tap: a team, an activity; empty = none."""
+    is_closed: bool = False
+    """A closure holds that admits none of the card's classes (`closure.py`)."""
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -79,21 +81,25 @@ def decide(policy: CompiledPolicy | None, entry: Entry | None, history: History 
 
     A tap within the window of the one before it is judged as if that one had not been.
     """
+    but = passed_over(policy, history, tap)
+    fresh = _judged(policy, entry, history or NOTHING, but, tap)
+    return fresh if but is None else _repeat(fresh, but)
+
+
+def passed_over(policy: CompiledPolicy | None, history: History | None, tap: Tap) -> LastTap | None:
+    """The tap that this one may repeat: this one is judged as if that one had not been."""
     last = history.last if history is not None else None
-    if policy is None or last is None or not _within_window(policy, last, tap):
-        return _judged(policy, entry, history or NOTHING, None, tap)
-    assert history is not None
-    return _repeat(_judged(policy, entry, history, last, tap), last)
+    return last if policy is not None and last is not None and _within_window(policy, last, tap) else None
 
 
 def _judged(
     policy: CompiledPolicy | None, entry: Entry | None, history: History, but: LastTap | None, tap: Tap
 ) -> Decision:
     """By itself, whatever the window says. `but`: the tap that counts as not having been."""
-    if policy is not None and policy.policy.session is not None:
-        return _session(policy, entry, history, tap)
     if tap.direction is Direction.OUT:
         return _leaving(policy, history, but, tap)
+    if policy is not None and policy.policy.session is not None:
+        return _session(policy, entry, history, tap)
     return _guards(policy, entry, tap) or _rules(policy, entry, history, but, tap)  # type: ignore[arg-type]
 
 
@@ -114,6 +120,8 @@ def _guards(policy: CompiledPolicy | None, entry: Entry | None, tap: Tap) -> Dec
         return _denied(Reason.NOT_YET_VALID.value)
     if entry.until_ms and tap.at_ms >= entry.until_ms:
         return _denied(Reason.EXPIRED.value)
+    if tap.is_closed:
+        return _denied(Reason.CLOSED.value)
     return None
 
 
@@ -122,7 +130,7 @@ def _rules(policy: CompiledPolicy, entry: Entry, history: History, but: LastTap 
     if tap.staleness is Staleness.RESTRICT and not mask & policy.restricted_mask:
         return _denied(Reason.LIST_STALE.value)
     rows, closed_rule = reached(policy, mask, tap)
-    soft = ""
+    is_again = False
     if rows and rows[0].condition is None and not policy.looks_back:
         row = rows[0]  # most policies ask nothing of the past
         return _of_row(policy, entry, row, row.reason, FREE, history)
@@ -130,14 +138,13 @@ def _rules(policy: CompiledPolicy, entry: Entry, history: History, but: LastTap 
     here = here_of(tap)
     for row in rows:
         reason = row.reason if row.condition is None else row.condition.reason(marks, here)
-        if row.is_soft and reason:
-            soft = reason
+        if row.is_soft:
+            is_again = is_again or reason == Reason.ALREADY_INSIDE
         elif row.grants:
             charge = row.tariff.entry(marks, _points_left(history, but, tap)) if row.tariff else FREE
             if charge.is_short:
                 return _denied(Reason.POINTS_SHORT.value, row.rule)
-            reason = Reason.ADMITTED_AGAIN.value if soft == Reason.ALREADY_INSIDE else reason
-            return _of_row(policy, entry, row, reason, charge, history)
+            return _of_row(policy, entry, row, Reason.ADMITTED_AGAIN.value if is_again else reason, charge, history)
         elif reason:
             return _denied(reason, row.rule)
     return _undecided(entry, closed_rule, tap)
@@ -155,23 +162,18 @@ def mask_of(policy: CompiledPolicy, entry: Entry, tap: Tap) -> int:
 
 def reached(policy: CompiledPolicy, mask: int, tap: Tap) -> Hour:
     """The rules to try, in order. Without a clock no hours hold and no past can be told: an admitting rule goes by
-    class alone, a refusing one with hours or a condition is passed over."""
-    day = policy.day(tap.at_ms)
-    if tap.clock < Clock.BEHIND:
-        hour = day.hour(mask, tap.at_ms)
-    else:
-        rows = day.rows_for(mask)
+    class alone, a refusing one with hours or a condition is passed over. Of admitting rules only the chosen one is
+    tried, where one was chosen; what refuses refuses whatever was chosen."""
+    day, at_ms = policy.day(tap.at_ms), tap.at_ms
+    dated = tap.clock < Clock.BEHIND
+    if dated and not tap.choice:
+        return day.hour(mask, at_ms)
+    rows = [row for row in day.rows_for(mask) if not (row.grants and tap.choice and row.rule != tap.choice)]
+    if not dated:
         first = next((r for r in rows if r.condition is None and (r.grants or r.spans is None)), None)
-        hour = Hour((first,) if first else (), "")
-    if tap.choice:
-        return _chosen(hour, tap.choice)
-    return hour
-
-
-def _chosen(hour: Hour, choice: str) -> Hour:
-    """Of admitting rules only the chosen one; what refuses refuses whatever was chosen."""
-    rows = tuple(row for row in hour.rows if not row.grants or row.rule == choice)
-    return Hour(rows, hour.closed_rule)
+        return Hour((first,) if first else (), "")
+    open_ = (r for r in rows if r.spans is None or any(a <= at_ms < b for a, b in r.spans))
+    return Hour(tuple(open_), next((row.rule for row in rows if row.grants), ""))
 
 
 def marks_of(history: History, but: LastTap | None) -> Sequence[Mark]:
@@ -189,16 +191,22 @@ def _points_left(history: History, but: LastTap | None, tap: Tap) -> int:
     left = history.points_left(tap.at_ms)
     if but is None:
         return left
-    return left + sum(mark.points for mark in history.own if mark.name == but.name)
+    # what central counts already is gone from what it reserved, too
+    return left + sum(mark.points for mark in (*history.own, *history.told) if mark.name == but.name)
 
 
 def _of_row(policy: CompiledPolicy, entry: Entry, row: Row, reason: str, charge: Charge, history: History) -> Decision:
     if not row.grants:
         return Decision(Outcome.DENIED, reason, row.rule)
-    notes = history.notes
-    if entry.flags:
-        notes = (*((flag, 1) for flag in entry.flags), *notes)
+    notes = _notes(entry, history)
     return Decision(Outcome.GRANTED, reason, row.rule, None, "in", charge.points, charge.due, policy.looks_back, notes)
+
+
+def _notes(entry: Entry | None, history: History) -> tuple[Note, ...]:
+    """The card's own first, then what central had to tell of the member."""
+    if entry is None or not entry.flags:
+        return history.notes
+    return (*((flag, 1) for flag in entry.flags), *history.notes)
 
 
 def _undecided(entry: Entry, closed_rule: str, tap: Tap) -> Decision:
@@ -221,8 +229,9 @@ def _leaving(policy: CompiledPolicy | None, history: History, but: LastTap | Non
         tariff = policy.day(tap.at_ms).tariffs.get(entry.rule)
         if tariff is not None:
             charge = tariff.leaving(entry, marks, tap.at_ms, _points_left(history, but, tap))
+    rule = entry.rule if entry is not None and charge.price else ""  # whose caps these points count against
     return Decision(
-        Outcome.GRANTED, Reason.LEAVING.value, "", None, "out", charge.points, charge.due, True, history.notes
+        Outcome.GRANTED, Reason.LEAVING.value, rule, None, "out", charge.points, charge.due, True, history.notes
     )
 
 
@@ -241,7 +250,10 @@ def _session(policy: CompiledPolicy, entry: Entry | None, history: History, tap:
     dated = tap.clock < Clock.BEHIND
     if last is not None and dated:
         if 0 <= tap.at_ms - last.at_ms < session.double_tap_s * 1_000:
-            return Decision(Outcome.GRANTED, _SIGNED[last.direction], last.rule, _as_tap(last), last.direction)
+            notes = _notes(entry, history)
+            return Decision(
+                Outcome.GRANTED, _SIGNED[last.direction], last.rule, _as_tap(last), last.direction, notes=notes
+            )
         if last.direction == "in":
             return _signed(history, entry, "out", last.rule)
     fresh = _guards(policy, entry, tap) or _rules(policy, entry, history, None, tap)  # type: ignore[arg-type]
@@ -252,10 +264,8 @@ def _session(policy: CompiledPolicy, entry: Entry | None, history: History, tap:
 
 
 def _signed(history: History, entry: Entry | None, direction: str, rule: str) -> Decision:
-    flags = tuple((flag, 1) for flag in entry.flags) if entry is not None else ()
-    return Decision(
-        Outcome.GRANTED, _SIGNED[direction], rule, None, direction, counts=True, notes=(*flags, *history.notes)
-    )
+    notes = _notes(entry, history)
+    return Decision(Outcome.GRANTED, _SIGNED[direction], rule, None, direction, counts=True, notes=notes)
 
 
 def _as_tap(mark: Mark) -> LastTap:
@@ -281,7 +291,8 @@ def _repeat(fresh: Decision, last: LastTap) -> Decision:
 
 
 def _within_window(policy: CompiledPolicy, last: LastTap, tap: Tap) -> bool:
-    if policy.policy.session is not None or last.direction != tap.direction:
+    is_session = policy.policy.session is not None and tap.direction is Direction.IN
+    if is_session or last.direction != tap.direction:
         return False  # signing in and out has a window of its own
     is_same_boot = last.boot_id == tap.boot_id  # the wall clock may have jumped; this one cannot
     elapsed_ms = tap.monotonic_ms - last.monotonic_ms if is_same_boot else tap.at_ms - last.at_ms

@@ -6,12 +6,17 @@ It asks the same questions as `decide`, one rule at a time, so the rule that dec
 from typing import NamedTuple
 
 from protocol.allowlist import Entry
-from protocol.compiled import ANYBODY, CompiledPolicy
-from protocol.decision import Decision, Tap, decide, here_of, marks_of, mask_of
+from protocol.compiled import CompiledPolicy
+from protocol.decision import Decision, Tap, decide, here_of, marks_of, mask_of, passed_over
 from protocol.history import NOTHING, History
 from protocol.messages import Clock
 from protocol.plan import Row
 from protocol.policy import Rule
+from protocol.reasons import Reason
+
+_NO_RULE_APPLIED = (Reason.CLASS_NOT_ADMITTED, Reason.CLASS_LAPSED)
+_NO_RULE_TRIED = (Reason.LEAVING, Reason.SIGNED_OUT)
+"""They go by the rule of the entry, which was tried then."""
 
 
 class Tried(NamedTuple):
@@ -30,16 +35,13 @@ class Explanation(NamedTuple):
 
 
 def explain(policy: CompiledPolicy | None, entry: Entry | None, history: History | None, tap: Tap) -> Explanation:
-    """What `decide` says, and the way to it."""
+    """What `decide` says, and the way to it; of a repeat the way without the first tap."""
     decision = decide(policy, entry, history, tap)
-    if policy is None or entry is None or not decision.rule:
-        is_undecided = decision.reason in ("class-not-admitted", "class-lapsed")
-        if policy is None or entry is None or not is_undecided:
-            return Explanation(decision, ())
-    held = history or NOTHING
-    day = policy.day(tap.at_ms)
-    rows = {row.rule: row for row in day.rows}
-    mask, marks, here = mask_of(policy, entry, tap), marks_of(held, decision.repeats), here_of(tap)
+    if policy is None or entry is None or not _was_by_rules(policy, decision):
+        return Explanation(decision, ())
+    marks = marks_of(history or NOTHING, passed_over(policy, history, tap))
+    mask, here = mask_of(policy, entry, tap), here_of(tap)
+    rows = {row.rule: row for row in policy.day(tap.at_ms).rows}
     tried: list[Tried] = []
     for rule in policy.policy.rules:
         row = rows.get(rule.id)
@@ -48,7 +50,7 @@ def explain(policy: CompiledPolicy | None, entry: Entry | None, history: History
             tried.append(Tried(rule.id, "passed", why))
             continue
         if row.condition is None:
-            tried.append(Tried(rule.id, "decided", "admits" if row.grants else f"refuses: {row.reason}"))
+            tried.append(Tried(rule.id, "decided", _decides(row, decision)))
             break
         reason, told = row.condition.reason(marks, here), row.condition.told(marks, here)
         if not reason:
@@ -61,10 +63,23 @@ def explain(policy: CompiledPolicy | None, entry: Entry | None, history: History
     return Explanation(decision, tuple(tried))
 
 
+def _was_by_rules(policy: CompiledPolicy, decision: Decision) -> bool:
+    is_double_tap = policy.policy.session is not None and decision.repeats is not None
+    if is_double_tap or decision.reason in _NO_RULE_TRIED:
+        return False
+    return bool(decision.rule) or decision.reason in _NO_RULE_APPLIED
+
+
+def _decides(row: Row, decision: Decision) -> str:
+    if row.grants:
+        return f"refuses: {decision.reason}" if decision.reason == Reason.POINTS_SHORT else "admits"
+    return f"refuses: {row.reason}"
+
+
 def _passed(rule: Rule, row: Row, mask: int, tap: Tap) -> str:
     """Why a rule in force is passed over before it asks anything of the past; empty where it is not."""
     if not row.mask & mask:
-        return f"for {', '.join(rule.classes)}" if row.mask != ANYBODY else "for nobody"
+        return f"for {', '.join(rule.classes)}"
     if row.grants and tap.choice and row.rule != tap.choice:
         return f"{tap.choice} was chosen"
     if tap.clock >= Clock.BEHIND:

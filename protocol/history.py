@@ -2,19 +2,23 @@
 become one (SPEC §8.6). Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from protocol.errors import Failure, Refused
 from protocol.events import Outcome
 from protocol.wire import Count, Id16, Identifier, Message, Millis, Name, Record, Through
 
 MAX_MARKS = 256
 """Of one member. Beyond it the oldest but the very first go: the first says when a season began for this person."""
+MAX_GIVEN_BACK = 32
 MAX_STATES = 5_000
 """Members in one state message: applying it holds up a tap beside it for a few milliseconds at the most."""
+FORGOTTEN_MS = 31 * 24 * 3_600_000
+"""An entry without an exit counts for so long, and no longer."""
 
 Place = Annotated[str, Meta(max_length=64)]
 Way = Annotated[str, Meta(max_length=8)]
@@ -64,6 +68,28 @@ class Mark(Record, gc=False, frozen=True):
         return self.epoch, self.sequence
 
 
+class GivenBack(Record, gc=False, frozen=True):
+    """A tap of this gate that counts no more: by which later event of it, and the repeat that took its place. Central's
+    word may still be from before that event."""
+
+    epoch: Annotated[bytes, Meta(max_length=8)]
+    sequence: Count
+    """Of the undo, or of the passage that was not taken."""
+    tap_epoch: Annotated[bytes, Meta(max_length=8)]
+    tap_sequence: Count
+    heir_epoch: Annotated[bytes, Meta(max_length=8)] = b""
+    """Empty: nothing took its place."""
+    heir_sequence: Count = 0
+
+    @property
+    def tap(self) -> tuple[bytes, int]:
+        return self.tap_epoch, self.tap_sequence
+
+    @property
+    def heir(self) -> tuple[bytes, int]:
+        return self.heir_epoch, self.heir_sequence
+
+
 class History(Record, gc=False, frozen=True):
     """Everything that a decision may look back to. What central told and what this gate added since are kept apart, so
     that nothing is counted twice."""
@@ -77,6 +103,8 @@ class History(Record, gc=False, frozen=True):
     lapse_ms: Millis = 0
     """From then on the reservation is void; 0 = none was made."""
     notes: Annotated[tuple[Note, ...], Meta(max_length=8)] = ()
+    given_back: Annotated[tuple[GivenBack, ...], Meta(max_length=MAX_GIVEN_BACK)] = ()
+    """The oldest first. Kept when central counts them, too: it may be restored from before that."""
 
     @property
     def at_ms(self) -> int:
@@ -128,6 +156,19 @@ class State(Message, frozen=True):
     subjects: Annotated[tuple[SubjectState, ...], Meta(max_length=MAX_STATES)]
 
 
+def accept_state(offered: State, device: str, domain: str, held: int) -> None:
+    """Whether a state message goes on from the version held (0 = none). Raises Refused; checks in the order of
+    SPEC §7.8."""
+    if offered.device != device:
+        raise Refused(Failure.OTHER_DEVICE, f"states for {offered.device}")
+    if offered.domain != domain:
+        raise Refused(Failure.OTHER_DOMAIN, f"states of {offered.domain}, {domain} is stated")
+    if offered.base not in (0, held):
+        raise Refused(Failure.WRONG_BASE, f"states from {offered.base}, {held} is held")
+    if offered.version <= offered.base or offered.version < held:
+        raise Refused(Failure.NOT_NEWER, f"states {offered.version} from {offered.base}, {held} is held")
+
+
 # --- from one history to the next ---------------------------------------------------------------------------
 
 
@@ -138,39 +179,57 @@ def with_tap(history: History | None, last: LastTap, mark: Mark | None) -> Histo
     return msgspec.structs.replace(before, last=last, own=own)
 
 
-def without(history: History, name: tuple[bytes, int], last: LastTap | None) -> History:
-    """As if this gate's tap of that name had not been; `last` is the one before it."""
-    own = tuple(mark for mark in history.own if mark.name != name)
-    return msgspec.structs.replace(history, last=last, own=own)
+def without(history: History, name: tuple[bytes, int], last: LastTap | None, by: tuple[bytes, int]) -> History:
+    """As if this gate's tap of that name had not been; `last` is the one before it. `by`: the event that says so."""
+    return _amended(msgspec.structs.replace(history, last=last), GivenBack(*by, *name))
 
 
-def renamed(history: History, name: tuple[bytes, int], heir: tuple[bytes, int]) -> History:
-    """A repeat takes the place of the tap that it repeats, which counts as never made."""
+def renamed(history: History, name: tuple[bytes, int], heir: tuple[bytes, int], by: tuple[bytes, int]) -> History:
+    """A repeat takes the place of the tap that it repeats, which counts as never made. `by`: the event that says so."""
     last = history.last
-    own = tuple(
-        msgspec.structs.replace(mark, epoch=heir[0], sequence=heir[1]) if mark.name == name else mark
-        for mark in history.own
-    )
-    is_last = last is not None and last.name == name
-    return msgspec.structs.replace(history, last=last.renamed(heir) if last and is_last else last, own=own)
+    if last is not None and last.name == name:
+        history = msgspec.structs.replace(history, last=last.renamed(heir))
+    return _amended(history, GivenBack(*by, *name, *heir))
 
 
 def with_state(history: History | None, state: SubjectState, counted: Mapping[bytes, int]) -> History:
-    """Central's word in place of its earlier one; of this gate's marks those that it does not count yet are kept."""
+    """Central's word in place of its earlier one; of this gate's marks those that it does not count yet are kept. What
+    was given back by an event that it does not count stays given back."""
     before = history or NOTHING
-    return History(
-        before.last, uncounted(before.own, counted), state.marks, state.reserved, state.lapse_ms, state.notes
-    )
+    told = state.marks
+    for back in before.given_back:
+        if back.sequence > counted.get(back.epoch, -1):
+            told = _without(told, back)
+    own = uncounted(before.own, counted, before.given_back)
+    reserved = state.reserved + _points(state.marks) - _points(told)
+    return History(before.last, own, told, reserved, state.lapse_ms, state.notes, before.given_back)
 
 
-def uncounted(own: tuple[Mark, ...], counted: Mapping[bytes, int]) -> tuple[Mark, ...]:
-    """This gate's marks that are not in central's word."""
-    return tuple(mark for mark in own if mark.sequence > counted.get(mark.epoch, -1))
+def uncounted(
+    own: tuple[Mark, ...], counted: Mapping[bytes, int], given_back: tuple[GivenBack, ...] = ()
+) -> tuple[Mark, ...]:
+    """This gate's marks that are not in central's word. One that took another's place is in it when that one is."""
+    first: dict[tuple[bytes, int], tuple[bytes, int]] = {}
+    for back in given_back:
+        if back.heir_epoch:
+            first[back.heir] = first.get(back.tap, back.tap)
+    names = ((mark, first.get(mark.name, mark.name)) for mark in own)
+    return tuple(mark for mark, (epoch, sequence) in names if sequence > counted.get(epoch, -1))
+
+
+def untold(history: History, ours: Collection[bytes], counted: Mapping[bytes, int]) -> History:
+    """Central begins anew: nothing that it told before counts any more. Marks of this gate (`ours`: its epochs) that it
+    counted then and counts no more, as after a restore, are this gate's own again."""
+    back = uncounted(tuple(mark for mark in history.told if mark.epoch in ours), counted, history.given_back)
+    own = {mark.name: mark for mark in (*back, *history.own)}
+    return History(history.last, _newest(tuple(own.values())), given_back=history.given_back)
 
 
 def since(history: History, since_ms: int) -> History:
-    """Without what no rule looks back to any more."""
-    own, told = (tuple(mark for mark in marks if mark.at_ms >= since_ms) for marks in (history.own, history.told))
+    """Without what no rule looks back to any more. What this gate took from a reservation stays until central counts
+    it, however old: else the same points could be spent again."""
+    own = tuple(mark for mark in history.own if mark.at_ms >= since_ms or mark.points)
+    told = tuple(mark for mark in history.told if mark.at_ms >= since_ms)
     return msgspec.structs.replace(history, own=own, told=told)
 
 
@@ -179,5 +238,32 @@ def is_empty(history: History) -> bool:
     return history == NOTHING
 
 
+def _amended(history: History, back: GivenBack) -> History:
+    """Nothing is to be remembered of a tap that left no mark. Points that central counts as gone are there again."""
+    own, told = _without(history.own, back), _without(history.told, back)
+    if (own, told) == (history.own, history.told):
+        return history
+    backs = (*history.given_back, back)[-MAX_GIVEN_BACK:]
+    reserved = history.reserved + _points(history.told) - _points(told)
+    return msgspec.structs.replace(history, own=own, told=told, reserved=reserved, given_back=backs)
+
+
+def _without(marks: tuple[Mark, ...], back: GivenBack) -> tuple[Mark, ...]:
+    if not back.heir_epoch:
+        return tuple(mark for mark in marks if mark.name != back.tap)
+    heir = {"epoch": back.heir_epoch, "sequence": back.heir_sequence}
+    return tuple(msgspec.structs.replace(mark, **heir) if mark.name == back.tap else mark for mark in marks)
+
+
+def _points(marks: tuple[Mark, ...]) -> int:
+    return sum(mark.points for mark in marks)
+
+
 def _newest(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
-    return marks if len(marks) <= MAX_MARKS else (marks[0], *marks[-(MAX_MARKS - 1) :])
+    """At most `MAX_MARKS`. Points that a dropped one took go over to the one after it: they stay spent."""
+    if len(marks) <= MAX_MARKS:
+        return marks
+    cut = len(marks) - MAX_MARKS + 1
+    spent = sum(mark.points for mark in marks[1:cut])
+    heir = msgspec.structs.replace(marks[cut], points=marks[cut].points + spent)
+    return (marks[0], heir, *marks[cut + 1 :])

@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from protocol.configuration import (
+    Closure,
     GateConfig,
     MaskedName,
     Names,
@@ -91,6 +92,7 @@ __all__ = [
     "Ages",
     "Batch",
     "Clock",
+    "Closure",
     "ConfigDetail",
     "Count",
     "Counted",

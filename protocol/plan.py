@@ -46,7 +46,7 @@ class Day:
         self.start_ms, self.end_ms = start_ms, end_ms
         self.rows, self.tariffs = rows, tariffs
         self.since_ms = since_ms
-        """What was before this moment bears on no decision of the day."""
+        """What was before this moment bears on no decision of the day or of a later one."""
         self._by_mask: dict[int, tuple[list[int], list[Hour]]] = {}
 
     def rows_for(self, mask: int) -> tuple[Row, ...]:

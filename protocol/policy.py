@@ -64,7 +64,7 @@ class Tariff(_Map, frozen=True):
     first_day_price: Money | None = None
     """In place of the price on the local day of the member's first entry."""
     since: dt.date | None = None
-    """Entries before this local date do not make a first day."""
+    """There is no first day before this local date."""
     pay: Literal["due", "points"] = "due"
     """`due`: shown to be paid in cash or from a purse. `points`: taken from the member's points as far as they go."""
     short: Literal["due", "later", "deny"] = "due"
@@ -136,7 +136,7 @@ class Passback(_LooksBack, tag_field="kind", tag="passback", frozen=True):
     mode: Literal["hard", "soft"] = "hard"
     """`soft`: lets in and says so, for a person to look at."""
     forgive_minutes: Annotated[int, Meta(ge=0, le=44_640)] = 0
-    """After so long an entry without an exit is forgotten; 0 = never."""
+    """After so long an entry without an exit is forgotten; 0 = after 31 days, the longest."""
     resets_at: TimeOfDay | None = None
     """Every day at this local time everybody counts as outside."""
 
@@ -160,7 +160,7 @@ class Session(_Map, frozen=True):
     double_tap_s: Annotated[int, Meta(ge=1, le=3_600)] = 60
     """A second tap so soon is a repeat and never the other way."""
     longest_hours: Annotated[int, Meta(ge=1, le=48)] = 16
-    """A session that was begun longer ago was forgotten: the next tap begins another one."""
+    """A session that was begun so long ago was forgotten: the next tap begins another one."""
 
 
 class Policy(_Map, frozen=True):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from protocol.history import Mark
+from protocol.history import FORGOTTEN_MS, Mark
 from protocol.policy import Tariff
 
 HOUR_MS = 3_600_000
@@ -35,23 +35,28 @@ class DayTariff(NamedTuple):
 
     def entry(self, marks: Sequence[Mark], points_left: int) -> Charge:
         """Of one more entry now."""
-        ours = [mark for mark in marks if mark.rule in self.rules and mark.direction == "in"]
-        return self._paid(self._price(ours), marks, points_left, 0)
+        rules = self.rules
+        before_ms = [mark.at_ms for mark in marks if mark.direction == "in" and mark.rule in rules]
+        return self._paid(self._price(before_ms), marks, points_left, 0)
 
     def leaving(self, entry: Mark, marks: Sequence[Mark], at_ms: int, points_left: int) -> Charge:
-        """Of an exit now, for the entry that it ends: the started hours that were not paid at the door."""
-        if self.tariff.per != "started-hour" or not entry.points + entry.due:
+        """Of an exit now, for the entry that it ends: the started hours after the first, each as that one."""
+        elapsed_ms = at_ms - entry.at_ms
+        if self.tariff.per != "started-hour" or elapsed_ms >= FORGOTTEN_MS:
             return FREE
-        hours = max(1, -(-(at_ms - entry.at_ms) // HOUR_MS))
-        price = hours * self.tariff.price - entry.points - entry.due
-        return self._paid(price, marks, points_left, entry.points)._replace(is_short=False) if price > 0 else FREE
+        more = max(0, -(-elapsed_ms // HOUR_MS) - 1)
+        return self._paid(more * (entry.points + entry.due), marks, points_left, entry.points)._replace(is_short=False)
 
-    def _price(self, ours: Sequence[Mark]) -> int:
+    def _price(self, before_ms: list[int]) -> int:
+        """`before_ms`: the entries at this tariff."""
         tariff = self.tariff
-        if tariff.per == "day" and any(mark.at_ms >= self.day_ms for mark in ours):
+        if tariff.per == "day" and max(before_ms, default=-1) >= self.day_ms:
             return 0
-        is_first_day = not any(self.since_ms <= mark.at_ms < self.day_ms for mark in ours)
-        return tariff.price if tariff.first_day_price is None or not is_first_day else tariff.first_day_price
+        if tariff.first_day_price is None or self.day_ms < self.since_ms:
+            return tariff.price
+        since_ms, day_ms = self.since_ms, self.day_ms
+        earlier = [at_ms for at_ms in before_ms if since_ms <= at_ms < day_ms]
+        return tariff.price if earlier else tariff.first_day_price
 
     def _paid(self, price: int, marks: Sequence[Mark], points_left: int, used: int) -> Charge:
         """`used`: points that this use took already."""
@@ -59,16 +64,23 @@ class DayTariff(NamedTuple):
         if tariff.pay == "due" or not price:
             return Charge(price, 0, price)
         allowed = price
-        for cap, spent in (
-            (tariff.cap_use, used),
-            (tariff.cap_day, self._spent(marks, self.day_ms)),
-            (tariff.cap_month, self._spent(marks, self.month_ms)),
-        ):
-            if cap is not None:
-                allowed = min(allowed, max(0, cap - spent))
+        if tariff.cap_use is not None:
+            allowed = min(allowed, max(0, tariff.cap_use - used))
+        if tariff.cap_day is not None:
+            allowed = min(allowed, max(0, tariff.cap_day - self._spent(marks, self.day_ms)))
+        if tariff.cap_month is not None:
+            allowed = min(allowed, max(0, tariff.cap_month - self._spent(marks, self.month_ms)))
         ahead = tariff.later_cap if tariff.short == "later" else 0
         points = max(0, min(allowed, points_left + ahead))
         return Charge(price, points, price - points, is_short=tariff.short == "deny" and points < price)
 
     def _spent(self, marks: Sequence[Mark], since_ms: int) -> int:
-        return sum(mark.points for mark in marks if mark.at_ms >= since_ms and mark.rule in self.rules)
+        rules = self.rules
+        return sum([mark.points for mark in marks if mark.at_ms >= since_ms and mark.rule in rules])
+
+
+def is_hopeless(tariff: Tariff) -> bool:
+    """It denies where points fall short, and its caps see to it that they do."""
+    caps = [cap for cap in (tariff.cap_use, tariff.cap_day, tariff.cap_month) if cap is not None]
+    price = max(tariff.price, tariff.first_day_price or 0)
+    return tariff.pay == "points" and tariff.short == "deny" and any(cap < price for cap in caps)

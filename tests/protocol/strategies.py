@@ -2,6 +2,7 @@
 
 import datetime as dt
 import enum
+import re
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 MIDNIGHT_SPANS = ("09:00-17:00", "20:00-26:00", "00:00-24:00")
+TIMES_OF_DAY = ("00:00", "04:30", "23:59")
 
 
 def of(kind: Any, meta: Meta | None = None) -> st.SearchStrategy[Any]:
@@ -57,7 +59,7 @@ def _plain(kind: Any, meta: Meta | None) -> st.SearchStrategy[Any]:
 
 def _texts(meta: Meta | None) -> st.SearchStrategy[str]:
     if meta and meta.pattern and meta.max_length is None:
-        return st.sampled_from(MIDNIGHT_SPANS)
+        return st.sampled_from([text for text in (*MIDNIGHT_SPANS, *TIMES_OF_DAY) if re.search(meta.pattern, text)])
     letters = st.characters(exclude_categories=("Cs", "Cc"))
     return st.text(letters, min_size=(meta and meta.min_length) or 0, max_size=(meta and meta.max_length) or 40)
 

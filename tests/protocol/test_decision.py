@@ -1,8 +1,8 @@
 """decide: the same answer as a second implementation gives, for any policy, card, clock and history."""
 
 import copy
-import datetime as dt
 import itertools
+import random
 import timeit
 from time import process_time
 from typing import Any
@@ -19,9 +19,10 @@ from protocol.history import History, LastTap
 from protocol.messages import Ages, Clock, Direction, Outcome, decode, encode
 from protocol.policy import Admit, Policy, Refuse, Schedule
 from protocol.uid import Problem
-from tests.vectors import reference as ref
+from tests.protocol.asking import asked, policy_of
+from tests.protocol.questions import ENTRIES, GOOD_TAPS, HISTORIES, POLICIES, TAPS, WELL
 from tests.vectors import reference_decide
-from tests.vectors.deciding import NOW, at
+from tests.vectors.deciding import NOW
 
 Json = dict[str, Any]
 BOOT, OTHER_BOOT = b"\xb0" * 8, b"\xb1" * 8
@@ -48,116 +49,24 @@ def granted(at_ms: int, monotonic_ms: int, sequence: int) -> History:
 
 # --- against the second implementation ------------------------------------------------------------------------
 
-CLASSES = ("citizen", "senior", "staff")
-SPAN = st.sampled_from(["00:00-02:30", "02:30-03:00", "08:00-12:00", "13:30-17:00", "20:00-26:00"])
-SPANS = st.lists(SPAN, max_size=3, unique=True).map(sorted)
-DATES = st.dates(dt.date(2026, 3, 26), dt.date(2026, 3, 31)).map(dt.date.isoformat)
-MOMENTS = st.integers(at("2026-03-27T00:00"), at("2026-03-31T00:00"))
-SCHEDULES = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("mon", "tue", "fri", "sat", "sun", "holiday", "workday"), SPANS)
-)
-RULES = st.fixed_dictionaries(
-    {"kind": st.sampled_from(["admit", "refuse"])},
-    optional={
-        "classes": st.lists(st.sampled_from(CLASSES), max_size=2),
-        "schedule": st.sampled_from(["a", "b"]),
-        "valid_from": DATES,
-        "valid_until": DATES,
-    },
-)
-POLICIES = st.fixed_dictionaries(
-    {
-        "version": st.just(1),
-        "rules": st.lists(RULES, min_size=1, max_size=5).map(
-            lambda rules: [rule | {"id": f"rule-{number}"} for number, rule in enumerate(rules)]
-        ),
-        "schedules": st.fixed_dictionaries({"a": SCHEDULES, "b": SCHEDULES}),
-        "calendar": st.fixed_dictionaries(
-            {
-                "holidays": st.lists(st.sampled_from(["2026-03-27", "2026-03-28"]), max_size=2),
-                "workdays": st.lists(st.sampled_from(["2026-03-29", "2026-03-30"]), max_size=2),
-            }
-        ),
-        "time_zone": st.sampled_from(["Asia/Taipei", "Europe/Berlin", "Asia/Beirut", "America/St_Johns"]),
-        "repeat_window_s": st.sampled_from([0, 10, 3_600]),
-        "untrusted_clock": st.sampled_from(["deny", "ignore-dates"]),
-        "restricted": st.lists(st.sampled_from([*CLASSES, "unnamed"]), max_size=2),
-    }
-)
-EDGES = st.sampled_from([0, at("2026-03-28T00:00"), at("2026-03-29T12:00")])
-ENTRIES = st.fixed_dictionaries(
-    {
-        "subject": st.just("5b" * 16),
-        "card": st.just(1),
-        "state": st.sampled_from([0, 0, 0, 0, 1, 2, 3]),
-        "classes": st.lists(
-            st.fixed_dictionaries({"name": st.sampled_from([*CLASSES, "other"]), "from_ms": EDGES, "until_ms": EDGES}),
-            max_size=3,
-        ),
-        "from_ms": EDGES,
-        "until_ms": EDGES,
-        "flags": st.just([]),
-    }
-)
-HISTORIES = st.fixed_dictionaries(
-    {
-        "at_ms": MOMENTS,
-        "boot_id": st.sampled_from([BOOT.hex(), OTHER_BOOT.hex()]),
-        "monotonic_ms": st.integers(480_000, 510_000),
-        "sequence": st.just(7),
-        "epoch": st.just("a1" * 8),
-        "direction": st.sampled_from(["in", "out"]),
-        "decision": st.sampled_from(["granted", "denied"]),
-        "reason": st.sampled_from(["ok", "outside-hours", "class-not-admitted", "closed"]),
-        "rule": st.just("rule-0"),
-    }
-)
-TAPS = st.fixed_dictionaries(
-    {
-        "at_ms": MOMENTS,
-        "boot_id": st.just(BOOT.hex()),
-        "monotonic_ms": st.integers(490_000, 500_000),
-        "clock": st.sampled_from([0, 0, 0, 1, 2, 3]),
-        "direction": st.sampled_from(["in", "in", "in", "out"]),
-        "staleness": st.sampled_from(["fresh", "fresh", "warn", "restrict", "close", "missing"]),
-        "problem": st.sampled_from([None, None, None, "uid-random", "uid-unreadable"]),
-    }
-)
-
-
-def asked(policy: CompiledPolicy | None, entry: Json | None, history: Json | None, given: Json) -> Json:
-    """What `decide` says, in the words of the second implementation."""
-    answer = decide(
-        policy,
-        entry and decode(Entry, ref.message("entry", entry)),
-        history
-        and History(
-            LastTap(
-                **history
-                | {"boot_id": bytes.fromhex(history["boot_id"]), "epoch": bytes.fromhex(history["epoch"])}
-                | {"direction": Direction(history["direction"]), "decision": Outcome(history["decision"])}
-            )
-        ),
-        Tap(
-            **given
-            | {"boot_id": bytes.fromhex(given["boot_id"]), "clock": Clock(given["clock"])}
-            | {"direction": Direction(given["direction"]), "staleness": Staleness[given["staleness"].upper()]}
-            | {"problem": given["problem"] and Problem(given["problem"])}
-        ),
-    )
-    repeats = answer.repeats is not None
-    return {"outcome": answer.outcome.value, "reason": answer.reason, "rule": answer.rule, "repeats": repeats}
-
 
 @settings(max_examples=250, deadline=None)
 @given(POLICIES, st.lists(st.tuples(st.none() | ENTRIES, st.none() | HISTORIES, TAPS), min_size=1, max_size=6))
 def test_any_decision_is_the_one_that_the_other_implementation_reaches(
     policy: Json, questions: list[tuple[Json | None, Json | None, Json]]
 ) -> None:
-    for rule in policy["rules"]:
-        if rule.get("valid_from") and rule.get("valid_until") and rule["valid_from"] >= rule["valid_until"]:
-            del rule["valid_until"]
-    compiled = CompiledPolicy(decode(Policy, ref.message("policy", policy)))
+    compiled = policy_of(policy)
+    for entry, history, moment in questions:
+        assert asked(compiled, entry, history, moment) == reference_decide.decide(policy, entry, history, moment)
+
+
+@settings(max_examples=250, deadline=None)
+@given(POLICIES, st.lists(st.tuples(WELL, HISTORIES, GOOD_TAPS), min_size=1, max_size=6))
+def test_any_decision_by_rules_is_the_one_that_the_other_implementation_reaches(
+    policy: Json, questions: list[tuple[Json, Json, Json]]
+) -> None:
+    """As above, with nothing that a guard would keep out: here the rules and their past decide."""
+    compiled = policy_of(policy)
     for entry, history, moment in questions:
         assert asked(compiled, entry, history, moment) == reference_decide.decide(policy, entry, history, moment)
 
@@ -166,6 +75,35 @@ def test_any_decision_is_the_one_that_the_other_implementation_reaches(
 @given(st.none() | ENTRIES, st.none() | HISTORIES, TAPS)
 def test_without_a_policy_too(entry: Json | None, history: Json | None, given: Json) -> None:
     assert asked(None, entry, history, given) == reference_decide.decide(None, entry, history, given)
+
+
+@settings(max_examples=200, deadline=None)
+@given(POLICIES, WELL, HISTORIES, GOOD_TAPS, st.randoms(use_true_random=False))
+def test_order_in_which_marks_were_told_does_not_matter(
+    policy: Json, entry: Json, history: Json, given: Json, random: random.Random
+) -> None:
+    shuffled = {**history, **{whose: random.sample(history[whose], len(history[whose])) for whose in ("own", "told")}}
+    compiled = policy_of(policy)
+    assert asked(compiled, entry, history, given) == asked(compiled, entry, shuffled, given)
+
+
+@settings(max_examples=200, deadline=None)
+@given(POLICIES, st.none() | ENTRIES, st.none() | HISTORIES, TAPS)
+def test_leaving_is_granted_whatever_the_policy_and_the_past(
+    policy: Json, entry: Json | None, history: Json | None, given: Json
+) -> None:
+    answer = asked(policy_of(policy), entry, history, {**given, "direction": "out"})
+    assert (answer["outcome"], answer["direction"]) == ("granted", "out")
+
+
+@settings(max_examples=200, deadline=None)
+@given(POLICIES, st.none() | WELL, st.none() | HISTORIES, GOOD_TAPS)
+def test_who_is_denied_or_repeats_leaves_no_mark_and_pays_nothing(
+    policy: Json, entry: Json | None, history: Json | None, given: Json
+) -> None:
+    answer = asked(policy_of(policy), entry, history, given)
+    if answer["outcome"] == "denied" or answer["repeats"]:
+        assert (answer["counts"], answer["points"], answer["due"]) == (False, 0, 0)
 
 
 # --- truth tables -----------------------------------------------------------------------------------------------
@@ -233,10 +171,7 @@ def test_tapping_on_and_on_is_answered_anew_once_a_window() -> None:
 @settings(max_examples=80, deadline=None)
 @given(POLICIES, ENTRIES, TAPS, st.lists(TAPS, max_size=5))
 def test_answer_depends_on_the_question_alone(policy: Json, entry: Json, given: Json, others: list[Json]) -> None:
-    for rule in policy["rules"]:
-        rule.pop("valid_until", None)
-    data = ref.message("policy", policy)
-    used, new = CompiledPolicy(decode(Policy, data)), CompiledPolicy(decode(Policy, data))
+    used, new = policy_of(policy), policy_of(policy)
     for other in others:
         asked(used, entry, None, other)
     entry_before = copy.deepcopy(entry)

@@ -4,7 +4,7 @@ import ast
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -66,6 +66,21 @@ def test_every_rule_kind_and_policy_field_is_named() -> None:
     reasons = get_args(Refuse.__annotations__["reason"])
     assert [word for word in (*policy.RULE_KINDS, *fields, *reasons) if not named(word)] == []
     assert named("ignore-dates")
+
+
+def test_every_field_and_choice_of_rules_tariffs_and_sessions_is_named() -> None:
+    kinds = (*get_args(policy.Rule), policy.Tariff, policy.Session, policy.Calendar)
+    fields = {field for kind in kinds for field in kind.__struct_fields__}
+    choices = {
+        choice
+        for kind in kinds
+        for annotation in get_type_hints(kind).values()
+        if get_origin(annotation) is Literal
+        for choice in get_args(annotation)
+    }
+    assert {"soft", "started-hour", "later", "visit"} <= choices
+    assert {word for word in fields if not named(word)} == set()
+    assert {word for word in choices if not named(word)} == set()
 
 
 def test_every_key_of_a_configuration_is_named() -> None:

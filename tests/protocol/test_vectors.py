@@ -5,17 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from protocol import allowlist, chunks, clock, envelope, joining, journal, messages, pin, token, uid
 from protocol.compiled import CompiledPolicy
-from protocol.decision import Staleness, Tap, decide, staleness
+from protocol.decision import decide, staleness
 from protocol.errors import Refused
-from protocol.history import History, LastTap
+from protocol.history import Mark, State, accept_state
 from protocol.messages import decode, encode
 from protocol.policy import Policy
 from protocol.reasons import Reason
+from tests.protocol import asking
 from tests.vectors import make
 from tests.vectors import reference as ref
 
@@ -53,6 +53,8 @@ CLASSES: dict[str, Any] = {
     "poll": messages.Poll,
     "fetch": messages.Fetch,
     "entry": allowlist.Entry,
+    "mark": Mark,
+    "state": State,
     "policy": Policy,
     "config": messages.GateConfig,
     "profiles": messages.Profiles,
@@ -356,25 +358,15 @@ def _(given: Json) -> object:
 
 @does("decide")
 def _(given: Json) -> object:
-    policy = given["policy"] and CompiledPolicy(built("policy", given["policy"]))
-    entry = given["entry"] and built("entry", given["entry"])
-    last = given["history"] and LastTap(**_plain(LastTap, given["history"]))
-    history = History(last) if last else None
-    tap = Tap(**_plain(Tap, given["tap"] | {"staleness": Staleness[given["tap"]["staleness"].upper()]}))
+    policy, entry = given["policy"] and asking.policy_of(given["policy"]), asking.entry_of(given["entry"])
+    history, tap = asking.history_of(given["history"]), asking.tap_of(given["tap"])
     answer = decide(policy, entry, history, tap)
-    assert answer.repeats in (None, last)
-    return {
-        "outcome": answer.outcome.value,
-        "reason": answer.reason,
-        "rule": answer.rule,
-        "repeats": answer.repeats is not None,
-    }
+    named = {mark.name for mark in (*history.own, *history.told)} if history else set()
+    assert answer.repeats is None or answer.repeats.name in named | {history and history.last and history.last.name}
+    return asking.told(answer)
 
 
-def _plain(struct: type[msgspec.Struct], fields: Json) -> Json:
-    """Hex to bytes and strings to enumerations, by the struct's own types."""
-    types = {field.name: field.type for field in msgspec.structs.fields(struct)}
-    return {
-        name: bytes.fromhex(value) if types[name] is bytes else msgspec.convert(value, types[name])
-        for name, value in fields.items()
-    }
+@does("accept-state")
+def _(given: Json) -> object:
+    accept_state(built("state", given["offered"]), given["device"], given["domain"], given["held"])
+    return {"accepted": True}

@@ -37,6 +37,13 @@ WORDING: Json = {
     "next_en": "The lift is on your left",
 }
 PERSON: Json = {"id": STAFF, "salt": SALT, "verifier": VERIFIER.hex()}
+CLOSURE: Json = {
+    "from_ms": NOW,
+    "until_ms": NOW + 3_600_000,
+    "admits": ["staff"],
+    "why_zh": "颱風停班停課",
+    "why_en": "Typhoon",
+}
 CONFIG: Json = {
     "version": 2,
     "gate": "library-1-door",
@@ -49,6 +56,7 @@ CONFIG: Json = {
     "screen": SCREEN,
     "texts": {"unknown-card": WORDING, "staff-admitted": {**WORDING, "zh": "", "next_zh": ""}},
     "staff": [PERSON, {**PERSON, "id": "desk-3", "salt": "5b" * 16}],
+    "closures": [CLOSURE],
 }
 STANDARD: Json = {
     "direction": "in",
@@ -75,6 +83,7 @@ STANDARD: Json = {
     },
     "texts": {},
     "staff": [],
+    "closures": [],
 }
 NAMED: Json = {"version": 2, "gate": "library-1-door", "kind": "door"}
 TOML = 'name = "acr122u"\nstartup = ["FF 00 52 00 00"]\n'
@@ -148,6 +157,10 @@ def _refused_configurations() -> None:
         ("staff-with-a-short-verifier", {"staff": [{**PERSON, "verifier": "ab" * 31}]}, "A verifier has 32 bytes."),
         ("staff-without-a-verifier", {"staff": [{"id": STAFF, "salt": SALT}]}, "A person without one could not admit."),
         ("101-staff", {"staff": [{**PERSON, "id": f"staff-{number}"} for number in range(101)]}, "100 staff at most."),
+        ("closure-without-an-end", {"closures": [{"from_ms": NOW}]}, "A closure says when it is over."),
+        ("closure-of-no-time", {"closures": [{**CLOSURE, "until_ms": NOW}]}, "A closure ends after it begins."),
+        ("closure-with-a-long-text", {"closures": [{**CLOSURE, "why_zh": "風" * 101}]}, "A hundred characters."),
+        ("33-closures", {"closures": [CLOSURE] * 33}, "32 closures at most."),
         ("as-an-array", None, "A configuration is a map."),
     ):
         data = ref.message("config", CONFIG | changes) if changes else ref.pack([2, "library-1-door", "door"])

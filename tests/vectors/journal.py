@@ -106,8 +106,12 @@ def build() -> None:
     encoded("event-nothing-held", "5.1", "A version that is not held is 0.", "event", {**EVENT, "held": zeros})
     encoded("event-unknown-kind", "5.1", "An unknown kind still decodes.", "event", {**EVENT, "kind": "weighing"})
     encoded("personal-member", "5.2", "A known card is its subject, without a token.", "personal", PERSONAL)
-    unknown = {**PERSONAL, "subject": "", "token": "7c" * 16, "key_number": 4, "card": 0, "points": 10, "due": 15}
+    unknown = {**PERSONAL, "subject": "", "token": "7c" * 16, "key_number": 4, "card": 0}
     encoded("personal-unknown-card", "5.2", "An unknown card is its token and key number.", "personal", unknown)
+    charged = {**PERSONAL, "points": 10, "due": 15}
+    encoded("personal-charged", "5.2", "What was charged is between member and city.", "personal", charged)
+    given_back = {**PERSONAL, "points": -10, "due": -15}
+    encoded("personal-below-nothing", "5.2", "Points and due are signed.", "personal", given_back)
     _details()
     encoded("epoch", "6.2", "An epoch names the one before it.", "epoch", EPOCH_START)
     first = {**EPOCH_START, "previous_epoch": "", "previous_sequence": -1, "previous_head": "", "why": "enrolled"}

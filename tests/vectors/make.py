@@ -3,15 +3,29 @@
 import json
 from pathlib import Path
 
-from tests.vectors import cards, configuring, deciding, journal, publishing, scenario, signing
+from tests.vectors import (
+    cards,
+    charging,
+    configuring,
+    deciding,
+    journal,
+    looking_back,
+    policies,
+    publishing,
+    scenario,
+    sessions,
+    signing,
+    states,
+)
 
 HERE = Path(__file__).parent
+PARTS = (cards, journal, signing, publishing, configuring, policies, deciding, looking_back, charging, sessions, states)
 
 
 def contents() -> dict[str, str]:
     """The text of every vector file, by file name."""
     scenario.ALL.clear()
-    for part in (cards, journal, signing, publishing, configuring, deciding):
+    for part in PARTS:
         part.build()
     return {
         f"{name}.json": json.dumps(vector, ensure_ascii=False, indent=1) + "\n"
