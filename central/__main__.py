@@ -6,17 +6,27 @@ import click
 
 from central import config
 from central.commands import (
+    attendance,
+    attendance_settling,
+    bindings,
     cards,
+    classes,
     custody,
     devices,
+    explain,
     gate_configs,
+    judging,
     keys,
     names,
     places,
+    points,
     presence,
     profiles,
+    programmes,
+    rebuild,
     setup,
     staff,
+    visits,
 )
 from central.commands.shell import PROGRAM, fail
 
@@ -60,19 +70,39 @@ for command in (
     profiles.profile,
     staff.staff,
     cards.card,
+    classes.member,
+    programmes.closure,
+    programmes.offer,
+    programmes.activity,
     devices.device,
     keys.keys,
     custody.log,
     presence.inside,
+    visits.visits,
+    visits.occupancy,
+    attendance.volunteer,
+    points.points,
     custody.evidence,
+    explain.explain,
+    judging.conflict,
+    judging.clock,
     custody.verify,
     custody.journal,
+    rebuild.rebuild,
     custody.backup,
     custody.restore,
 ):
     cli.add_command(command)
 places.gate.add_command(gate_configs.config)
-cards.card.add_command(names.names)
+for command in (judging.policy_check, judging.policy_replay, judging.policy_correct):
+    places.policy.add_command(command)
+for command in attendance_settling.COMMANDS:
+    attendance.volunteer.add_command(command)
+for command in (
+    *(names.names, classes.flags, classes.flag, bindings.replace, bindings.lose, bindings.find_again),
+    *(bindings.history, bindings.batch),
+):
+    cards.card.add_command(command)
 
 
 def main() -> None:

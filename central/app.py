@@ -15,6 +15,7 @@ from aiohttp import web
 from central import device_api, tls
 from central.config import LOOPBACK, Config, ConfigError
 from central.device_api import MAX_BODY_BYTES, SERVICES, Services
+from central.flags import lapse_for_ever
 from central.keys import Keys
 from central.snapshots import Snapshots
 from central.store.database import open_database
@@ -87,7 +88,8 @@ async def running(config: Config, admin_routes: AddRoutes | None = None) -> Asyn
 async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
     async with open_database(config.database) as database:
         services = Services(database, keys, Snapshots(database, keys, config.data_dir / "snapshots"))
-        tasks = [asyncio.create_task(services.reports.run())]
+        tasks = [asyncio.create_task(services.reports.run()), asyncio.create_task(lapse_for_ever(database, keys))]
+        tasks.append(asyncio.create_task(services.follower.run()))
         if not database.is_sqlite:
             tasks.append(asyncio.create_task(services.wakeups.follow(config.database)))
         try:

@@ -1,7 +1,8 @@
 """Configurations of gates as they are sent: the newest of each, and how a newer one comes to be.
 
 A body is the payload that is signed. It holds the verifiers of the staff who may admit at the gate, made with the
-domain's key, so it is written anew when staff or key change, and a content that goes back gets the staff of today.
+domain's key, and the closures of its venue, so it is written anew when staff, key or closures change, and a content
+that goes back gets those of today.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,6 +13,7 @@ import msgspec
 from sqlalchemy import and_, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.closures import Stated, at_venue, read_closures
 from central.keys import Keys
 from central.store.schema import domains, gate_configs, gates, staff, venues
 from central.wakeups import gate_topic, note
@@ -59,17 +61,26 @@ def _payload(body: bytes, *ages: int) -> ConfigPayload:
 
 
 async def put_config(
-    connection: AsyncConnection, keys: Keys, content: GateConfig, ages: Ages, now_ms: int
+    connection: AsyncConnection,
+    keys: Keys,
+    content: GateConfig,
+    ages: Ages,
+    now_ms: int,
+    stated: Sequence[Stated] | None = None,
 ) -> ConfigPayload:
-    """Put a content in force at its gate, as newer than any before, with the staff of today. Its waiters wake.
+    """Put a content in force at its gate, as newer than any before, with the staff and closures of today. Its waiters
+    wake.
 
-    Version and staff of `content` do not matter. Raises Refused `oversized` where it is too large to be sent.
+    Version, staff and closures of `content` do not matter. `stated`: all closures, where they were read already.
+    Raises Refused `oversized` where it is too large to be sent.
     """
     newest = select(func.max(gate_configs.c.version)).where(gate_configs.c.gate == content.gate)
     held = (await connection.execute(newest)).scalar()
     version = max(held + 1, now_ms) if held is not None else now_ms
     people = await staff_of(connection, keys, content)
-    body = encode(msgspec.structs.replace(content, version=version, staff=people))
+    venue = (await connection.execute(select(gates.c.venue).where(gates.c.id == content.gate))).scalar_one()
+    closed = at_venue(await read_closures(connection) if stated is None else stated, venue, now_ms)
+    body = encode(msgspec.structs.replace(content, version=version, staff=people, closures=closed))
     if len(body) > MAX_CONFIG_BYTES:
         raise Refused(
             Failure.OVERSIZED,
@@ -79,6 +90,21 @@ async def put_config(
     await connection.execute(insert(gate_configs).values(values | msgspec.structs.asdict(ages)))
     await note(connection, [gate_topic(content.gate)])
     return _payload(body, *msgspec.structs.astuple(ages))
+
+
+async def renew_closures(connection: AsyncConnection, keys: Keys, now_ms: int, venue: str = "") -> list[str]:
+    """Publish to the gates of a venue, or of all, when it is closed. Returns those whose configuration became newer."""
+    query = select(gates.c.id, gates.c.venue).order_by(gates.c.id)
+    rows = (await connection.execute(query.where(gates.c.venue == venue) if venue else query)).all()
+    stated = await read_closures(connection)
+    configs = await read_configs(connection, [row.id for row in rows])
+    renewed = []
+    for gate, of_venue in rows:
+        held = configs.get(gate)
+        if held is not None and held.config.closures != at_venue(stated, of_venue, now_ms):
+            await put_config(connection, keys, held.config, held.ages, now_ms, stated)
+            renewed.append(gate)
+    return renewed
 
 
 # --- staff ----------------------------------------------------------------------------------------------------

@@ -98,6 +98,8 @@ class Custodian:
         answer = self._keys.receipt.seal(verdict.answer) if verdict.answer else self._revoked(device)
         if verdict.outcome:
             yield from _store(claim, verdict, b"" if device.revoked else answer, now_ms)
+            if verdict.rows and verdict.taken_first <= holding.of(device.id, claim.batch.epoch).through:
+                yield from _settle_again(claim, verdict.taken_first)
         yield from keep_evidence(device.id, verdict.evidence, now_ms)
         outcome = verdict.outcome or ("gap" if isinstance(verdict.answer, Resume) else "revoked")
         return Taken(answer, outcome, len(verdict.rows), tuple(filter(None, map(_notable, verdict.rows))))
@@ -185,6 +187,12 @@ def _touching(claim: Claim) -> Steps[tuple[Batch, ...]]:
         (batch.device, batch.epoch, batch.first - MAX_BATCH_EVENTS, claim.last, batch.first - 1),
     )
     return tuple(decode(Batch, unwrap(row[0]).payload) for row in rows)
+
+
+def _settle_again(claim: Claim, first: int) -> Steps[None]:
+    """Events that had been declared lost came after all: the epoch is settled again from there."""
+    sql = "UPDATE projected SET through = ? WHERE device = ? AND epoch = ? AND through >= ?"
+    yield Statement(sql, (first - 1, claim.batch.device, claim.batch.epoch, first))
 
 
 # --- what is stored -------------------------------------------------------------------------------------------

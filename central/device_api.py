@@ -18,6 +18,7 @@ from central.keys import Keys
 from central.metrics import Metrics
 from central.polls import Polls
 from central.reports import Reports
+from central.services.follower import Follower
 from central.snapshots import Snapshots
 from central.store.database import Database
 from central.store.migrate import is_current
@@ -55,6 +56,7 @@ class Services:
         self.custodian = Custodian(self.database, self.keys, self.device_keys)
         self.polls = Polls(self.database, self.keys, self.wakeups, self.now_ms, self.metrics)
         self.reports = Reports(self.database)
+        self.follower = Follower(self.database, self.metrics, self.now_ms)
 
 
 SERVICES = web.AppKey("services", Services)
@@ -151,7 +153,7 @@ async def poll(request: web.Request) -> web.Response:
 async def batches(request: web.Request) -> web.Response:
     """Events into custody."""
     services, body = request.app[SERVICES], await request.read()
-    with services.metrics.upload_s.time():
+    with services.metrics.upload_s.time(), services.follower.custody_at_work():
         taken = await services.custodian.take(body, services.now_ms())
     services.metrics.batches.labels(taken.outcome).inc()
     services.metrics.events.inc(taken.events)

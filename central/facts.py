@@ -1,7 +1,7 @@
 """What named people state: appended, never changed. Each kind has a struct; corrections are further facts."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
@@ -51,7 +51,26 @@ async def append(connection: AsyncConnection, about: About, body: FactBody, now_
     id_ = now_ms.to_bytes(6) + secrets.token_bytes(10)
     if last is not None and last >= id_:
         id_ = (int.from_bytes(last) + 1).to_bytes(16)
-    values = {
+    await connection.execute(insert(facts).values(_row(id_, about, body, now_ms)))
+    return id_
+
+
+async def append_all(
+    connection: AsyncConnection, domain: str, said: Sequence[tuple[About, FactBody]], now_ms: int
+) -> None:
+    """Many facts about one domain, in this order, for what follows from a bulk."""
+    newest = select(facts.c.id).where(facts.c.domain == domain).order_by(facts.c.id.desc()).limit(1)
+    last = (await connection.execute(newest)).scalar()
+    id_ = int.from_bytes(now_ms.to_bytes(6) + secrets.token_bytes(8) + bytes(2))
+    if last is not None:
+        id_ = max(id_, int.from_bytes(last) + 1)
+    rows = [_row((id_ + n).to_bytes(16), about, body, now_ms) for n, (about, body) in enumerate(said)]
+    if rows:
+        await connection.execute(insert(facts), rows)
+
+
+def _row(id_: bytes, about: About, body: FactBody, now_ms: int) -> dict[str, Any]:
+    return {
         "domain": about.domain,
         "id": id_,
         "recorded_ms": now_ms,
@@ -62,8 +81,6 @@ async def append(connection: AsyncConnection, about: About, body: FactBody, now_
         "venue": about.venue,
         "body": msgspec.msgpack.encode(body),
     }
-    await connection.execute(insert(facts).values(values))
-    return id_
 
 
 async def read(

@@ -1,4 +1,5 @@
-"""The stored rows of one domain's list while it is compiled: what differs is written, counted and summed."""
+"""The stored rows of one domain's list while it is compiled: what differs is written, counted, summed and kept in the
+history of entries."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from types import TracebackType
@@ -7,6 +8,7 @@ from typing import Any, Self
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central import entry_history
 from central.store.schema import list_entries, lists
 from protocol.allowlist import changed_total
 
@@ -30,6 +32,7 @@ class ListRows:
         self._version = max(head.version + 1, now_ms)
         self._changed = False
         self._was_empty = False
+        self._is_anew = False
 
     @classmethod
     async def open(cls, connection: AsyncConnection, domain: str, key_number: int, now_ms: int) -> Self:
@@ -46,6 +49,7 @@ class ListRows:
         if head.key_number != key_number:
             await connection.execute(delete(list_entries).where(list_entries.c.domain == domain))
             rows.count, rows._sum = 0, 0
+            rows._is_anew = True
             rows.renew()
         some = select(list_entries.c.token).where(list_entries.c.domain == domain).limit(1)
         rows._was_empty = (await connection.execute(some)).first() is None
@@ -66,6 +70,7 @@ class ListRows:
         self._count_in(removed, changed)
         rows = [(self.domain, token, entry, self._version, False) for token, entry in changed]
         await _write(connection, [row for row in rows if row[1] not in held], [row for row in rows if row[1] in held])
+        await entry_history.append(connection, self.domain, self._version, removed, changed)
 
     async def drop(self, connection: AsyncConnection, tokens: Collection[bytes]) -> None:
         """Take rows off the list; what stays is the token and the version at which it went."""
@@ -75,11 +80,14 @@ class ListRows:
             return
         self._count_in(removed, [])
         await _write(connection, [], [(self.domain, token, b"", self._version, True) for token, _ in removed])
+        await entry_history.append(connection, self.domain, self._version, removed, [])
 
     async def close(self, connection: AsyncConnection) -> bool:
         """Store the list's new head; False when nothing changed."""
         if not self._changed:
             return False
+        if self._is_anew:
+            await entry_history.drop_others(connection, self.domain, self._version)
         head = {
             "version": self._version,
             "key_number": self.key_number,

@@ -1,4 +1,4 @@
-"""Compile allowlists out of members, classes and cards (SPEC §5.11, §7.3): only rows that change get a version.
+"""Compile allowlists out of members, classes, flags and cards (SPEC §5.11, §7.3): only rows that change get a version.
 
 A list is a pure function of those tables and the domain's key. Work goes in blocks of members, so three
 million cards need no more memory than a few thousand; what is computed leaves the event loop.
@@ -15,22 +15,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.configs import renew_staff
 from central.keys import Keys
 from central.list_rows import ListRows, WantedTokens, listed
-from central.store.schema import cards, domains, member_classes, subjects
+from central.store.schema import cards, domains, member_classes, member_flags, subjects
 from central.store.steps import Statement, one, run_steps
 from central.wakeups import domain_topic, note
 from protocol.allowlist import CardState, Entry, Grant
 from protocol.messages import encode
 from protocol.token import token
+from protocol.uid import CardUID
 
 BLOCK_MEMBERS = 4_000
 FEW_MEMBERS = 100
 MAX_CLASSES = 16
+MAX_FLAGS = 8
 MAX_ENTRY_BYTES = 1_024
 
 log = structlog.get_logger()
 
 CardRow = tuple[bytes, bytes, bytes, int, bytes, int, int, int]
 """card id, member, subject, number, sealed UID, state, from_ms, until_ms."""
+Flags = dict[bytes, tuple[str, ...]]
+"""Of one domain, by member."""
 
 
 async def refresh_members(
@@ -55,9 +59,12 @@ async def refresh_members(
         block = members[at : at + BLOCK_MEMBERS]
         classes = await _classes(connection, block)
         within = await _cards_by_domain(connection, block)
+        flags = await _flags_by_domain(connection, within.keys(), block)
         for domain in sorted(looked | within.keys()):
             key = keys.domain_key(domain, every[domain])
-            wanted = await asyncio.to_thread(_compile, keys, key, within.get(domain, []), classes)
+            wanted = await asyncio.to_thread(
+                _compile, keys, key, within.get(domain, []), classes, flags.get(domain, {})
+            )
             if wanted:
                 await (await rows_of(domain)).put(connection, wanted)
             if domain in looked:
@@ -65,6 +72,18 @@ async def refresh_members(
                 if gone:
                     await (await rows_of(domain)).drop(connection, gone)
     return {domain for domain, rows in sorted(lists.items()) if await _close(connection, rows)}
+
+
+async def drop_cards(connection: AsyncConnection, keys: Keys, uids: Sequence[CardUID], now_ms: int) -> None:
+    """Take cards that are nobody's any more off every list. Their waiters wake when the transaction is durable."""
+    query = select(domains.c.id, domains.c.key_number).order_by(domains.c.id)
+    for domain, number in (await connection.execute(query)).all():
+        key = keys.domain_key(domain, number)
+        gone = await listed(connection, domain, {token(key, uid) for uid in uids})
+        if gone:
+            rows = await ListRows.open(connection, domain, number, now_ms)
+            await rows.drop(connection, gone)
+            await _close(connection, rows)
 
 
 async def refresh_domain(connection: AsyncConnection, keys: Keys, domain: str, now_ms: int, anew: bool = False) -> bool:
@@ -109,6 +128,7 @@ _CLASSES = (
     + _WITHIN.format("member_classes")
     + " ORDER BY x.member, x.name, x.from_ms"
 )
+_FLAGS = "SELECT member, flag FROM member_flags WHERE domain = ? AND member > ? AND member <= ? ORDER BY member, flag"
 
 
 async def compiled_blocks(
@@ -121,8 +141,9 @@ async def compiled_blocks(
         following = bytes(upper[0][0]) if upper else None
         bounds = (domain, last, following or b"\xff" * 17)
         grants = _grants(await run_steps(connection, one(Statement(_CLASSES, bounds))))
+        flags = _flags(await run_steps(connection, one(Statement(_FLAGS, bounds))))
         rows = await run_steps(connection, one(Statement(_CARDS, bounds)))
-        yield await asyncio.to_thread(_compile, keys, key, rows, grants)
+        yield await asyncio.to_thread(_compile, keys, key, rows, grants, flags)
         last = following
 
 
@@ -136,6 +157,25 @@ def _grants(rows: Iterable[Sequence[Any]]) -> dict[bytes, tuple[Grant, ...]]:
     found: dict[bytes, tuple[Grant, ...]] = {}
     for member, name, from_ms, until_ms in rows:
         found[member] = (*found.get(member, ()), Grant(name, from_ms, until_ms))
+    return found
+
+
+async def _flags_by_domain(
+    connection: AsyncConnection, within: Iterable[str], members: Sequence[bytes]
+) -> dict[str, Flags]:
+    found = {}
+    for domain in within:
+        query = select(member_flags.c.member, member_flags.c.flag)
+        query = query.where(member_flags.c.domain == domain, member_flags.c.member.in_(members))
+        ordered = query.order_by(member_flags.c.member, member_flags.c.flag)
+        found[domain] = _flags((await connection.execute(ordered)).all())
+    return found
+
+
+def _flags(rows: Iterable[Sequence[Any]]) -> Flags:
+    found: Flags = {}
+    for member, flag in rows:
+        found[member] = (*found.get(member, ()), flag)
     return found
 
 
@@ -164,12 +204,15 @@ async def _tokens_of(connection: AsyncConnection, keys: Keys, key: bytes, member
 
 
 def _compile(
-    keys: Keys, key: bytes, rows: Sequence[CardRow], classes: dict[bytes, tuple[Grant, ...]]
+    keys: Keys, key: bytes, rows: Sequence[CardRow], classes: dict[bytes, tuple[Grant, ...]], flags: Flags
 ) -> dict[bytes, bytes]:
     """Token and entry of each card. Blocked, lost and replaced cards stay, so that the gate can say why."""
     return {
         token(key, keys.open_uid(sealed, card)): _entry(
-            Entry(subject, number, CardState(state), classes.get(member, ()), from_ms, until_ms)
+            Entry(
+                *(subject, number, CardState(state), classes.get(member, ()), from_ms, until_ms),
+                flags.get(member, ())[:MAX_FLAGS],
+            )
         )
         for card, member, subject, number, sealed, state, from_ms, until_ms in rows
     }
@@ -179,7 +222,7 @@ def _entry(entry: Entry) -> bytes:
     """Inside the limits of SPEC §1.3; a class that does not fit is left out, which never admits anybody."""
     kept = entry.classes[:MAX_CLASSES]
     while True:
-        data = encode(Entry(entry.subject, entry.card, entry.state, kept, entry.from_ms, entry.until_ms))
+        data = encode(Entry(entry.subject, entry.card, entry.state, kept, entry.from_ms, entry.until_ms, entry.flags))
         if len(data) <= MAX_ENTRY_BYTES:
             break
         kept = kept[:-1]

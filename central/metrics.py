@@ -22,6 +22,15 @@ class Metrics:
         self.errors = Counter(
             "tapgate_errors", "Requests that failed by our own fault", ["endpoint"], registry=registry
         )
+        self.events_behind = Gauge(
+            "tapgate_events_behind", "Events in custody that are known not to be settled yet", registry=registry
+        )
+        self.not_settled = Counter(
+            "tapgate_not_settled",
+            "Events or members that could not be settled, or not in a service: see the log",
+            ["what"],
+            registry=registry,
+        )
         self.upload_s = Histogram(
             "tapgate_upload_seconds",
             "From a batch received to its receipt",

@@ -8,7 +8,9 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.store.schema import policies
+from protocol.compiled import CompiledPolicy
 from protocol.envelope import digest
+from protocol.errors import Refused
 from protocol.messages import decode
 from protocol.policy import Policy, kinds_of
 
@@ -42,3 +44,12 @@ async def read_policies(connection: AsyncConnection, ids: Collection[str]) -> di
 def _payload(body: bytes) -> PolicyPayload:
     policy = decode(Policy, body)
     return PolicyPayload(body, policy.version, digest(body), kinds_of(policy))
+
+
+@lru_cache(maxsize=64)
+def compiled(body: bytes) -> CompiledPolicy | None:
+    """A policy as it decides; None where this version refuses one that an earlier version let be put."""
+    try:
+        return CompiledPolicy(decode(Policy, body))
+    except Refused:
+        return None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,13 +20,17 @@ from central.keys import Keys
 from central.metrics import Metrics
 from central.publish import Offer, issue, offers
 from central.shared_parts import SharedParts
+from central.state_feed import StateFeed
 from central.store.database import Database
 from central.store.schema import devices, gates, venues
-from central.wakeups import PROFILES_TOPIC, Wakeups, device_topic, domain_topic, gate_topic, policy_topic
+from central.wakeups import PROFILES_TOPIC, Wakeups, device_topic, domain_topic, gate_topic, policy_topic, state_topic
 from protocol.envelope import seal_domain_key
 from protocol.messages import Fresh, GateConfig, PartName, Pending, Poll
 from protocol.policy import Policy
 
+STATE_EVERY_S = 0.3
+"""A state message is sent to one device no more often, but beside other news."""
+MAX_TOLD = 10_000
 TOGETHER = 250
 """Devices looked after in one transaction."""
 SENT = (
@@ -36,6 +41,8 @@ SENT = (
 LOOK_AGAIN_S = 30.0
 """Waiters look again after this time even if nobody woke them."""
 
+log = structlog.get_logger()
+
 
 class Look(NamedTuple):
     """What one look found: envelopes when there is news, and the manifest that is the word otherwise."""
@@ -43,6 +50,8 @@ class Look(NamedTuple):
     news: list[bytes]
     number: int
     generation: int
+    state: bytes = b""
+    """A message of the state feed: news too, but not sent alone again and again within a moment."""
 
 
 class Polls:
@@ -53,7 +62,9 @@ class Polls:
     ) -> None:
         self._database, self._keys, self._wakeups, self._now_ms = database, keys, wakeups, now_ms
         self._metrics = metrics
-        self._deltas, self._shared = Deltas(keys), SharedParts(keys)
+        self._deltas, self._shared, self._states = Deltas(keys), SharedParts(keys), StateFeed(keys)
+        self._told_s: dict[str, float] = {}
+        """When each device got its last state message, as long as that bears on the next one."""
         self._asked: list[tuple[Poll, asyncio.Future[Look | None]]] = []
         self._looking: asyncio.Task[None] | None = None
 
@@ -70,19 +81,35 @@ class Polls:
                         state = await state_of(connection, poll.device)
                     if state.revoked:
                         return self._signed(poll, state.answer())
-                elif look.news:
-                    return look.news
+                elif look.news or (look.state and self._until_told_s(poll.device) <= 0):
+                    return self._answer(poll, look)
                 left_s = deadline_s - time.monotonic()
                 tell_keys = look is None and self._keys.statement.number > poll.keys_number
                 if left_s <= 0 or self._wakeups.closing or tell_keys:
                     return self._nothing_newer(poll, look)
+                pause_s = self._until_told_s(poll.device) if look is not None and look.state else LOOK_AGAIN_S
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
+                    async with asyncio.timeout(min(left_s, pause_s)):
                         await bell.wait()
 
     async def close(self) -> None:
         if self._looking is not None:
             await asyncio.gather(self._looking, return_exceptions=True)
+
+    def _until_told_s(self, device: str) -> float:
+        """How long until a state message alone may be sent again."""
+        return self._told_s.get(device, -STATE_EVERY_S) + STATE_EVERY_S - time.monotonic()
+
+    def _answer(self, poll: Poll, look: Look) -> list[bytes]:
+        """A state message stands beside the manifest or the word that nothing is newer: that is what a gate's age is
+        counted from, however often states change."""
+        if not look.state:
+            return look.news
+        now_s = time.monotonic()
+        if len(self._told_s) >= MAX_TOLD:
+            self._told_s = {device: at_s for device, at_s in self._told_s.items() if now_s - at_s < STATE_EVERY_S}
+        self._told_s[poll.device] = now_s
+        return [*(look.news or self._nothing_newer(poll, look)), look.state]
 
     def _nothing_newer(self, poll: Poll, look: Look | None) -> list[bytes]:
         now_ms = self._now_ms()
@@ -106,7 +133,7 @@ class Polls:
         async with self._database.read() as connection:
             place = (await connection.execute(query)).one()
         own = [device_topic(device), gate_topic(place.id), policy_topic(place.policy), domain_topic(place.domain)]
-        return [*own, PROFILES_TOPIC]
+        return [*own, state_topic(place.domain), PROFILES_TOPIC]
 
     # --- looking, for many devices at once ----------------------------------------------------------------------
 
@@ -136,10 +163,18 @@ class Polls:
 
     async def _look_together(self, polls: Mapping[str, Poll | None]) -> dict[str, Look]:
         asked, now_ms = dict(polls), self._now_ms()
+        found, looks = await self._manifests(asked, now_ms)
+        for device, state in (await self._told(found, asked, now_ms)).items():
+            looks[device] = looks[device]._replace(state=state)
+        return looks
+
+    async def _manifests(
+        self, asked: dict[str, Poll | None], now_ms: int
+    ) -> tuple[Mapping[str, Offer], dict[str, Look]]:
         async with self._database.read() as connection:
             found = await offers(connection, self._keys, asked, now_ms)
             if not any(offer.due for offer in found.values()):
-                return await self._looks(connection, found, asked)
+                return found, await self._looks(connection, found, asked)
         async for attempt in retrying():
             with attempt:
                 async with self._database.write() as connection:
@@ -148,7 +183,18 @@ class Polls:
                     found |= await issue(connection, self._keys, due, asked, now_ms)
                     looks = await self._looks(connection, found, asked)
         self._metrics.manifests.inc(len(due))
-        return looks
+        return found, looks
+
+    async def _told(
+        self, found: Mapping[str, Offer], asked: Mapping[str, Poll | None], now_ms: int
+    ) -> dict[str, bytes]:
+        """Messages of the state feed, by device. Whatever is wrong with them delays nothing else."""
+        try:
+            return await self._states.envelopes(self._database, found, asked, now_ms)
+        except Exception as error:
+            log.error("states-not-told", error=type(error).__name__, exc_info=not hasattr(error, "params"))
+            self._metrics.errors.labels("state-feed").inc()
+            return {}
 
     async def _looks(
         self, connection: AsyncConnection, found: Mapping[str, Offer], polls: Mapping[str, Poll | None]

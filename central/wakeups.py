@@ -43,6 +43,11 @@ def device_topic(device: str) -> str:
     return f"device:{device}"
 
 
+def state_topic(domain: str) -> str:
+    """What central knows of its members' taps is newer."""
+    return f"state:{domain}"
+
+
 async def note(connection: AsyncConnection, topics: Iterable[str]) -> None:
     """Wake the waiters of these topics when this transaction is durable; nobody when it is rolled back."""
     if connection.dialect.name == "postgresql":

@@ -168,6 +168,7 @@ class Agent:
         return status.of_running(self.gate, self.readers.status(), reached, troubles) | {
             "poll_age_s": status.age_s(self.subscription.answered_s),
             "receipt_age_s": status.age_s(self.delivery.receipted_s),
+            "state_version": self.uptake.states.held.version,
             "on_trial": self.uptake.on_trial(),
             "door": msgspec.to_builtins(self.door.state()),
             "inside": self.door.count_inside(),

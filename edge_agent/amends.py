@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from edge_agent.granted import Granted, GrantedTaps
+from edge_agent.granted import Granted, GrantedTaps, Name
 from edge_agent.journal.database import JournalUnwritable, StoreDamaged
 from edge_agent.journal.store import Store
 from edge_agent.journal.transaction import Transaction
 from edge_agent.moments import Moments
+from edge_agent.others import Move, Others
 from edge_agent.published.holding import Holding
 from edge_agent.recorder import Recorder, cut
 from edge_agent.release import Signal
@@ -19,6 +20,7 @@ class Amends(Recorder):
     def __init__(self, store: Store, moments: Moments, holding: Holding) -> None:
         super().__init__(store, moments, holding)
         self.granted = GrantedTaps()
+        self.others = Others()
         self.awaits_passage = False
         """Whether something watches what becomes of granted taps: its to say (see `door`)."""
         self.on_undo: Callable[[bytes, int], None] = lambda epoch, sequence: None
@@ -35,19 +37,22 @@ class Amends(Recorder):
             if not undone:
                 return False
 
-            def work(transaction: Transaction) -> None:
+            def work(transaction: Transaction) -> list[Name]:
+                events = []
                 for each in undone:
                     detail = UndoDetail(each.name[1], cut(why, 64) or "not-me")
-                    self.append(transaction, moment, Kind.UNDO, encode(detail))
-                self.granted.restore(transaction, undone)
+                    sequence = self.append(transaction, moment, Kind.UNDO, encode(detail))
+                    events.append((transaction.epoch.epoch, sequence))
+                self.granted.restore(transaction, undone, events, moment.wall_ms)
                 self._await_no_more(transaction, undone)
+                return events
 
             try:
-                self.store.commit(work)
+                events = self.store.commit(work)
             except (JournalUnwritable, StoreDamaged) as error:
                 self.not_written(Kind.UNDO, error)
                 return False
-            self.granted.never_were(undone)
+            self._moved(self.granted.never_were(undone, events))
         self.store.settle()
         for each in undone:
             self.on_undo(*each.name)
@@ -66,21 +71,29 @@ class Amends(Recorder):
             if tap is not None and granted is None:
                 return True
 
-            def work(transaction: Transaction) -> None:
-                self.append(transaction, moment, Kind.PASSAGE, _passage(transaction, granted, passage))
+            ends_window = granted is not None and passage is Passage.TAKEN and self._looks_back()
+
+            def work(transaction: Transaction) -> Name:
+                detail = _passage(transaction, granted, passage)
+                event = (transaction.epoch.epoch, self.append(transaction, moment, Kind.PASSAGE, detail))
                 if granted is not None and passage is Passage.NOT_TAKEN:
-                    self.granted.restore(transaction, [granted])
+                    self.granted.restore(transaction, [granted], [event], moment.wall_ms)
+                if granted is not None and ends_window:
+                    self.granted.close_window(transaction, granted, moment.wall_ms)
                 if granted is not None:
                     self._await_no_more(transaction, [granted])
+                return event
 
             try:
-                self.store.commit(work)
+                event = self.store.commit(work)
             except (JournalUnwritable, StoreDamaged) as error:
                 self.not_written(Kind.PASSAGE, error)
                 return False
             if granted is not None and passage is Passage.NOT_TAKEN:
-                self.granted.never_were([granted])
+                self._moved(self.granted.never_were([granted], [event]))
             elif granted is not None:
+                if ends_window:
+                    self.granted.window_closed(granted)
                 self.granted.ended(granted)
         self.store.settle()
         return True
@@ -110,6 +123,14 @@ class Amends(Recorder):
         if ended:
             self.store.settle()
         return True
+
+    def _looks_back(self) -> bool:
+        policy = self.holding.policy
+        return policy is not None and policy.looks_back
+
+    def _moved(self, moves: list[Move]) -> None:
+        for move in moves:
+            self.others.moved(move)
 
     def _await_no_more(self, transaction: Transaction, ended: list[Granted]) -> None:
         if any(each.awaited for each in ended):

@@ -1,7 +1,6 @@
 """The tap path: read → token → list and history → decide → journal → release. No network, no waiting for it."""
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator
 
@@ -14,17 +13,17 @@ from edge_agent.journal.database import StoreDamaged
 from edge_agent.journal.store import Store
 from edge_agent.journal.transaction import Transaction
 from edge_agent.moments import Moment, Moments
-from edge_agent.others import Others
+from edge_agent.others import Move
 from edge_agent.published.holding import Holding
 from edge_agent.published.lists import ListDamaged
 from edge_agent.readers import CardRead
 from edge_agent.recorder import cut
 from edge_agent.release import Release, Signal
-from protocol.allowlist import Entry
+from edge_agent.tap_record import Known, history_after, notes_of, personal_of
 from protocol.decision import Decision, Staleness, Tap, decide, staleness
-from protocol.history import History, LastTap, Mark, Note, since, with_tap
+from protocol.history import LastTap
 from protocol.journal import personal_digest
-from protocol.messages import AdmitDetail, Direction, Event, Kind, Outcome, Personal, encode
+from protocol.messages import AdmitDetail, Direction, Event, Kind, Outcome, encode
 from protocol.reasons import Reason
 from protocol.token import fingerprint, token
 from protocol.uid import CardUID
@@ -33,13 +32,10 @@ from protocol.uid import judge as judge_uid
 log = structlog.get_logger(__name__)
 
 
-class Known(msgspec.Struct, frozen=True):
-    """What a read card is to this gate. `key` is what its history stands under; empty = nobody."""
-
-    entry: Entry | None = None
-    token: bytes = b""
-    key: bytes = b""
-    fingerprint: bytes = b""
+CHOICE_MS = 30_000
+"""For so long a choice waits for its tap."""
+BY = {"in": 1, "out": -1}
+"""What a way changes in how many are inside."""
 
 
 class Gate(Amends):
@@ -51,7 +47,7 @@ class Gate(Amends):
         self.watchers: list[Callable[[Signal], None]] = []
         """Told of every answer once the release has been; what they raise is logged and breaks no tap."""
         self.list_damaged = threading.Event()
-        self.others = Others()
+        self._choice: tuple[str, int] | None = None
         self._one_at_a_time = threading.RLock()
 
     # --- the tap ----------------------------------------------------------------------------------------
@@ -63,8 +59,17 @@ class Gate(Amends):
             try:
                 signal = self._decide_and_write(holding, read)
             except Exception as error:
-                signal = self._unwritten(holding.direction, error)
-            return self._answered(msgspec.structs.replace(signal, reader=read.reader))
+                signal = msgspec.structs.replace(self._unwritten(holding.direction, error), reader=read.reader)
+            return self._answered(signal)
+
+    def choose(self, rule: str) -> None:
+        """The next card that is read within thirty seconds goes by this rule; empty = none is chosen any more."""
+        self._choice = (rule, self.moments.now().monotonic_ms + CHOICE_MS) if rule else None
+
+    def chosen(self, now_ms: int) -> tuple[str, int] | None:
+        """The rule that was chosen for the next tap, and until when. Monotonic."""
+        choice = self._choice
+        return choice if choice is not None and now_ms < choice[1] else None
 
     def admit(self, staff: str, why: str, sequence: int = -1) -> Signal:
         """Staff let somebody in by hand: written down, then released, as a tap is. Where it cannot be written down
@@ -81,6 +86,7 @@ class Gate(Amends):
         moment = self.moments.now()
         problem = judge_uid(read.raw, read.sak)
         known = Known() if problem else self._recognise(holding, read)
+        choice = "" if problem or self._choice is None else self._take_choice(moment)
         tap = Tap(
             moment.wall_ms,
             moment.boot_id,
@@ -92,14 +98,19 @@ class Gate(Amends):
             holding.venue,
             holding.gate,
             *self._known_of_others(holding, moment),
+            choice=choice,
         )
         with self.granted.lock:
-            signal, decision, before = self.store.commit(
-                lambda transaction: self._write(transaction, holding, known, tap)
+            signal, last, repeats = self.store.commit(
+                lambda transaction: self._write(transaction, holding, known, tap, read.reader)
             )
             if signal.outcome is Outcome.GRANTED:
-                self._hold(signal, moment, before, decision.repeats)
+                self._hold(signal, moment, last, repeats)
         return signal
+
+    def _take_choice(self, moment: Moment) -> str:
+        choice, self._choice = self.chosen(moment.monotonic_ms), None
+        return choice[0] if choice else ""
 
     def _admit_and_write(self, direction: Direction, detail: AdmitDetail) -> Signal:
         moment, reason = self.moments.now(), Reason.STAFF_ADMITTED.value
@@ -122,11 +133,25 @@ class Gate(Amends):
         self, signal: Signal, moment: Moment, before: LastTap | None = None, repeated: LastTap | None = None
     ) -> None:
         """What is granted may be taken back for a while, and its passage may be awaited."""
-        changed = b"" if signal.repeat else signal.key
-        repeats = repeated.name if repeated else None
-        is_tap = signal.reason != Reason.STAFF_ADMITTED
-        name = (signal.epoch, signal.sequence)
-        self.granted.add(Granted(name, moment.monotonic_ms, is_tap, signal.awaited, changed, before, repeats))
+        is_first, is_tap = repeated is None, signal.reason != Reason.STAFF_ADMITTED
+        name, by = (signal.epoch, signal.sequence), 0
+        if is_first and self._counts_inside():
+            by = BY.get(signal.direction, 0) if is_tap else int(signal.direction == Direction.IN)
+            if by:
+                self.others.moved(Move(*name, by))
+        self.granted.add(
+            Granted(
+                name,
+                moment.monotonic_ms,
+                is_tap,
+                signal.awaited,
+                signal.key,
+                is_first and bool(signal.key),
+                before,
+                repeated.name if repeated else None,
+                by,
+            )
+        )
 
     def _recognise(self, holding: Holding, read: CardRead) -> Known:
         if holding.domain_key is None:
@@ -142,17 +167,17 @@ class Gate(Amends):
         return Known(entry, made, entry.subject if entry else made, fingerprint(made, read.sak, read.atr))
 
     def _write(
-        self, transaction: Transaction, holding: Holding, known: Known, tap: Tap
-    ) -> tuple[Signal, Decision, LastTap | None]:
+        self, transaction: Transaction, holding: Holding, known: Known, tap: Tap, reader: str
+    ) -> tuple[Signal, LastTap | None, LastTap | None]:
         """History, decision, event and new history in one transaction: two readers cannot both be first. Returns
-        the last tap before it too."""
+        the last tap before it, and the one that it repeats, too."""
         history = transaction.history(known.key) if known.key else None
         decision = decide(holding.policy, known.entry, history, tap)
         if not holding.is_enrolled and decision.outcome is Outcome.DENIED:
             decision = Decision(Outcome.DENIED, Reason.NOT_ENROLLED.value)
         is_granted = decision.outcome is Outcome.GRANTED
         direction = decision.direction if is_granted else tap.direction.value
-        personal = encode(_personal(holding, known, decision)) if known.key else b""
+        personal = encode(personal_of(holding, known, decision)) if known.key else b""
         repeats = _repeated_sequence(decision, transaction)
         event = Event(
             transaction.sequence,
@@ -170,26 +195,26 @@ class Gate(Amends):
             holding.versions(),
             personal_digest(personal),
         )
-        sequence = transaction.append(encode(event), personal)
+        name = (transaction.epoch.epoch, transaction.append(encode(event), personal))
         if known.key and decision.repeats is None:
-            after = _history(holding, history, tap, decision, (transaction.epoch.epoch, sequence))
-            transaction.remember(known.key, after, tap.at_ms)
+            after = history_after(holding.policy, history, tap, decision, name)
+            transaction.remember(known.key, after, max(tap.at_ms, after.lapse_ms))
         awaited = self.awaits_passage and is_granted
         if awaited:
-            self.granted.write(transaction, (transaction.epoch.epoch, sequence))
+            self.granted.write(transaction, name)
         signal = Signal(
-            transaction.epoch.epoch,
-            sequence,
+            *name,
             decision.outcome,
             decision.reason,
             direction,
             decision.repeats is not None,
             awaited=awaited,
+            reader=reader,
             key=known.key,
             subject=known.entry.subject if known.entry else b"",
-            notes=_notes(decision),
+            notes=notes_of(decision),
         )
-        return signal, decision, history.last if history else None
+        return signal, history.last if history else None, decision.repeats
 
     def _unwritten(self, direction: Direction, error: Exception) -> Signal:
         """Nothing on disk, so nobody enters; nobody is ever locked in."""
@@ -231,54 +256,17 @@ class Gate(Amends):
         policy = holding.policy
         if policy is None or not (policy.looks_back or policy.counts_inside):
             return False, None
-        return self.others.is_apart(moment.monotonic_ms, policy.apart_ms), self.others.inside(holding.venue)
+        inside = self.others.inside(holding.venue) if policy.counts_inside else None
+        return self.others.is_apart(moment.monotonic_ms, policy.apart_ms), inside
+
+    def _counts_inside(self) -> bool:
+        policy = self.holding.policy
+        return policy is not None and policy.counts_inside
 
     def _staleness(self, holding: Holding, moment: Moment) -> Staleness:
         if holding.allowlist is None or holding.ages is None or holding.domain_key is None:
             return Staleness.MISSING
         return staleness(holding.ages, self.age_ms(moment))
-
-
-def _personal(holding: Holding, known: Known, decision: Decision) -> Personal:
-    salt = os.urandom(16)
-    if known.entry is None:
-        return Personal(salt, token=known.token, key_number=holding.key_number, fingerprint=known.fingerprint)
-    return Personal(
-        salt,
-        subject=known.entry.subject,
-        card=known.entry.card,
-        fingerprint=known.fingerprint,
-        points=decision.points,
-        due=decision.due,
-    )
-
-
-def _history(
-    holding: Holding, before: History | None, tap: Tap, decision: Decision, name: tuple[bytes, int]
-) -> History:
-    epoch, sequence = name
-    direction = decision.direction if decision.outcome is Outcome.GRANTED else tap.direction.value
-    last = LastTap(
-        *(tap.at_ms, tap.boot_id, tap.monotonic_ms, sequence, epoch, direction),
-        *(decision.outcome, decision.reason, decision.rule),
-    )
-    if not decision.counts or holding.policy is None:
-        return with_tap(before, last, None)
-    mark = Mark(
-        *(tap.at_ms, tap.venue, tap.gate, direction, decision.rule, decision.points, decision.due),
-        *(epoch, sequence),
-    )
-    after = with_tap(before, last, mark)
-    since_ms = holding.policy.day(tap.at_ms).since_ms
-    return since(after, since_ms) if after.own[0].at_ms < since_ms else after
-
-
-def _notes(decision: Decision) -> tuple[Note, ...]:
-    """What the screen tells beside the reason: what was taken and what is due first."""
-    if not decision.points and not decision.due:
-        return decision.notes
-    charged = (("points-used", decision.points), ("due", decision.due))
-    return (*(note for note in charged if note[1] > 0), *decision.notes)
 
 
 def _repeated_sequence(decision: Decision, transaction: Transaction) -> int:

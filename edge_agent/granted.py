@@ -9,6 +9,7 @@ from collections import OrderedDict
 import msgspec
 
 from edge_agent.journal.transaction import Transaction
+from edge_agent.others import Move
 from protocol.history import LastTap, is_empty, renamed, without
 from protocol.messages import encode
 
@@ -29,11 +30,17 @@ class Granted(msgspec.Struct):
     is_tap: bool = True
     awaited: bool = False
     key: bytes = b""
-    """Whose history it changed; empty = it changed none."""
+    """Whose history it stands in; empty = nobody's."""
+    changed: bool = False
+    """It changed that history: it repeats nothing, or stands for a tap that was given back."""
     before: LastTap | None = None
     """The tap that was the last one before it."""
     repeats: Name | None = None
     """The tap whose answer it repeats."""
+    by: int = 0
+    """How many more are inside by it, where that is counted."""
+    heir: Name | None = None
+    """The first repeat of it that was let through and stands: it takes its place where it is given back."""
 
 
 class GrantedTaps:
@@ -61,55 +68,87 @@ class GrantedTaps:
         return self._held.get(name)
 
     def undoable(self, name: Name | None, now_ms: int) -> list[Granted]:
-        """The tap, and with a repeat the tap that it repeats, where they can still be taken back."""
+        """The tap, and with a repeat the tap that it repeats, where they can still be taken back. The repeat first: who
+        hears of the one and not yet of the other takes nothing to stand for it."""
         found = self._held.get(name) if name else None
         if found is None or not found.is_tap or now_ms - found.at_ms > UNDO_MS:
             return []
-        return [*self.undoable(found.repeats, now_ms), found]
+        return [found, *self.undoable(found.repeats, now_ms)]
 
-    def ended(self, *ended: Granted) -> None:
-        """Their outcome is on disk."""
-        for each in ended:
-            self._held.pop(each.name, None)
-            self._awaited.pop(each.name, None)
+    def ended(self, ended: Granted) -> None:
+        """Its outcome is on disk, and it stands."""
+        self._drop(ended)
+        first = self._held.get(ended.repeats) if ended.repeats else None
+        if first is not None:
+            first.heir = min(ended.name, first.heir or ended.name)
+
+    def _drop(self, gone: Granted) -> None:
+        self._held.pop(gone.name, None)
+        self._awaited.pop(gone.name, None)
 
     # --- as if they had not been ------------------------------------------------------------------------
 
-    def restore(self, transaction: Transaction, given_back: list[Granted]) -> None:
-        """Histories as if these taps had not been. A repeat that is not given back takes the place of the tap that it
-        repeats; where a later tap stands on one of them, that one stays the last."""
-        for each in given_back:
-            now = transaction.history(each.key) if each.key else None
+    def restore(self, transaction: Transaction, given_back: list[Granted], events: list[Name], at_ms: int) -> None:
+        """Histories as if these taps had not been, each by its event. A repeat that is not given back takes the place
+        of the tap that it repeats; where a later tap stands on one of them, that one stays the last."""
+        for each, event in zip(given_back, events, strict=True):
+            now = transaction.history(each.key) if each.changed else None
             if now is None:
                 continue
             heir = self._heir(each, given_back)
             if heir is not None:
-                after = renamed(now, each.name, heir.name)
+                after = renamed(now, each.name, heir, event)
             else:
                 stands = now.last is None or now.last.name != each.name
-                after = without(now, each.name, now.last if stands else each.before)
+                after = without(now, each.name, now.last if stands else each.before, event)
             if is_empty(after):
                 transaction.forget(each.key)
             elif after != now:
-                transaction.remember(each.key, after, after.at_ms)
+                transaction.remember(each.key, after, max(after.at_ms, at_ms))
 
-    def never_were(self, given_back: list[Granted]) -> None:
-        """That is on disk: here too."""
-        for each in given_back:
+    def never_were(self, given_back: list[Granted], events: list[Name]) -> list[Move]:
+        """That is on disk: here too. Returns what it changes in how many are inside."""
+        moves = []
+        for each, event in zip(given_back, events, strict=True):
             heir = self._heir(each, given_back)
+            if heir is None and each.by:
+                moves.append(Move(*event, -each.by))
             for later in self._held.values():
                 stood_on = later.before
-                if each.key and later.key == each.key and stood_on and stood_on.name == each.name:
-                    later.before = stood_on.renamed(heir.name) if heir else each.before
+                if each.changed and later.key == each.key and stood_on and stood_on.name == each.name:
+                    later.before = stood_on.renamed(heir) if heir else each.before
                 if heir is not None and later.repeats == each.name:
-                    later.repeats = heir.name
-            if heir is not None:
-                heir.key, heir.before, heir.repeats = each.key, each.before, None
-        self.ended(*given_back)
+                    later.repeats = heir
+            successor = self._held.get(heir) if heir else None
+            if successor is not None:
+                successor.changed, successor.before, successor.by = each.changed, each.before, each.by
+                successor.repeats, successor.heir = None, each.heir
+            self._drop(each)
+        return moves
 
-    def _heir(self, given_back: Granted, others: list[Granted]) -> Granted | None:
-        repeats = (each for each in self._held.values() if each.repeats == given_back.name and each not in others)
-        return next(repeats, None)
+    # --- went through -----------------------------------------------------------------------------------
+
+    def close_window(self, transaction: Transaction, taken: Granted, at_ms: int) -> None:
+        """Its passage was taken: no tap repeats it any more, nor what it repeats itself (SPEC §8.4)."""
+        now = transaction.history(taken.key) if taken.key else None
+        if now is None or now.last is None or now.last.name not in (taken.name, taken.repeats):
+            return
+        after = msgspec.structs.replace(now, last=None)
+        if is_empty(after):
+            transaction.forget(taken.key)
+        else:
+            transaction.remember(taken.key, after, max(after.at_ms, at_ms))
+
+    def window_closed(self, taken: Granted) -> None:
+        """That is on disk: no giving back of a later tap opens it again."""
+        for later in self._held.values():
+            if later.before is not None and later.before.name in (taken.name, taken.repeats):
+                later.before = None
+
+    def _heir(self, given_back: Granted, others: list[Granted]) -> Name | None:
+        """The first of its repeats that stands."""
+        held = (each for each in self._held.values() if each.repeats == given_back.name and each not in others)
+        return min((*(each.name for each in held), *filter(None, [given_back.heir])), default=None)
 
     # --- what is awaited, on disk -----------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from edge_agent.config import Config
 from edge_agent.gate import Gate
 from edge_agent.journal import recovery
 from edge_agent.journal.database import JournalUnwritable, StoreDamaged
-from edge_agent.journal.pruning import prune
+from edge_agent.journal.pruning import prune, prune_histories
 from edge_agent.journal.store import Store
 from edge_agent.journal.verify import faults
 from edge_agent.published.uptake import Uptake
@@ -24,6 +24,8 @@ TICK_S = 0.5
 RETRY_S = 5.0
 PRUNE_S = 60.0
 PRUNE_PAUSE_S = 0.02
+FORGET_S = 6 * 3_600.0
+"""Between two looks for histories that nothing looks back to any more."""
 SCRUB_AFTER_S = 5.0
 SCRUB_S = 24 * 3_600.0
 
@@ -38,6 +40,7 @@ class Housekeeping:
         self._stop = threading.Event()
         self._reserve_was_spent = False
         self._pruned_s = self._tried_s = time.monotonic()
+        self._forgot_s = self._pruned_s - FORGET_S
 
     def start(self) -> None:
         """What is on disk is put to use, even where nothing can be written: people must still get out."""
@@ -149,6 +152,15 @@ class Housekeeping:
         most_bytes = journal.prune_above_mib * 1024 * 1024
         while not self._stop.is_set() and prune(self.gate.store, self.gate.now_ms(), keep_ms, most_bytes):
             time.sleep(PRUNE_PAUSE_S)
+        if known and time.monotonic() - self._forgot_s >= FORGET_S:
+            self._forgot_s = time.monotonic()
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        """Histories of which no rule asks any more."""
+        policy, now_ms = self.gate.holding.policy, self.gate.now_ms()
+        since_ms = policy.day(now_ms).since_ms if policy is not None and policy.looks_back else now_ms
+        prune_histories(self.gate.store, now_ms, since_ms, self._stop.is_set)
 
     # --- flipped bits -----------------------------------------------------------------------------------
 

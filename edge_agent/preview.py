@@ -5,29 +5,43 @@ import datetime as dt
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from edge_agent import identity as identity_file
 from edge_agent.files import read_only, unchecked
 from edge_agent.journal.database import ERRORS
 from edge_agent.journal.store import DATABASE
+from edge_agent.journal.transaction import history_in
 from edge_agent.published.lists import ListDamaged, lookup_once
 from edge_agent.published.parts import ENVELOPES, MANIFEST, AtRest
 from edge_agent.published.proving import fact_of, in_use, standing_of
+from edge_agent.tap_record import notes_of
 from protocol.compiled import CompiledPolicy
-from protocol.decision import Staleness, Tap, decide, staleness
+from protocol.decision import Staleness, Tap, staleness
 from protocol.envelope import Keyring
 from protocol.errors import Failure, Refused
-from protocol.messages import Clock, Direction, Manifest, PartName
+from protocol.explain import explain
+from protocol.history import History
+from protocol.messages import Clock, Direction, Manifest, Outcome, PartName
 from protocol.policy import Policy
 from protocol.reasons import TEXTS, Reason
 from protocol.token import token
 from protocol.uid import CardUID, judge
 
 
-def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]:
-    """Decision, reason, rule and versions, as if the card were tapped at `when` with no tap before it."""
+class Elsewhere(NamedTuple):
+    """What a running agent knows of the other gates. Of one that does not run nobody can know."""
+
+    is_apart: bool = True
+    inside: int | None = None
+
+
+def preview(
+    directory: Path, card: CardUID, when: dt.datetime, elsewhere: Elsewhere = Elsewhere(), choice: str = ""
+) -> dict[str, Any]:
+    """Decision, reason, rule, charge, versions, and the rules that were tried: as if the card were tapped at `when`,
+    after the taps that this gate knows of."""
     identity = identity_file.load(directory)
     if identity is None or not identity.device:
         raise Refused(Failure.OTHER_DEVICE, "this device is not enrolled")
@@ -49,6 +63,9 @@ def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]
             )
         except ListDamaged as error:
             raise Refused(Failure.WRONG_DIGEST, str(error)) from None
+    compiled = CompiledPolicy(policy) if policy else None
+    asks = compiled is not None and (compiled.looks_back or compiled.counts_inside)
+    history = history_at_rest(directory, entry.subject) if entry else None
     now_ms = time.time_ns() // 1_000_000
     age_ms = max(0, min(at_ms, now_ms) - int.from_bytes(facts.get("confirmed_ms", b"")))
     tap = Tap(
@@ -59,19 +76,41 @@ def preview(directory: Path, card: CardUID, when: dt.datetime) -> dict[str, Any]
         config.message.direction if config else Direction.IN,
         staleness(manifest.ages, age_ms) if manifest and header else Staleness.MISSING,
         judge(card.raw),
+        manifest.venue if manifest else "",
+        manifest.gate if manifest else "",
+        asks and elsewhere.is_apart,
+        elsewhere.inside if asks else None,
+        choice=choice,
     )
-    decision = decide(CompiledPolicy(policy) if policy else None, entry, None, tap)
+    decision, tried = explain(compiled, entry, history, tap)
     zh, en = TEXTS[Reason(decision.reason)]
     return {
         "decision": decision.outcome.value,
         "reason": decision.reason,
         "rule": decision.rule,
+        "direction": decision.direction if decision.outcome is Outcome.GRANTED else tap.direction.value,
+        "repeat": decision.repeats is not None,
+        "points": decision.points,
+        "due": decision.due,
+        "notes": [{"note": note, "number": number} for note, number in notes_of(decision)],
+        "apart": tap.is_apart,
         "allowlist_version": header.version if header else 0,
         "policy_version": policy.version if policy else 0,
         "text_zh": zh,
         "text_en": en,
         "at": dt.datetime.fromtimestamp(at_ms / 1_000, dt.UTC).isoformat(),
+        "tried": [each._asdict() for each in tried],
     }
+
+
+def history_at_rest(directory: Path, key: bytes) -> History | None:
+    """What the gate holds of a member's earlier taps; what is not what was stored counts as none. Raises Refused."""
+    path = directory / DATABASE
+    try:
+        with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
+            return history_in(connection, key)
+    except ERRORS as error:
+        raise Refused(Failure.MALFORMED, f"{path}: {error}") from None
 
 
 def _message(found: AtRest, name: str) -> Any:

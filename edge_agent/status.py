@@ -17,12 +17,14 @@ from edge_agent.files import read_only, unchecked
 from edge_agent.gate import Gate
 from edge_agent.journal import outbox
 from edge_agent.journal.store import DATABASE
-from edge_agent.journal.transaction import event_id
+from edge_agent.journal.transaction import STATES, event_id
+from edge_agent.moments import Moment
 from edge_agent.published.holding import Holding
 from edge_agent.published.lists import ListDamaged, read_header
 from edge_agent.published.masked_names import path_of
 from edge_agent.published.parts import good
 from edge_agent.published.proving import fact_of, standing_of
+from edge_agent.published.state_feed import standing_of as states_of
 from protocol.messages import PartName
 
 log = structlog.get_logger(__name__)
@@ -45,6 +47,9 @@ NOTHING: dict[str, Any] = {
     "config_version": 0,
     "profiles_version": 0,
     "names_version": 0,
+    "state_version": 0,
+    "apart": None,
+    "venue_inside": None,
     "on_trial": [],
     "manifest": 0,
     "clock": None,
@@ -96,6 +101,7 @@ def of_running(gate: Gate, readers: list[dict[str, Any]], reached: Reachability,
         "config_version": holding.config.version if holding.config else 0,
         "profiles_version": _version(holding, PartName.PROFILES),
         "names_version": _version(holding, PartName.NAMES),
+        **_of_others(gate, holding, moment),
         "manifest": holding.manifest.number if holding.manifest else 0,
         "clock": gate.clock(moment).name.lower(),
         "readers": readers,
@@ -104,6 +110,15 @@ def of_running(gate: Gate, readers: list[dict[str, Any]], reached: Reachability,
         "journal_reserve_spent": store.reserve.is_spent,
         "troubles": troubles,
     }
+
+
+def _of_others(gate: Gate, holding: Holding, moment: Moment) -> dict[str, Any]:
+    """Where the policy asks for it: whether what happened at other gates is unknown, and how many are inside."""
+    policy = holding.policy
+    if policy is None or not (policy.looks_back or policy.counts_inside):
+        return {}
+    is_apart = gate.others.is_apart(moment.monotonic_ms, policy.apart_ms)
+    return {"apart": is_apart, "venue_inside": gate.others.inside(holding.venue)}
 
 
 def _version(holding: Holding, name: PartName) -> int:
@@ -133,6 +148,7 @@ def of_stopped(directory: Path) -> dict[str, Any]:
     for name in (PartName.CONFIG, PartName.PROFILES):
         found |= _of_trial(name, versions, facts.get(fact_of(name)), found)
     named = versions.get("names", 0)
+    found["state_version"] = states_of(facts.get(STATES)).version
     found["names_version"] = named if path_of(directory, named).exists() else 0
     return _joined(found, _of_list(directory, facts))
 

@@ -83,14 +83,15 @@ class Subscription:
         if envelopes is None:
             return
         self.reachable, self.answered_s = True, time.monotonic()
-        held = uptake.gate.holding
+        held = (uptake.gate.holding, uptake.states.held)
         opened = await asyncio.to_thread(uptake.take, envelopes, self.moments.now())
         self.uplink.pin(uptake.statement, uptake.gate.signed_time.at_ms)
         await self._look(opened)
         if uptake.wants_snapshot:
             self.snapshots.ask()
         hasty = time.monotonic() - asked_s < min(HASTY_S, wait_s)
-        await self._pace(hasty and uptake.gate.holding is held)
+        is_idle = uptake.gate.holding is held[0] and uptake.states.held is held[1]
+        await self._pace(hasty and is_idle)
 
     async def _send(self, poll: Poll) -> tuple[bytes, ...] | None:
         """The answer, or None when the question was out of date before it came."""
@@ -115,7 +116,7 @@ class Subscription:
         """The list was found damaged, or something that was taken up was given up again."""
         if self.uptake.gate.list_damaged.is_set():
             return True
-        return (poll.parts, poll.troubles) != (self.uptake.gate.holding.parts(), self._troubles())
+        return (poll.parts, poll.troubles) != (self.uptake.held_parts(), self._troubles())
 
     def _troubles(self) -> tuple[Trouble, ...]:
         return tuple(self.uptake.troubles.values())[:16]
@@ -128,7 +129,7 @@ class Subscription:
             at_ms=self.moments.now().wall_ms,
             manifest=holding.manifest.number if holding.manifest else 0,
             keys_number=uptake.statement.number if uptake.statement else 0,
-            parts=holding.parts(),
+            parts=uptake.held_parts(),
             troubles=self._troubles(),
             backlog=outbox.backlog(uptake.store),
             wait_s=wait_s,

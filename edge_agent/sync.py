@@ -23,6 +23,7 @@ from protocol.messages import (
     Resume,
     Revoked,
     Role,
+    State,
     decode,
 )
 from protocol.policy import RULE_KINDS, Policy
@@ -42,6 +43,7 @@ ROLES: dict[Any, Role] = {
     Profiles: Role.PUBLISH,
     Names: Role.PUBLISH,
     Delta: Role.PUBLISH,
+    State: Role.PUBLISH,
 }
 """Which role signs which message (SPEC §4.3)."""
 

@@ -16,6 +16,8 @@ MAX_CONFIG_BYTES = 64 * 1024
 MAX_PROFILES_BYTES = 256 * 1024
 MAX_STAFF = 100
 MAX_NAMES = 100_000
+MAX_CHOICES = 12
+Caption = Annotated[str, Meta(max_length=40)]
 MAX_CLOSURES = 32
 
 
@@ -44,6 +46,15 @@ class ReleaseConfig(_Map, frozen=True):
             raise ValueError("held_warn_ms comes before held_ms, or not at all")
 
 
+class Choice(_Map, frozen=True):
+    """A rule that a person may choose before the tap (a team, an activity), and what the page calls it."""
+
+    rule: Name
+    zh: Caption = ""
+    en: Caption = ""
+    """Given in one language it stands for both; in none, the rule's id does."""
+
+
 class ScreenConfig(_Map, frozen=True):
     """What the kiosk page of a gate offers."""
 
@@ -58,10 +69,14 @@ class ScreenConfig(_Map, frozen=True):
     """Whether the masked names of members who agreed are shown."""
     staff_admit: bool = False
     """Whether staff may admit by hand, with a PIN and a reason."""
+    choices: Annotated[tuple[Choice, ...], Meta(max_length=MAX_CHOICES)] = ()
+    """What a person may choose before the tap; of these the page shows the admitting rules whose hours hold."""
 
     def __post_init__(self) -> None:
         if len(set(self.languages)) != len(self.languages):
             raise ValueError("languages: one stands twice")
+        if len({choice.rule for choice in self.choices}) != len(self.choices):
+            raise ValueError("choices: one rule stands twice")
 
 
 class StaffPin(_Map, frozen=True):

@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from protocol.configuration import (
+    Choice,
     Closure,
     GateConfig,
     MaskedName,
@@ -91,6 +92,7 @@ __all__ = [
     "AdmitDetail",
     "Ages",
     "Batch",
+    "Choice",
     "Clock",
     "Closure",
     "ConfigDetail",

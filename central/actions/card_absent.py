@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions import publishing
 from central.actions.action import ActionFailed, Context
 from central.actions.card_repeats import RepeatFinder
-from central.actions.card_store import slices
+from central.actions.card_statements import cards_now, set_state
+from central.actions.class_store import Stated
 from central.store.schema import cards, subjects
+from central.store.slices import slices
 from protocol.allowlist import CardState
 
 PAGE_ROWS = 10_000
@@ -58,10 +60,10 @@ async def apply_absent(context: Context, domain: str, finder: RepeatFinder, what
         async with context.database.write() as connection:
             await publishing.owe(connection)
             if what == "block":
-                await _mark(connection, [row.id for row in gone], CardState.BLOCKED)
+                await _mark(context, connection, [row.id for row in gone], CardState.BLOCKED)
                 continue
             staying = await _staying(context, connection, [row.member for row in gone], finder)
-            await _mark(connection, [row.id for row in gone if row.member in staying], CardState.REPLACED)
+            await _mark(context, connection, [row.id for row in gone if row.member in staying], CardState.REPLACED)
             for some in slices(sorted({row.member for row in gone} - staying)):
                 leave = (subjects.c.domain == domain) & subjects.c.member.in_(some)
                 await connection.execute(delete(subjects).where(leave))
@@ -99,6 +101,7 @@ async def _staying(
     return staying
 
 
-async def _mark(connection: AsyncConnection, ids: Sequence[bytes], state: CardState) -> None:
+async def _mark(context: Context, connection: AsyncConnection, ids: Sequence[bytes], state: CardState) -> None:
     for some in slices(ids):
-        await connection.execute(update(cards).where(cards.c.id.in_(some)).values(state=int(state), why=WHY))
+        held = await cards_now(connection, cards.c.id.in_(some))
+        await set_state(connection, held, state, Stated("", WHY, context.now_ms))

@@ -12,13 +12,13 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.actions.card_store import slices
 from central.actions.places import must_exist
 from central.actions.table_file import TableFile
 from central.configs import read_configs
 from central.masking import masked
 from central.shared_parts import put_names
 from central.store.schema import domains, gates, members, names, subjects, venues
+from central.store.slices import slices
 from protocol.configuration import MAX_NAMES
 
 COLUMNS = ("member", "name", "agreed")

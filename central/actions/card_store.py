@@ -3,36 +3,35 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Table, bindparam, delete, func, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed
 from central.actions.card_plan import HeldCard, HeldMember, Planned
+from central.actions.card_statements import cards_now, last_numbers, read_statements, set_state
+from central.actions.card_statements import state as state_cards
+from central.actions.class_store import Stated, rows_held
+from central.actions.class_store import record as record_classes
 from central.keys import Keys
+from central.people.bindings import Bound, Statement
 from central.store.schema import cards, domains, member_classes, members, subjects, venues
+from central.store.slices import slices
 from protocol.allowlist import CardState
 
-IN_ONE_QUERY = 10_000
-"""Below the 32,766 parameters that SQLite takes and the 32,767 of PostgreSQL."""
-
-T = TypeVar("T")
+WHY = "a card import"
+"""What the histories of cards and classes say of its changes."""
 
 
 def new_id() -> bytes:
     """16 bytes: milliseconds, then random. Rows that come together lie together, so millions insert quickly."""
     return (time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(10)
-
-
-def slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Runs short enough for one query's parameters."""
-    return (items[at : at + IN_ONE_QUERY] for at in range(0, len(items), IN_ONE_QUERY))
 
 
 async def zone_of(connection: AsyncConnection, domain: str, stated: str) -> ZoneInfo:
@@ -70,11 +69,9 @@ async def held_members(
         rows.extend(await connection.execute(query))
     ids = [row.id for row in rows]
     classes = await _classes(connection, ids)
-    last_card: dict[bytes, int] = {}
+    last_card = await last_numbers(connection, ids)
     in_domain: set[bytes] = set()
     for some_ids in slices(ids):
-        numbers = select(cards.c.member, func.max(cards.c.number)).where(cards.c.member.in_(some_ids))
-        last_card.update({row[0]: row[1] for row in await connection.execute(numbers.group_by(cards.c.member))})
         there = select(subjects.c.member).where(subjects.c.domain == domain, subjects.c.member.in_(some_ids))
         in_domain.update((await connection.execute(there)).scalars())
     return {
@@ -109,6 +106,10 @@ class _Gathered:
     names: list[dict[str, Any]] = field(default_factory=list)
     updates: list[dict[str, Any]] = field(default_factory=list)
     lapsed: dict[bytes, frozenset[str]] = field(default_factory=dict)
+    reclassed: list[bytes] = field(default_factory=list)
+    """Members who were known before and whose classes change."""
+    states: dict[bytes, CardState] = field(default_factory=dict)
+    """By card, where the state changes."""
 
 
 class Writer:
@@ -126,9 +127,15 @@ class Writer:
     ) -> list[bytes]:
         """The ids of the members that changed. `card_ids` and `held`: what the plan was made from."""
         gathered = await asyncio.to_thread(self._gather, planned, card_ids, held)
+        stated = Stated("", WHY, self._now_ms)
+        rows = await rows_held(connection, gathered.reclassed)
+        before = {member: rows.get(member, set()) for member in gathered.reclassed}
         await self._drop_classes(connection, gathered.lapsed)
         for table, inserted in gathered.new.items():
             await _insert(connection, table, inserted)
+        await record_classes(connection, before, await rows_held(connection, gathered.reclassed), stated)
+        await _state_again(connection, gathered.new[cards], stated)
+        await _state_states(connection, gathered.states, stated)
         if gathered.names:
             one = update(members).where(members.c.id == bindparam("member"))
             await connection.execute(one.values(name_sealed=bindparam("sealed")), gathered.names)
@@ -153,7 +160,10 @@ class Writer:
                 if "card" in item.changes:
                     found.new[cards].append(self._card(member, next(number), item))
                 elif {"dates", "state"} & set(item.changes):
-                    found.updates.append(self._update(card_ids[self._keys.uid_index(item.row.uid)], item))
+                    card = card_ids[self._keys.uid_index(item.row.uid)]
+                    found.updates.append(self._update(card, item))
+                    if "state" in item.changes and item.row.state is not None:
+                        found.states[card.id] = item.row.state
         return found
 
     def _member(self, member: bytes, rows: list[Planned], known: HeldMember | None, found: _Gathered) -> None:
@@ -167,6 +177,8 @@ class Writer:
             found.names.append({"member": member, "sealed": sealed})
         if "classes" in changes:
             held = known.classes if known else frozenset()
+            if known is not None:
+                found.reclassed.append(member)
             for class_ in sorted(set(row.classes) - held):
                 found.new[member_classes].append((member, class_, 0, 0))
             if not self._add_classes and held - set(row.classes):
@@ -200,6 +212,20 @@ class Writer:
             for some in slices([member for _, member in group]):
                 gone = member_classes.c.member.in_(some) & member_classes.c.name.in_(names)
                 await connection.execute(delete(member_classes).where(gone))
+
+
+async def _state_again(connection: AsyncConnection, new: Sequence[tuple[Any, ...]], stated: Stated) -> None:
+    """A card that is bound anew, of which something is known from before it was nobody's: its new member is stated."""
+    bound = {row[3]: Bound(row[1], row[2], CardState(row[5])) for row in new}
+    earlier = await read_statements(connection, bound)
+    said = {index: (Statement(bound[index], stated.known_ms, 0, stated.known_ms),) for index in earlier}
+    await state_cards(connection, said, (), stated)
+
+
+async def _state_states(connection: AsyncConnection, states: Mapping[bytes, CardState], stated: Stated) -> None:
+    for wanted in sorted(set(states.values())):
+        for some in slices(sorted(card for card, state in states.items() if state == wanted)):
+            await set_state(connection, await cards_now(connection, cards.c.id.in_(some)), wanted, stated)
 
 
 async def _insert(connection: AsyncConnection, table: Table, rows: list[tuple[Any, ...]]) -> None:

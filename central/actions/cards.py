@@ -3,15 +3,16 @@
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.actions.card_statements import cards_now, set_state
+from central.actions.class_store import Stated
+from central.actions.named import readings_of
 from central.actions.publishing import publish_members
 from central.store.schema import cards, member_classes, members, subjects
 from protocol.allowlist import CardState
-from protocol.errors import Refused
-from protocol.uid import CardUID, Notation, candidates, judge, parse
 
 
 class CardParams(Params, frozen=True):
@@ -28,6 +29,7 @@ class CardStateParams(CardParams, frozen=True):
 
     state: Literal["active", "blocked", "lost", "replaced"] = "blocked"
     why: str = ""
+    who: str = ""
 
 
 class CardFound(msgspec.Struct, frozen=True):
@@ -69,7 +71,8 @@ async def card_state(context: Context, params: CardStateParams) -> CardsFound:
         changed = [card for card in found if card.state != params.state]
         if changed:
             ids = [bytes.fromhex(card.card) for card in changed]
-            await connection.execute(update(cards).where(cards.c.id.in_(ids)).values(state=int(wanted), why=params.why))
+            held = await cards_now(connection, cards.c.id.in_(ids))
+            await set_state(connection, held, wanted, Stated(params.who, params.why, context.now_ms))
             query = select(cards.c.member).where(cards.c.id.in_(ids)).distinct()
             await publish_members(context, connection, list((await connection.execute(query)).scalars()))
         return CardsFound(cards=await _found(context, connection, params), changed=len(changed))
@@ -109,24 +112,11 @@ def _meant(context: Context, params: CardParams) -> Any:
             return cards.c.id == bytes.fromhex(params.card)
         except ValueError:
             raise ActionFailed("card: not the hexadecimal id that `card find` shows") from None
-    return cards.c.uid_index.in_([context.keys.uid_index(uid) for uid in _readings(params)])
-
-
-def _readings(params: CardParams) -> list[CardUID]:
-    """Every card that the text could mean. Naming a known card is evidence enough of the notation."""
-    if params.notation == "detect":
-        readings = sorted(set(candidates(params.uid).values()))
-        if not readings:
-            raise ActionFailed("uid: no notation reads it as 4, 7 or 10 bytes")
-        return readings
-    try:
-        uid = parse(params.uid, Notation(params.notation))
-    except Refused as refused:
-        raise ActionFailed(f"uid: {refused.detail}") from None
-    problem = judge(uid.raw)
-    if problem is not None:
-        raise ActionFailed(f"uid: {problem}, which no card of anybody can be bound to")
-    return [uid]
+    try:  # every card that the text could mean: naming a known one is evidence enough of the notation
+        readings = readings_of(params.uid, params.notation)
+    except ValueError as error:
+        raise ActionFailed(str(error)) from None
+    return cards.c.uid_index.in_([context.keys.uid_index(uid) for uid in readings])
 
 
 async def _described(connection: AsyncConnection, row: Any) -> CardFound:

@@ -18,6 +18,7 @@ GIVEN = {
     "gate": "it is named beside the file",
     "kind": "it was stated when the gate was added",
     "staff": "see `staff add`",
+    "closures": "see `closure add`",
 }
 """Fields of a configuration that no file sets, and why."""
 
@@ -114,6 +115,7 @@ async def config_history(context: Context, params: GateParams) -> ConfigHistory:
         people = [person.id for person in held.config.staff]
         changed = differences(body_of(before), body_of(held))
         changed += ["staff"] if held.config.staff != before.config.staff else []
+        changed += ["closures"] if held.config.closures != before.config.closures else []
         told.append(ConfigVersion(held.version, at_ms, changed, people))
         before = held
     return ConfigHistory(gate=params.gate, versions=told[::-1])
@@ -121,7 +123,7 @@ async def config_history(context: Context, params: GateParams) -> ConfigHistory:
 
 @action("gate.config.back", ConfigBackParams, writes=True)
 async def config_back(context: Context, params: ConfigBackParams) -> ConfigsPut:
-    """Put the content of an old version in force as a newer one, with the staff of today."""
+    """Put the content of an old version in force as a newer one, with the staff and closures of today."""
     async with context.database.write() as connection:
         versions = [held for held, _ in await _versions(connection, params.gate)]
         old = next((held for held in versions if held.version == params.version), None)

@@ -8,12 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import Context, Params, Result, action
-from central.actions.card_store import slices
 from central.actions.places import must_exist
 from central.configs import read_configs
 from central.details import read_detail
 from central.inside import CERTAIN, Inside, Seen, who_may_be_inside
 from central.store.schema import devices, events, gates, members, names, subjects, venues
+from central.store.slices import slices
 from protocol.errors import Refused
 from protocol.messages import Kind, Personal, Poll, decode
 from protocol.presence import counted_from_ms

@@ -4,13 +4,16 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
+from central import facts
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.configs import ConfigPayload, put_config, read_configs
+from central.facts import About
 from central.lists import refresh_domain
+from central.services.visits.stated import ClosesAt, ClosingChanged
 from central.store.schema import devices, domains, gates, policies, subjects, venues
 from protocol.messages import Ages, Direction, GateConfig
 
@@ -34,6 +37,16 @@ class VenueParams(Params, frozen=True):
     title_zh: str = ""
     title_en: str = ""
     time_zone: str = "Asia/Taipei"
+    closes_at: ClosesAt = "24:00"
+    """Who is inside then, is not any more: their visits end, and nobody knows how."""
+
+
+class VenueChange(Params, frozen=True):
+    """What is to be another way from now on."""
+
+    id: str
+    closes_at: ClosesAt
+    who: str
 
 
 class GateParams(Params, frozen=True):
@@ -94,6 +107,22 @@ async def venue_add(context: Context, params: VenueParams) -> Added:
         await _must_be_new(connection, venues, params.id, "venue")
         await must_exist(connection, domains, params.domain, "domain")
         await connection.execute(insert(venues).values(msgspec.to_builtins(params)))
+    return Added(id=params.id)
+
+
+@action("venue.set", VenueChange, writes=True)
+async def venue_set(context: Context, params: VenueChange) -> Added:
+    """Another closing time, for whoever comes in from now on: a fact, so earlier visits stay as they were."""
+    async with context.database.write() as connection:
+        await must_exist(connection, venues, params.id, "venue")
+        query = select(venues.c.domain, venues.c.closes_at).where(venues.c.id == params.id)
+        domain, before = (await connection.execute(query)).one()
+        if before != params.closes_at:
+            body = ClosingChanged(closes_at=params.closes_at, before=before)
+            about = About(params.who, context.now_ms, domain, venue=params.id)
+            await facts.append(connection, about, body, context.now_ms)
+            values = {"closes_at": params.closes_at}
+            await connection.execute(update(venues).where(venues.c.id == params.id).values(values))
     return Added(id=params.id)
 
 

@@ -12,13 +12,35 @@ from protocol.compiled import CompiledPolicy
 from protocol.errors import Refused
 from protocol.messages import Poll, decode, encode
 from protocol.policy import Policy, kinds_of
+from protocol.policy_overlap import shadowed
+
+CHOOSING = ("kiosk", "counter")
+"""Kinds of gate with a screen on which a person may choose a rule."""
 
 
 class PolicyParams(Params, frozen=True):
-    """A policy's body: a map as in the policy file, without `version`."""
+    """A policy's body: a map as in the policy file, without `version`. `choices`: people choose one of its admitting
+    rules on a screen; at a kiosk or counter that is so anyway."""
 
     id: Id
     body: dict[str, object]
+    choices: bool = False
+
+
+class CheckParams(Params, frozen=True):
+    """As `policy.put` takes it; `id` empty: it is no gate's yet."""
+
+    body: dict[str, object]
+    id: str = ""
+    choices: bool = False
+
+
+class PolicyChecked(Result, frozen=True):
+    """What a gate must be able to evaluate, and the gates that would go by it."""
+
+    rules: int
+    kinds: list[str]
+    gates: list[str]
 
 
 class PolicyPut(Result, frozen=True):
@@ -48,13 +70,40 @@ async def policy_put(context: Context, params: PolicyParams) -> PolicyPut:
         version = max(((await connection.execute(newest)).scalar() or 0) + 1, context.now_ms)
         policy = checked_policy(params.body, version)
         await _all_can_evaluate(connection, params.id, policy)
+        await _all_can_decide(connection, params.id, policy, params.choices)
         body = encode(policy)
         values = {"id": params.id, "version": version, "at_ms": context.now_ms, "body": body}
         await connection.execute(insert(policies).values(values))
-        query = select(gates.c.id).where(gates.c.policy == params.id).order_by(gates.c.id)
-        concerned = list((await connection.execute(query)).scalars())
+        concerned = await _gates_of(connection, params.id)
         await note(connection, [policy_topic(params.id)])
     return PolicyPut(id=params.id, version=version, gates=concerned)
+
+
+@action("policy.check", CheckParams, writes=False)
+async def policy_check(context: Context, params: CheckParams) -> PolicyChecked:
+    """Whether a policy could be put as it is; raises ActionFailed as `policy.put` would."""
+    policy = checked_policy(params.body, 1)
+    async with context.database.read() as connection:
+        await _all_can_evaluate(connection, params.id, policy)
+        await _all_can_decide(connection, params.id, policy, params.choices)
+        concerned = await _gates_of(connection, params.id)
+    return PolicyChecked(rules=len(policy.rules), kinds=sorted(kinds_of(policy)), gates=concerned)
+
+
+async def _gates_of(connection: AsyncConnection, id_: str) -> list[str]:
+    query = select(gates.c.id).where(gates.c.policy == id_).order_by(gates.c.id)
+    return list((await connection.execute(query)).scalars())
+
+
+async def _all_can_decide(connection: AsyncConnection, id_: str, policy: Policy, choices: bool) -> None:
+    """A rule that another one always goes before is a mistake: it would look as if it did something."""
+    choosing = select(gates.c.id).where(gates.c.policy == id_, gates.c.kind.in_(CHOOSING)).limit(1)
+    choices = choices or (await connection.execute(choosing)).first() is not None
+    found = shadowed(policy, choices)
+    if found:
+        said = "; ".join(f"rule {each.rule!r} can never decide, {each.by!r} always does before it" for each in found)
+        hint = "" if choices or policy.session else " (state that people choose on a screen, if they do)"
+        raise ActionFailed(f"policy: {said}{hint}")
 
 
 async def _all_can_evaluate(connection: AsyncConnection, id_: str, policy: Policy) -> None:

@@ -35,11 +35,11 @@ class TableFile:
         self.path = path
         self.size = path.stat().st_size
         self.encoding = _stated(encoding) if encoding else _detect(path)
-        self._known = (*required, *optional)
+        self.columns = (*required, *optional)
         with path.open("rb") as raw, self._decoded(raw) as text:
             header = text.readline()
         self.delimiter = delimiter or max(DELIMITERS, key=header.count)
-        self._columns = _columns(next(csv.reader([header], delimiter=self.delimiter), []), required, self._known)
+        self._columns = _columns(next(csv.reader([header], delimiter=self.delimiter), []), required, self.columns)
         self.offset = 0
 
     def has(self, column: str) -> bool:
@@ -47,7 +47,7 @@ class TableFile:
 
     def cells(self) -> Iterator[Cells]:
         """Every row after the header; empty ones are passed over. `offset` follows in bytes, for a progress bar."""
-        width, places = len(self._columns), [self._places(name) for name in self._known]
+        width, places = len(self._columns), [self._places(name) for name in self.columns]
         with self.path.open("rb") as raw, self._decoded(raw) as text:
             reader = csv.reader(text, delimiter=self.delimiter)
             number = 1

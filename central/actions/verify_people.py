@@ -3,8 +3,11 @@
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.actions.card_statements import read_statements
 from central.actions.findings import Findings
-from central.store.schema import cards, members
+from central.actions.named import cards_by_index
+from central.people.bindings import NOBODY, timeline
+from central.store.schema import card_bindings, cards, member_class_history, member_classes, members
 from protocol.allowlist import CardState
 from protocol.errors import Refused
 
@@ -13,9 +16,11 @@ _STATES = frozenset(int(state) for state in CardState)
 
 
 async def check(findings: Findings, connection: AsyncConnection) -> None:
-    """Every card, every sealed name."""
+    """Every card, every sealed name, and that what was stated of cards and classes leads to what is held."""
     await _cards(findings, connection)
     await _names(findings, connection)
+    await _statements(findings, connection)
+    await _classes(findings, connection)
 
 
 async def _cards(findings: Findings, connection: AsyncConnection) -> None:
@@ -36,6 +41,32 @@ async def _cards(findings: Findings, connection: AsyncConnection) -> None:
         done += len(rows)
         findings.count("cards", len(rows))
         await findings.context.progress("cards", done, total)
+
+
+async def _statements(findings: Findings, connection: AsyncConnection) -> None:
+    """Of a card of which something was stated, the last word says whose it is."""
+    c = card_bindings.c
+    query = select(c.uid_index).distinct().order_by(c.uid_index)
+    result = await connection.stream_scalars(query.execution_options(yield_per=ROWS_AT_ONCE))
+    async for indexes in result.partitions(ROWS_AT_ONCE):
+        stated = await read_statements(connection, indexes)
+        held = await cards_by_index(connection, indexes)
+        for index, statements in stated.items():
+            said, card = timeline(statements)[-1].bound, held.get(index)
+            owner = (card.member, card.number) if card is not None else (NOBODY, said.number)
+            if owner != (said.member, said.number):
+                where = f"card {card.id.hex()}" if card is not None else f"member {said.member.hex()}"
+                await findings.problem(where, "the card is another's than was stated last")
+        findings.count("cards with a history", len(stated))
+
+
+async def _classes(findings: Findings, connection: AsyncConnection) -> None:
+    """What the history says is known now, is held."""
+    h, m = member_class_history.c, member_classes.c
+    same = (m.member == h.member) & (m.name == h.name) & (m.from_ms == h.from_ms) & (m.until_ms == h.until_ms)
+    query = select(h.member, h.name).outerjoin(member_classes, same).where(h.until_known_ms == 0, m.member.is_(None))
+    for member, name in await connection.execute(query):
+        await findings.problem(f"member {member.hex()}", f"class {name}: held otherwise than the history knows it")
 
 
 async def _names(findings: Findings, connection: AsyncConnection) -> None:

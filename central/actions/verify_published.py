@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.actions import verify_history
 from central.actions.findings import Findings
 from central.keys import Keys
 from central.lists import compiled_blocks
@@ -57,6 +58,7 @@ async def _list(findings: Findings, connection: AsyncConnection, domain: Any) ->
     count, sum_ = await _sum(findings, connection, domain.id, head)
     if (count, sum_.to_bytes(32)) != (head.count, head.sum):
         await findings.problem(where, f"its {count} rows do not sum to what it says of {head.count}")
+    await verify_history.check(findings, connection, domain.id, count)
     if head.key_number != domain.key_number:
         await findings.problem(where, f"is under key {head.key_number}, the domain is at {domain.key_number}")
         return

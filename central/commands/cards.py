@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from central.commands.reports import allow_partial, fail_if_left_out, reporting
-from central.commands.shell import act, as_json, fail, notation, readable, say_json, say_rows
+from central.commands.shell import act, as_json, fail, notation, readable, say_json, say_rows, who_option
 from central.config import Config
 
 PROBLEM_COLOURS = {"ambiguous": "yellow", "collision": "red", "refused": "red"}
@@ -152,24 +152,26 @@ def card_find(settings: Config, /, as_json: bool, **which: str) -> None:
 @_which
 @click.option("--state", type=click.Choice(["blocked", "lost", "replaced"]), default="blocked", show_default=True)
 @click.option("--why", default="", help="Kept with the card.")
+@who_option
 @as_json
 @click.pass_obj
-def card_block(settings: Config, /, state: str, why: str, as_json: bool, **which: str) -> None:
+def card_block(settings: Config, /, state: str, why: str, who: str, as_json: bool, **which: str) -> None:
     """Refuse a card everywhere; connected gates hear of it at once.
 
     Example: tapgate-central card block --member A-1024 --state lost --why "reported by phone"
     """
-    say_rows(act(settings, "card.block", {**_meant(**which), "state": state, "why": why})["cards"], as_json)
+    say_rows(act(settings, "card.block", {**_meant(**which), "state": state, "why": why, "who": who})["cards"], as_json)
 
 
 @card.command("unblock")
 @_which
 @click.option("--why", default="", help="Kept with the card.")
+@who_option
 @as_json
 @click.pass_obj
-def card_unblock(settings: Config, /, why: str, as_json: bool, **which: str) -> None:
+def card_unblock(settings: Config, /, why: str, who: str, as_json: bool, **which: str) -> None:
     """Let a card be judged by the rules again.
 
     Example: tapgate-central card unblock --member A-1024 --why found
     """
-    say_rows(act(settings, "card.unblock", {**_meant(**which), "why": why})["cards"], as_json)
+    say_rows(act(settings, "card.unblock", {**_meant(**which), "why": why, "who": who})["cards"], as_json)

@@ -1,12 +1,13 @@
 """`domain`, `venue`, `gate`, `policy`."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from central.commands.shell import act, as_json, readable, say, say_json, say_rows, table_in
+from central.commands.shell import act, as_json, readable, say, say_json, say_rows, table_in, who_option
 from central.config import Config
 
 HOUR_MS = 3_600_000
@@ -42,6 +43,11 @@ def domain_list(settings: Config, as_json: bool) -> None:
     say_rows(act(settings, "domain.list", {})["rows"], as_json, "No domain yet: `tapgate-central domain add`.")
 
 
+closes_at_option = partial(
+    click.option, "--closes-at", metavar="HH:MM", help="When it closes, local time; 24:00 is midnight."
+)
+
+
 @click.group()
 def venue() -> None:
     """Places with gates: a branch library, a sports centre."""
@@ -53,6 +59,7 @@ def venue() -> None:
 @click.option("--title-zh", default="")
 @click.option("--title-en", default="")
 @click.option("--time-zone", default="Asia/Taipei", show_default=True)
+@closes_at_option(default="24:00", show_default=True)
 @as_json
 @click.pass_obj
 def venue_add(settings: Config, /, venue_id: str, as_json: bool, **values: Any) -> None:
@@ -61,6 +68,22 @@ def venue_add(settings: Config, /, venue_id: str, as_json: bool, **values: Any) 
     Example: tapgate-central venue add library-1 --domain library --title-zh 總館
     """
     say(act(settings, "venue.add", {"id": venue_id, **values}), as_json)
+
+
+@venue.command("set")
+@click.argument("venue_id", metavar="VENUE")
+@closes_at_option(required=True)
+@who_option
+@as_json
+@click.pass_obj
+def venue_set(settings: Config, venue_id: str, closes_at: str, who: str, as_json: bool) -> None:
+    """Set when a venue closes: who is still inside then, is not any more, and the exit is unknown.
+
+    It holds for whoever comes in from now on; visits before it stay as they were.
+
+    Example: tapgate-central venue set sports-1 --closes-at 22:30
+    """
+    say(act(settings, "venue.set", {"id": venue_id, "closes_at": closes_at, "who": who}), as_json)
 
 
 @venue.command("list")
@@ -119,12 +142,18 @@ def policy() -> None:
     """Who may enter when: rules, schedules and a calendar, as a file."""
 
 
+choices_option = click.option(
+    "--choices", is_flag=True, help="People choose one of its admitting rules on a screen; so it is at kiosks anyway."
+)
+
+
 @policy.command("put")
 @click.argument("policy_id", metavar="POLICY")
 @click.argument("file", type=readable)
+@choices_option
 @as_json
 @click.pass_obj
-def policy_put(settings: Config, policy_id: str, file: Path, as_json: bool) -> None:
+def policy_put(settings: Config, policy_id: str, file: Path, choices: bool, as_json: bool) -> None:
     """Put the policy in FILE (TOML or JSON) in force at every gate that goes by it.
 
     \b
@@ -134,7 +163,8 @@ def policy_put(settings: Config, policy_id: str, file: Path, as_json: bool) -> N
         [schedules.open]
         mon = ["08:00-21:00"]
     """
-    say(act(settings, "policy.put", {"id": policy_id, "body": table_in(file, "a policy")}), as_json)
+    values = {"id": policy_id, "body": table_in(file, "a policy"), "choices": choices}
+    say(act(settings, "policy.put", values), as_json)
 
 
 @policy.command("show")
@@ -151,3 +181,20 @@ def policy_show(settings: Config, policy_id: str, as_json: bool) -> None:
         say_json(shown)
     else:
         click.echo(json.dumps(shown["body"], indent=2, ensure_ascii=False))
+
+
+@policy.command("calendar")
+@click.argument("policy_ids", metavar="POLICY...", nargs=-1, required=True)
+@click.option("--file", "file", type=readable, help="The year's table: 西元日期, 是否放假 (0 or 2), 備註.")
+@click.option("--country", default="TW", show_default=True, help="Without a table: whose public holidays.")
+@click.option("--year", "years", multiple=True, type=int, help="Without a table: which years.")
+@as_json
+@click.pass_obj
+def policy_calendar(
+    settings: Config, /, policy_ids: tuple[str, ...], file: Path | None, as_json: bool, **given: Any
+) -> None:
+    """Load public holidays and make-up workdays into policies, in place of what they had of those years.
+
+    Example: tapgate-central policy calendar library pool --file 115.csv
+    """
+    say(act(settings, "policy.calendar", {"policies": policy_ids, **given}, file=file), as_json)

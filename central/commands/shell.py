@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 not done (one line on standard error says why), 2 wrong us
 
 import asyncio
 import datetime as dt
+import getpass
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -36,6 +38,19 @@ notation = click.option(
     default="detect",
     show_default=True,
     help="How UIDs are written; `reversed`: last byte in air order first.",
+)
+
+
+def login_name() -> str:
+    """Of whoever runs this command, also behind `sudo`."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        raise click.UsageError("this machine has no name for who you are: state --who") from None
+
+
+who_option = click.option(
+    "--who", default=login_name, show_default="your login name", help="Who states this; it is kept with what is said."
 )
 
 
@@ -144,7 +159,7 @@ def say(result: dict[str, Any], as_json: bool) -> None:
     Console().print(table)
 
 
-COPIED_BY_HAND = ("device", "words")
+COPIED_BY_HAND = ("device", "words", "session")
 """Columns that a person copies into the next command: never broken over two lines."""
 
 

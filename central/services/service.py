@@ -10,13 +10,17 @@ from typing import NamedTuple, Protocol
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from protocol.wire import LAST_MS
+
 
 class Touched(NamedTuple):
-    """A member of whom a mark or a fact came or changed. `since_ms`: the earliest moment that may be concerned."""
+    """A member of whom a mark or a fact came or changed. `since_ms` and `until_ms`: the earliest and the latest moment
+    of what came or changed; a subject is empty where nobody knows who it was (somebody let in by hand)."""
 
     domain: str
     subject: bytes
     since_ms: int
+    until_ms: int = LAST_MS
 
 
 class Service(Protocol):

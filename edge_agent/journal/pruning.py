@@ -1,5 +1,9 @@
 """Lets go of what was delivered long enough ago; of what was not, never."""
 
+import time
+from collections.abc import Callable
+from functools import partial
+
 from edge_agent.journal.outbox import read_delivered
 from edge_agent.journal.store import Store
 from edge_agent.journal.transaction import SEQUENCE_BITS, Transaction, event_id
@@ -7,6 +11,7 @@ from edge_agent.journal.transaction import SEQUENCE_BITS, Transaction, event_id
 KEEP_MS = 30 * 24 * 3_600_000
 PRUNE_ROWS = 2_000
 """Deleted in one transaction: a tap never waits longer than this takes."""
+PAUSE_S = 0.005
 EVER_MS = 2**62
 OLDEST = "SELECT epoch, first, through, stored_ms FROM receipts ORDER BY epoch, first, through LIMIT 1"
 EMPTY_EPOCHS = (
@@ -24,7 +29,6 @@ def prune(store: Store, now_ms: int, keep_ms: int = KEEP_MS, most_bytes: int | N
 
     def work(transaction: Transaction) -> int:
         connection = transaction.connection
-        connection.execute("DELETE FROM history WHERE at_ms < ?", (now_ms - KEEP_MS,))
         number, first, through, _ = connection.execute(OLDEST).fetchone()
         receipt = (number, first, through)
         through = min(through, read_delivered(connection, number))
@@ -43,6 +47,30 @@ def prune(store: Store, now_ms: int, keep_ms: int = KEEP_MS, most_bytes: int | N
     if oldest is None or oldest[3] >= cutoff_ms:
         return 0  # an idle agent writes nothing
     return store.commit(work)
+
+
+def prune_histories(store: Store, now_ms: int, since_ms: int, stop: Callable[[], bool] = lambda: False) -> int:
+    """Delete the histories of which nothing is younger than KEEP_MS or than `since_ms`, what the policy looks back to.
+    In small steps with pauses; what is not older than it says stays. Returns how many went."""
+    before_ms, last, gone = min(now_ms - KEEP_MS, since_ms), b"", 0
+    while not stop():
+        with store.reading() as connection:
+            rows = connection.execute(
+                "SELECT key, at_ms FROM history WHERE key > ? ORDER BY key LIMIT ?", (last, PRUNE_ROWS)
+            ).fetchall()
+        if not rows:
+            break
+        last, old = rows[-1][0], [key for key, at_ms in rows if at_ms < before_ms]
+        if old:
+            gone += store.commit(partial(_forget, keys=old, before_ms=before_ms))
+        time.sleep(PAUSE_S)
+    return gone
+
+
+def _forget(transaction: Transaction, keys: list[bytes], before_ms: int) -> int:
+    """Unless somebody has tapped meanwhile."""
+    delete = "DELETE FROM history WHERE key = ? AND at_ms < ?"
+    return sum(transaction.connection.execute(delete, (key, before_ms)).rowcount for key in keys)
 
 
 def _used_bytes(store: Store) -> int:

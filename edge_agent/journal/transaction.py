@@ -14,6 +14,9 @@ from protocol.messages import encode
 SEQUENCE_BITS = 40
 SEQUENCES = (1 << SEQUENCE_BITS) - 1
 
+STATES = "state"
+"""The fact that says which version of central's states the histories hold (see `state_feed`)."""
+
 _history = msgspec.msgpack.Decoder(History)
 
 
@@ -27,6 +30,18 @@ class Epoch(NamedTuple):
 def event_id(epoch_number: int, sequence: int) -> int:
     """The journal's key of an event."""
     return epoch_number << SEQUENCE_BITS | sequence
+
+
+def history_in(connection: sqlite3.Connection, key: bytes) -> History | None:
+    """What is known of the earlier taps under this key. A record that is not what was stored counts as none."""
+    row = connection.execute("SELECT record FROM history WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        return None
+    record = unchecked(key, row[0])
+    try:
+        return None if record is None else _history.decode(record)
+    except msgspec.MsgspecError:  # written by another version
+        return None
 
 
 class Transaction:
@@ -50,14 +65,7 @@ class Transaction:
 
     def history(self, key: bytes) -> History | None:
         """What is known of the earlier taps under this key. A record that is not what was stored counts as none."""
-        row = self.connection.execute("SELECT record FROM history WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return None
-        record = unchecked(key, row[0])
-        try:
-            return None if record is None else _history.decode(record)
-        except msgspec.MsgspecError:  # written by another version
-            return None
+        return history_in(self.connection, key)
 
     def remember(self, key: bytes, history: History, at_ms: int) -> None:
         """`at_ms`: of the newest thing in it, for pruning."""

@@ -24,9 +24,9 @@ from protocol.errors import Failure, Refused
 from protocol.messages import Delta, Part, PartName, encode
 
 LOOKUP = (
-    "SELECT entry, crc FROM changes WHERE token = ?1 UNION ALL SELECT entry, crc FROM entries WHERE token = ?1 LIMIT 1"
+    "SELECT entry, crc FROM changes WHERE token = ?1 UNION ALL SELECT entry, crc FROM entries WHERE token = ?1"
 )
-"""The change laid over a row hides it; an entry of NULL is a card that was taken off the list."""
+"""The first row counts: a change laid over a row hides it; an entry of NULL is a card that was taken off the list."""
 
 ROWS = (
     "SELECT token, entry FROM entries WHERE token NOT IN (SELECT token FROM changes)"

@@ -4,16 +4,21 @@ Each part is taken up for itself; one that fails stays at its last good version 
 """
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
-from edge_agent.identity import DomainSecret
+from edge_agent.gate import Gate
+from edge_agent.identity import DomainSecret, Identity
 from edge_agent.journal.database import JournalUnwritable
 from edge_agent.moments import Moment
 from edge_agent.published import lists, parts
 from edge_agent.published.keeper import with_manifest, with_policy
-from edge_agent.published.settings_uptake import SettingsUptake
+from edge_agent.published.parts import AtRest
+from edge_agent.published.settings_uptake import PROVEN_S, SettingsUptake
+from edge_agent.published.state_feed import StateFeed
 from edge_agent.sync import Opened, first_of, newest_keys, open_all, type_of
 from protocol.allowlist import accept_keys, accept_manifest, accept_part
 from protocol.envelope import domain_key_digest, open_domain_key
@@ -25,8 +30,10 @@ from protocol.messages import (
     GateConfig,
     Manifest,
     Names,
+    Part,
     PartName,
     Profiles,
+    State,
 )
 from protocol.policy import Policy
 
@@ -40,12 +47,35 @@ PART_OF: dict[str, str] = {
     Profiles.TYPE: PartName.PROFILES,
     Names.TYPE: PartName.NAMES,
     Delta.TYPE: PartName.ALLOWLIST,
+    State.TYPE: PartName.STATE,
 }
 """What a message that is refused is called in the next poll's troubles."""
 
 
 class Uptake(SettingsUptake):
     """Its methods run one at a time, in a worker thread."""
+
+    def __init__(self, directory: Path, gate: Gate, identity: Identity, proven_s: float = PROVEN_S) -> None:
+        super().__init__(directory, gate, identity, proven_s)
+        self.states = StateFeed(gate)
+
+    def load(self) -> AtRest:
+        """As an earlier run left it."""
+        with self.lock:
+            found = super().load()
+            self.states.load()
+            return found
+
+    def destroy(self) -> None:
+        """Revoked: what is known of anybody's taps goes too."""
+        with self.lock:
+            super().destroy()
+            self.states.destroy()
+
+    def held_parts(self) -> tuple[Part, ...]:
+        """For the poll."""
+        state = self.states.part()
+        return (*self.gate.holding.parts(), state) if state is not None else self.gate.holding.parts()
 
     # --- what an answer brings --------------------------------------------------------------------------
 
@@ -71,6 +101,9 @@ class Uptake(SettingsUptake):
             self._take_each(opened, DomainKey, Policy, Delta)
             if word in opened:
                 self.freshness.confirm(word.message)
+            self._take_states(opened, {kind for kind, _ in refused})
+            if word in opened and PartName.STATE not in self.troubles:
+                self.states.heard(moment)
             self._take_each(opened, GateConfig, Profiles)  # last, since the machine may take its time over them
             self._try_names(envelopes)
             return opened
@@ -87,6 +120,18 @@ class Uptake(SettingsUptake):
             found = first_of(opened, kind)
             if found is not None and self.gate.holding.manifest is not None:
                 self._try(PART_OF[kind.TYPE], found, takers[kind])
+
+    def _take_states(self, opened: list[Opened], refused: set[str]) -> None:
+        """One that goes on from what is not held here is said, but not held against its version: central may send
+        that very version from where this gate is. That is over once central has nothing newer."""
+        found, trouble = first_of(opened, State), self.troubles.get(PartName.STATE)
+        if found is None or self.gate.holding.manifest is None:
+            if trouble is not None and not trouble.version and State.TYPE not in refused:
+                del self.troubles[PartName.STATE]
+            return
+        base = found.message.base
+        if not self._try(PartName.STATE, found, self._take_state) and base not in (0, self.states.held.version):
+            self.troubles[PartName.STATE] = msgspec.structs.replace(self.troubles[PartName.STATE], version=0)
 
     def _try(self, part: str, found: Opened, take: Any) -> bool:
         try:
@@ -129,12 +174,14 @@ class Uptake(SettingsUptake):
         word: Manifest | Fresh = found.message
         if word.device != self.identity.device:
             raise Refused(Failure.OTHER_DEVICE, f"{type(word).__name__} for {word.device}")
-        if isinstance(word, Fresh):
-            self.freshness.believe(word, moment)
-            return
-        self._take_manifest(found)
+        if isinstance(word, Manifest):
+            self._take_manifest(found)
         self.freshness.believe(word, moment)
-        self.store.write_mark()
+        held = self.gate.holding.manifest
+        if held is not None:
+            self.states.follow(word, held.domain)
+        if isinstance(word, Manifest):
+            self.store.write_mark()
 
     def _take_manifest(self, found: Opened) -> None:
         offered: Manifest = found.message
@@ -175,9 +222,14 @@ class Uptake(SettingsUptake):
 
     def _take_policy(self, found: Opened) -> None:
         self.accept(PartName.POLICY, found)
-        holding = with_policy(self.gate.holding, found)
+        before, holding = self.gate.holding.policy, with_policy(self.gate.holding, found)
         self.store.commit(lambda t: parts.put(t, PartName.POLICY, found.message.version, found.envelope))
         self.use(holding)
+        if holding.policy is not None:
+            self.states.adapt(before, holding.policy)
+
+    def _take_state(self, found: Opened) -> None:
+        self.states.take(found.message, self.identity.device, self.manifest().domain)
 
     def set_generation(self, generation: int) -> None:
         """Which restoration of central this device has reconciled with."""

@@ -6,10 +6,11 @@ from edge_agent import enrolment
 from edge_agent.door.door_state import DoorState
 from edge_agent.gate import Gate
 from edge_agent.identity import Identity
+from edge_agent.published.holding import Holding
 from edge_agent.readers import ReaderState
 from edge_agent.screen.view import Membership, Surroundings
 from protocol.decision import Staleness, staleness
-from protocol.messages import Clock
+from protocol.messages import Choice, Clock, Direction
 
 
 def look_around(
@@ -26,6 +27,7 @@ def look_around(
     age_ms = gate.age_ms(moment)
     is_behind = gate.clock(moment) >= Clock.BEHIND
     is_pending = membership is Membership.PENDING
+    chosen = gate.chosen(moment.monotonic_ms)
     return Surroundings(
         config=holding.config,
         membership=membership,
@@ -38,4 +40,20 @@ def look_around(
         readers=tuple(readers),
         alarm=door.alarm,
         is_fire=door.fire,
+        choices=_choices(holding, gate.now_ms(), is_behind),
+        chosen=chosen[0] if chosen else "",
+        chosen_until_ms=chosen[1] if chosen else 0,
     )
+
+
+def _choices(holding: Holding, at_ms: int, is_clock_wrong: bool) -> tuple[Choice, ...]:
+    """Those of the configuration whose rule would admit somebody just now."""
+    config, policy = holding.config, holding.policy
+    if config is None or policy is None or not config.screen.choices or holding.direction is not Direction.IN:
+        return ()
+    held = {
+        row.rule
+        for row in policy.day(at_ms).rows
+        if row.grants and (row.spans is None or is_clock_wrong or any(a <= at_ms < b for a, b in row.spans))
+    }
+    return tuple(choice for choice in config.screen.choices if choice.rule in held)

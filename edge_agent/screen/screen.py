@@ -119,6 +119,15 @@ class Screen:
         self.changed()
         return done
 
+    def choose(self, rule: str) -> bool:
+        """By this rule the next card is to be judged; empty = by none. False: it is not among those that are shown."""
+        offered = {choice.rule for choice in self._surroundings().choices}
+        if rule and rule not in offered:
+            return False
+        self._gate.choose(rule)
+        self.changed()
+        return True
+
     def admit(self, staff: str, pin: str, why: str, sequence: int) -> dict[str, Any]:
         """Let somebody in: who, with a PIN, and why; `sequence`: the denied tap before it, −1 = none.
 

@@ -57,6 +57,12 @@ class Undo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sequence: Annotated[int, Meta(ge=0)]
 
 
+class Choose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By which rule the next tap is to be judged; empty = by none in particular."""
+
+    rule: Annotated[str, Meta(max_length=64)]
+
+
 class Admit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Let somebody in by hand."""
 
@@ -86,6 +92,7 @@ class ScreenServer:
                 web.get("/state", self._state),
                 web.get("/events", self._events),
                 web.post("/undo", self._undo),
+                web.post("/choose", self._choose),
                 web.post("/admit", self._admit),
             ]
         )
@@ -187,6 +194,11 @@ class ScreenServer:
         asked = await _body(request, Undo)
         async with self._one():
             return _json({"undone": await asyncio.to_thread(self.screen.undo, asked.sequence)})
+
+    async def _choose(self, request: web.Request) -> web.Response:
+        asked = await _body(request, Choose)
+        async with self._one():
+            return _json({"chosen": await asyncio.to_thread(self.screen.choose, asked.rule)})
 
     async def _admit(self, request: web.Request) -> web.Response:
         asked = await _body(request, Admit)

@@ -14,7 +14,7 @@ from edge_agent.release import Signal
 from edge_agent.screen import wording
 from edge_agent.screen.wording import NOTHING, Told, Words, of_reason, with_age
 from protocol.decision import Staleness
-from protocol.messages import Direction, GateConfig, Outcome, ScreenConfig, Wording
+from protocol.messages import Choice, Direction, GateConfig, Outcome, ScreenConfig, Wording
 from protocol.reasons import Reason
 
 DENIED_MS = 120_000
@@ -64,6 +64,11 @@ class Surroundings(msgspec.Struct, frozen=True):
     readers: tuple[ReaderState, ...] = ()
     alarm: Alarm = Alarm.NONE
     is_fire: bool = False
+    choices: tuple[Choice, ...] = ()
+    """What may be chosen before the tap just now."""
+    chosen: str = ""
+    """The rule that was."""
+    chosen_until_ms: int = 0
 
     @property
     def direction(self) -> Direction:
@@ -104,8 +109,14 @@ class View(msgspec.Struct, frozen=True):
     mode: Mode
     headline: Words
     next: Words = NOTHING
+    notes: Words = NOTHING
+    """What the person is told beside the answer."""
     title: Words = NOTHING
     direction: str = "in"
+    way: Words = NOTHING
+    """In or out, or signed in or out: the largest type on the page."""
+    is_said_by_way: bool = False
+    """The headline says no more than the way does."""
     name: str = ""
     words: str = ""
     is_answer: bool = False
@@ -118,6 +129,9 @@ class View(msgspec.Struct, frozen=True):
     undo_until_ms: int = 0
     denied: int = -1
     """Sequence of the denied tap that staff would be admitting; −1 = none."""
+    choices: tuple[tuple[str, Words], ...] = ()
+    """Rules to choose from before the tap, and what they are called."""
+    chosen: str = ""
     staff: bool = False
     staff_letters: str = ""
     """What staff ids are written with besides `TYPED`."""
@@ -132,17 +146,22 @@ def view(around: Surroundings, answer: Answer | None, now_ms: int) -> View:
     strip, urgent = _strip(around)
     undo = answer is not None and screen.undo and answer.can_undo and now_ms - answer.at_ms < UNDO_MS
     staff = config.staff if config and screen.staff_admit else ()
+    found = _answer(around, answer, now_ms) or _standing(around)
+    choices = around.choices if found.mode is Mode.READY else ()
     letters = {letter for person in staff for letter in person.id.lower()}
     return msgspec.structs.replace(
-        _answer(around, answer, now_ms) or _standing(around),
+        found,
         title=_title(config),
         direction=around.direction.value,
+        way=found.way if any(found.way) else wording.WAYS[around.direction.value],
         answer=answer.number if answer else 0,
         strip=strip,
         is_strip_urgent=urgent,
         undo=answer.signal.sequence if undo and answer else -1,
         undo_until_ms=answer.at_ms + UNDO_MS if undo and answer else 0,
         denied=_denied(answer, now_ms),
+        choices=tuple((choice.rule, _called(choice)) for choice in choices),
+        chosen=around.chosen if choices and now_ms < around.chosen_until_ms else "",
         staff=bool(staff),
         staff_letters="".join(sorted(letters - TYPED)),
         languages=screen.languages,
@@ -153,9 +172,9 @@ def view(around: Surroundings, answer: Answer | None, now_ms: int) -> View:
 
 def next_ms(around: Surroundings, answer: Answer | None, now_ms: int) -> int | None:
     """When `view` will say something else though nothing happened; None = never."""
-    if answer is None:
-        return None
-    ends = (answer.at_ms + around.screen.show_ms, answer.at_ms + UNDO_MS, answer.at_ms + DENIED_MS)
+    ends = [around.chosen_until_ms] if around.chosen else []
+    if answer is not None:
+        ends += [answer.at_ms + around.screen.show_ms, answer.at_ms + UNDO_MS, answer.at_ms + DENIED_MS]
     return min((end for end in ends if end > now_ms), default=None)
 
 
@@ -164,7 +183,19 @@ def _answer(around: Surroundings, answer: Answer | None, now_ms: int) -> View | 
     if answer is None or around.is_fire or now_ms - answer.at_ms >= around.screen.show_ms:
         return None
     mode, told = _told(around, answer)
-    return View(mode, *told, name=answer.name if mode is Mode.GRANTED else "", is_answer=True)
+    if mode is not Mode.GRANTED:
+        return View(mode, *told, is_answer=True)
+    signal = answer.signal
+    signed = wording.SIGNED.get(Reason(signal.reason))
+    return View(
+        mode,
+        *told,
+        notes=wording.of_notes(signal.notes),
+        way=signed or wording.WAYS.get(signal.direction, NOTHING),
+        is_said_by_way=signed is not None and not signal.repeat,
+        name=answer.name,
+        is_answer=True,
+    )
 
 
 def _told(around: Surroundings, answer: Answer) -> tuple[Mode, Told]:
@@ -238,6 +269,10 @@ def _denied(answer: Answer | None, now_ms: int) -> int:
     if answer is None or answer.signal.outcome is not Outcome.DENIED or now_ms - answer.at_ms >= DENIED_MS:
         return -1
     return answer.signal.sequence
+
+
+def _called(choice: Choice) -> Words:
+    return Words(choice.zh or choice.en or choice.rule, choice.en or choice.zh or choice.rule)
 
 
 def _title(config: GateConfig | None) -> Words:

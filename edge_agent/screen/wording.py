@@ -1,8 +1,10 @@
 """What the screen says besides the reasons of `protocol.reasons`: zh-TW and English. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from protocol.history import Note
+from protocol.notices import in_words
 from protocol.reasons import HEADLINES, NEXT_STEPS, Reason
 
 
@@ -35,6 +37,21 @@ OFFLINE = Words("離線中", "Offline")
 OFFLINE_IN_SERVICE = Words("離線中，照常服務", "Offline, in service")
 NOT_RENEWED = Words("名單久未更新", "The list is not being renewed")
 SOME_ONLY = Words("離線過久，僅部分卡別可進入", "Offline for long: only some cards are admitted")
+
+
+WAYS = {"in": Words("進", "In"), "out": Words("出", "Out")}
+SIGNED = {
+    Reason.SIGNED_IN: Words("簽到", "Signed in"),
+    Reason.SIGNED_OUT: Words("簽退", "Signed out"),
+    Reason.RECORDED: Words("已記錄", "Recorded"),
+}
+"""What is said in place of the way, as large, where a tap signs in or out."""
+
+
+def of_notes(notes: Iterable[Note]) -> Words:
+    """What a person is told beside the answer, in the order in which it was said; a code that is not known is not."""
+    told = [words for code, number in notes if (words := in_words(code, number)) is not None]
+    return Words(" · ".join(zh for zh, _ in told), " · ".join(en for _, en in told))
 
 
 def of_reason(reason: Reason, own: Mapping[Reason, Any]) -> Told:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from central.actions.action import Context
+from central.actions.action import Context, Progress, no_progress
 from central.actions.registry import ACTIONS
 from central.config import Config, parse
 from central.keys import Keys
@@ -21,11 +21,12 @@ class Admin:
         self.config, self.database, self.keys = config, database, keys
         self.now_ms = NOW_MS
         self.items: list[Any] = []
+        self.progress: Progress = no_progress
 
     async def act(self, name: str, /, *, file: Path | None = None, **values: Any) -> Any:
         action = ACTIONS[name]
         self.items = []
-        context = Context(self.config, self.database, self.keys, self.now_ms, emit=self._emit, file=file)
+        context = Context(self.config, self.database, self.keys, self.now_ms, self.progress, self._emit, file)
         return await action.run(context, msgspec.convert(values, action.params))
 
     async def _emit(self, items: Sequence[Any]) -> None:

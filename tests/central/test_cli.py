@@ -48,6 +48,15 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("card import", "card find", "card block", "card unblock", "card names", "inside"),
         *("device invite", "device confirm", "device list", "device show", "device revoke"),
         *("evidence", "keys show", "keys state"),
+        *("card flags", "card flag", "card replace", "card lose", "card find-again", "card history"),
+        *("card batch issue", "card batch rebind", "card batch undo", "card batch list", "card batch show"),
+        *("member classes", "member history", "closure add", "closure list", "closure end", "offer import"),
+        *("offer list", "activity put", "activity register", "activity list", "activity attendance"),
+        *("venue set", "visits", "occupancy", "rebuild"),
+        *("volunteer team put", "volunteer team list", "volunteer team show", "volunteer rules put"),
+        *("volunteer rules show", "volunteer sessions", "volunteer review", "volunteer totals", "volunteer month"),
+        *("volunteer approve", "volunteer lock", "volunteer sign", "volunteer settle", "volunteer reassign"),
+        *("volunteer served", "volunteer certificates", "volunteer certify"),
     }
 
 
@@ -56,6 +65,11 @@ def test_every_action_reads_or_writes_by_name() -> None:
         *("domain.list", "venue.list", "gate.list", "policy.show", "card.find", "device.list"),
         *("gate.config.show", "gate.config.history", "profile.list", "profile.show", "staff.list"),
         *("log", "evidence", "verify", "backup", "inside"),
+        *("card.history", "card.batch.list", "card.batch.show", "member.history", "closure.list"),
+        *("offer.list", "activity.list", "activity.attendance"),
+        *("visits", "occupancy", "rebuild"),
+        *("volunteer.team.list", "volunteer.team.show", "volunteer.rules.show", "volunteer.sessions"),
+        *("volunteer.review", "volunteer.totals", "volunteer.month", "volunteer.certificates"),
     }
 
 

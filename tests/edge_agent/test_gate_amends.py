@@ -185,7 +185,7 @@ def test_a_repeat_is_taken_back_with_the_tap_that_it_repeats(stocked: Edge) -> N
     again = stocked.tap(1)
     assert again.repeat
     assert stocked.gate.undo(again.sequence)
-    assert [detail.sequence for kind, detail in told(stocked) if kind == "undo"] == [first.sequence, again.sequence]
+    assert [detail.sequence for kind, detail in told(stocked) if kind == "undo"] == [again.sequence, first.sequence]
     assert history(stocked, 1) is None
 
 

@@ -4,6 +4,8 @@ from tests.planted.fault import Edit, Fault
 
 TAP = "tests/edge_agent/test_order_of_a_tap.py"
 PASSAGE = "tests/edge_agent/test_gate_passage.py"
+HISTORY = "tests/edge_agent/test_passage_and_history.py"
+STATES = "tests/edge_agent/test_state_feed.py"
 DELIVERED = "tests/edge_agent/test_what_counts_as_delivered.py"
 FLOORS = "tests/edge_agent/test_lists_and_their_floors.py"
 COMMITTED = "tests/central/test_answer_after_commit.py"
@@ -214,23 +216,25 @@ EDGE = (
         (
             Edit(
                 """\
-            signal, before = self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
+            signal, last, repeats = self.store.commit(
+                lambda transaction: self._write(transaction, holding, known, tap, read.reader)
+            )
 """,
                 """\
-            def work(transaction: Transaction) -> tuple[Signal, History | None]:
-                signal, before = self._write(transaction, holding, known, tap)
+            def work(transaction: Transaction) -> tuple[Signal, LastTap | None, LastTap | None]:
+                signal, last, repeats = self._write(transaction, holding, known, tap, read.reader)
                 self._signal(signal)  # the citizen waits, the disk is slow
-                return signal, before
+                return signal, last, repeats
 
-            signal, before = self.store.commit(work)
+            signal, last, repeats = self.store.commit(work)
 """,
             ),
             Edit(
                 """\
-                signal = self._unwritten(holding.direction, error)
+                signal = msgspec.structs.replace(self._unwritten(holding.direction, error), reader=read.reader)
 """,
                 """\
-                signal = self._unwritten(holding.direction, error)
+                signal = msgspec.structs.replace(self._unwritten(holding.direction, error), reader=read.reader)
                 self._signal(signal)
 """,
             ),
@@ -269,9 +273,10 @@ EDGE = (
         decision = decide(holding.policy, known.entry, history, tap)
 """,
                 """\
-        if history is not None and 0 <= tap.monotonic_ms - history.monotonic_ms < 1_000:
-            outcome, reason = history.decision, history.reason
-            return Signal(history.epoch, history.sequence, outcome, reason, tap.direction, True), history
+        last = history.last if history is not None else None
+        if last is not None and 0 <= tap.monotonic_ms - last.monotonic_ms < 1_000:
+            outcome, reason = last.decision, last.reason
+            return Signal(last.epoch, last.sequence, outcome, reason, tap.direction, True), last, last
         decision = decide(holding.policy, known.entry, history, tap)
 """,
             ),
@@ -296,22 +301,26 @@ EDGE = (
             Edit(
                 """\
         with self.granted.lock:
-            signal, before = self.store.commit(lambda transaction: self._write(transaction, holding, known, tap))
+            signal, last, repeats = self.store.commit(
+                lambda transaction: self._write(transaction, holding, known, tap, read.reader)
+            )
 """,
                 """\
         with self.store.reading() as connection:
             earlier = Transaction(connection, self.store.epoch, 0, b"")
             history = earlier.history(known.key) if known.key else None
         with self.granted.lock:
-            signal, before = self.store.commit(lambda t: self._write(t, holding, known, tap, history))
+            signal, last, repeats = self.store.commit(
+                lambda t: self._write(t, holding, known, tap, read.reader, history)
+            )
 """,
             ),
             Edit(
                 """\
-        self, transaction: Transaction, holding: Holding, known: Known, tap: Tap
+        self, transaction: Transaction, holding: Holding, known: Known, tap: Tap, reader: str
     ) ->""",
                 """\
-        self, transaction: Transaction, holding: Holding, known: Known, tap: Tap, history: History | None
+        self, transaction: Transaction, holding: Holding, known: Known, tap: Tap, reader: str, history: object
     ) ->""",
             ),
             Edit(
@@ -372,7 +381,7 @@ EDGE = (
             Edit(
                 """\
                 if granted is not None and passage is Passage.NOT_TAKEN:
-                    self.granted.restore(transaction, [granted])
+                    self.granted.restore(transaction, [granted], [event], moment.wall_ms)
 """,
                 "",
             ),
@@ -387,19 +396,19 @@ EDGE = (
             Edit(
                 """\
                 if granted is not None and passage is Passage.NOT_TAKEN:
-                    self.granted.restore(transaction, [granted])
+                    self.granted.restore(transaction, [granted], [event], moment.wall_ms)
 """,
                 "",
             ),
             Edit(
                 """\
             if granted is not None and passage is Passage.NOT_TAKEN:
-                self.granted.never_were([granted])
+                self._moved(self.granted.never_were([granted], [event]))
 """,
                 """\
             if granted is not None and passage is Passage.NOT_TAKEN:
-                self.store.commit(lambda transaction: self.granted.restore(transaction, [granted]))
-                self.granted.never_were([granted])
+                self.store.commit(lambda t: self.granted.restore(t, [granted], [event], moment.wall_ms))
+                self._moved(self.granted.never_were([granted], [event]))
 """,
             ),
         ),
@@ -413,12 +422,59 @@ EDGE = (
             Edit(
                 """\
         if awaited:
-            self.granted.write(transaction, (transaction.epoch.epoch, sequence))
+            self.granted.write(transaction, name)
 """,
                 "",
             ),
         ),
         (PASSAGE,),
+    ),
+    Fault(
+        "passed-and-still-a-repeat",
+        "A card handed back over the fence lets in a second person.",
+        "edge_agent/amends.py",
+        (
+            Edit(
+                """\
+                if granted is not None and ends_window:
+                    self.granted.close_window(transaction, granted, moment.wall_ms)
+""",
+                "",
+            ),
+        ),
+        (HISTORY,),
+    ),
+    Fault(
+        "states-held-before-their-rows",
+        "A crash in between, and what happened at other gates is never heard of.",
+        "edge_agent/published/state_feed.py",
+        (
+            Edit(
+                """\
+            last = held if block is blocks[-1] else None
+""",
+                """\
+            last = held
+""",
+            ),
+        ),
+        (STATES,),
+    ),
+    Fault(
+        "own-marks-counted-twice",
+        "Who came once is told to have come twice, and may not come in.",
+        "protocol/history.py",
+        (
+            Edit(
+                """\
+    own = uncounted(before.own, counted, before.given_back)
+    reserved""",
+                """\
+    own = before.own
+    reserved""",
+            ),
+        ),
+        (STATES,),
     ),
     Fault(
         "pulse-ended-by-this-process",

@@ -89,6 +89,7 @@ def test_every_key_of_a_configuration_is_named() -> None:
         messages.ReleaseConfig,
         messages.ScreenConfig,
         messages.StaffPin,
+        messages.Closure,
         messages.Wording,
         messages.Profiles,
     )

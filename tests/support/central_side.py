@@ -26,6 +26,7 @@ from protocol.journal import genesis
 from protocol.messages import (
     Ages,
     Batch,
+    Counted,
     Delta,
     DomainKey,
     Enrol,
@@ -51,6 +52,8 @@ from protocol.messages import (
     Revoked,
     Role,
     Snapshot,
+    State,
+    SubjectState,
     Upload,
     decode,
     encode,
@@ -110,6 +113,34 @@ class CentralSide:
         """Of each epoch, (public part, head) by sequence; b"" where lost."""
         self.receipted: dict[tuple[bytes, int, bytes], bytes] = {}
         self.polls: list[Poll] = []
+        self.states: dict[bytes, tuple[int, SubjectState]] = {}
+        """Of each member that it ever told of: since which version, and what."""
+        self.state_version = 0
+        self.counted: dict[bytes, int] = {}
+        self.inside: dict[str, int] = {}
+
+    # --- what is known of members ---------------------------------------------------------------------------------
+
+    def tell(self, *states: SubjectState, counted: dict[bytes, int] | None = None, **inside: int) -> int:
+        """The next version of the state feed. `counted`: the device's events in it; `inside`: by venue, `-` as `_`."""
+        self.state_version += 1
+        self.states.update({state.subject: (self.state_version, state) for state in states})
+        self.counted |= counted or {}
+        self.inside |= {venue.replace("_", "-"): count for venue, count in inside.items()}
+        return self.state_version
+
+    def restore_states(self, *states: SubjectState, counted: dict[bytes, int] | None = None) -> None:
+        """Central is another one, from a backup: it knows this, and begins anew."""
+        self.generation += 1
+        self.states, self.counted, self.state_version = {}, {}, 0
+        self.tell(*states, counted=counted)
+
+    def word_on_members(self, base: int = 0, **changes: Any) -> bytes:
+        """What changed since a version; `changes` bend it."""
+        named = tuple(state for since, state in self.states.values() if since > base)
+        counted = tuple(Counted(epoch, through) for epoch, through in self.counted.items())
+        word = State(DEVICE, DOMAIN, base, self.state_version, self.now_ms, counted, tuple(self.inside.items()), named)
+        return self.seal(msgspec.structs.replace(word, **changes))
 
     # --- what is published --------------------------------------------------------------------------------------
 
@@ -222,7 +253,15 @@ class CentralSide:
             news.insert(0, self.seal(self.manifest))
         if poll.keys_number < self.keys_number:
             news.insert(0, self.statement())
-        return news or [self.fresh()]
+        return (news or [self.fresh()]) + self._state(held, poll)
+
+    def _state(self, held: dict[str, Part], poll: Poll) -> list[bytes]:
+        """SPEC §7.8: from what is held, where that is one of its versions."""
+        version = held[PartName.STATE].version if PartName.STATE in held else 0
+        is_refused = any((trouble.part, trouble.version) == ("state", self.state_version) for trouble in poll.troubles)
+        if version == self.state_version or State.TYPE not in poll.understands or is_refused:
+            return []
+        return [self.word_on_members(version if version < self.state_version else 0)]
 
     def _part(self, name: PartName, held: dict[str, Part]) -> list[bytes]:
         if name is PartName.POLICY:

@@ -13,8 +13,9 @@ from edge_agent.published.holding import Holding
 from edge_agent.published.uptake import Uptake
 from edge_agent.readers import CardRead
 from edge_agent.release import Signal
+from edge_agent.sync import UNDERSTANDS
 from protocol.envelope import new_sealing_key
-from protocol.messages import Event, decode
+from protocol.messages import Event, Poll, decode
 from tests.support.central_side import DEVICE, DOMAIN, GATE, VENUE, CentralSide, key, uid
 
 LIMITS = Limits(journal_bytes=64 * 1024**2, reserve_bytes=256 * 1024, wal_bytes=1024**2)
@@ -144,6 +145,25 @@ class Edge:
         except BaseException:
             writer.abandon()
             raise
+
+    def poll(self) -> None:
+        """One question to central and its answer, without the waiting."""
+        uptake = self.uptake
+        manifest = uptake.gate.holding.manifest
+        question = Poll(
+            DEVICE,
+            bytes(16),
+            0,
+            manifest.number if manifest else 0,
+            uptake.statement.number if uptake.statement else 0,
+            uptake.held_parts(),
+            tuple(uptake.troubles.values()),
+            0,
+            0,
+            "test",
+            UNDERSTANDS,
+        )
+        self.take(*self.central.answer(question))
 
     def tap(self, number: int) -> Signal:
         return self.gate.tap(CardRead("front", uid(number), b"", 0x08))

@@ -29,6 +29,7 @@ SCREEN: Json = {
     "undo": True,
     "names": True,
     "staff_admit": True,
+    "choices": [{"rule": "kitchen", "zh": "廚房組", "en": "Kitchen"}, {"rule": "garden", "zh": "", "en": ""}],
 }
 WORDING: Json = {
     "zh": "請洽三樓服務台",
@@ -80,6 +81,7 @@ STANDARD: Json = {
         "undo": False,
         "names": False,
         "staff_admit": False,
+        "choices": [],
     },
     "texts": {},
     "staff": [],
@@ -148,6 +150,10 @@ def _refused_configurations() -> None:
         ("unknown-theme", _in("screen", theme="sepia"), "A theme is auto, light or dark."),
         ("shown-too-shortly", _in("screen", show_ms=999), "Nobody reads an answer in less."),
         ("shown-too-long", _in("screen", show_ms=30_001), "The next person waits."),
+        ("choice-without-a-rule", _in("screen", choices=[{"zh": "園藝組"}]), "A choice is of a rule."),
+        ("choice-twice", _in("screen", choices=[{"rule": "a"}, {"rule": "a"}]), "A rule can be chosen in one place."),
+        ("choice-too-long", _in("screen", choices=[{"rule": "a", "zh": "組" * 41}]), "It has to fit on a button."),
+        ("13-choices", _in("screen", choices=[{"rule": f"team-{n}"} for n in range(13)]), "12 choices at most."),
         ("undo-by-a-number", _in("screen", undo=1), "A boolean is no number."),
         ("wording-of-an-unknown-reason", {"texts": {"bad-hair": WORDING}}, "Words are for reasons that exist."),
         ("wording-too-long", {"texts": {"expired": {"zh": "卡" * 501}}}, "Texts have 500 characters at most."),

@@ -14,6 +14,7 @@ epochs = Table(
     Column("seen_ms", BigInteger, nullable=False),
     Column("previous_epoch", LargeBinary(8), nullable=False),  # empty = none
     Column("previous_sequence", BigInteger, nullable=False),  # −1 = none
+    Index("epochs_seen", "seen_ms"),
 )
 
 batches = Table(  # every batch as it came; the public parts of its events are in `envelope` and nowhere else

@@ -20,6 +20,7 @@ venues = Table(
     Column("title_zh", Text, nullable=False, server_default=""),
     Column("title_en", Text, nullable=False, server_default=""),
     Column("time_zone", String(64), nullable=False),
+    Column("closes_at", String(5), nullable=False, server_default="24:00"),  # local HH:MM: who is inside then, is not
 )
 
 policies = Table(

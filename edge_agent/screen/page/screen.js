@@ -9,13 +9,12 @@ const LOST = {
   mode: "closed", headline: ["畫面與閘門失去連線", "The screen has lost its gate"],
   next: ["請看讀卡機的燈號", "Watch the light on the reader"],
 };
-const WAYS = { in: ["進", "In"], out: ["出", "Out"] };
 const SOUNDED = ["door", "fire"]; // modes that are no answers, and are heard nevertheless
 const FITS = [1, 0.88, 0.76, 0.66, 0.57, 0.49, 0.42, 0.35];
 
 const root = document.documentElement;
 const byId = (id) => document.getElementById(id);
-const ALL = ["title", "way", "headline", "next", "strip"].map((id) => [id, [...byId(id).querySelectorAll(".zh, .en")]]);
+const ALL = ["title", "way", "headline", "notes", "next", "strip"].map((id) => [id, [...byId(id).querySelectorAll(".zh, .en")]]);
 const TEXTS = Object.fromEntries(ALL);
 
 let shown = null; // the view on the screen
@@ -51,10 +50,12 @@ function show(view) {
   shown = view;
   settings(view);
   document.body.dataset.mode = view.mode;
+  document.body.dataset.said = view.is_said_by_way ? "way" : "headline";
   const changed = [
-    putBoth("title", once(view.title)), putBoth("way", WAYS[view.direction]), putBoth("headline", view.headline),
-    putBoth("next", view.next), putBoth("strip", view.strip), put(byId("name"), view.name),
+    putBoth("title", once(view.title)), putBoth("way", view.way), putBoth("headline", view.headline),
+    putBoth("notes", view.notes), putBoth("next", view.next), putBoth("strip", view.strip), put(byId("name"), view.name),
     put(byId("words"), view.words), !before || before.mode !== view.mode,
+    offer(view.choices, view.chosen),
   ];
   byId("strip").dataset.urgent = view.is_strip_urgent;
   byId("staff").hidden = !view.staff;
@@ -63,6 +64,37 @@ function show(view) {
   if (changed.some(Boolean)) fit();
   announce(view, before);
   staff.meanwhile(view);
+}
+
+// What may be chosen before the tap: the buttons are made anew only when they are others, so that focus stays.
+function offer(choices, chosen) {
+  const box = byId("choices");
+  const offered = JSON.stringify([choices, root.dataset.first]);
+  const isOther = box.dataset.offered !== offered;
+  if (isOther) {
+    box.dataset.offered = offered;
+    box.replaceChildren(...choices.map(choiceButton));
+  }
+  box.hidden = !choices.length;
+  for (const button of box.children) button.setAttribute("aria-pressed", String(button.value === chosen));
+  return isOther;
+}
+
+function choiceButton([rule, words]) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.value = rule;
+  const [zh, en] = once(words);
+  for (const [text, lang, kind] of [[zh, "zh-Hant-TW", "zh"], [en, "en", "en"]]) {
+    const span = document.createElement("span");
+    [span.textContent, span.lang, span.className] = [text, lang, kind];
+    button.append(span);
+  }
+  button.addEventListener("click", () => {
+    const isPressed = button.getAttribute("aria-pressed") === "true";
+    ask("/choose", { rule: isPressed ? "" : rule }).catch(() => {});
+  });
+  return button;
 }
 
 function settings(view) {
@@ -89,7 +121,7 @@ function announce(view, before) {
   if (!isNew && !isOther) return;
   const only = root.dataset.only;
   for (const [index, element] of [...byId("said").children].entries()) {
-    const heard = only && only !== ["zh", "en"][index] ? [] : [view.headline[index], view.next[index]];
+    const heard = only && only !== ["zh", "en"][index] ? [] : [view.headline[index], view.notes[index], view.next[index]];
     element.textContent = heard.filter(Boolean).join(index ? ". " : "，");
   }
   if (view.sound && (isNew || (SOUNDED.includes(view.mode) && isOther))) play(view.mode);
@@ -106,7 +138,7 @@ function countDown() {
 function lose() {
   token = "";
   if (shown.mode === "closed" && shown.undo < 0 && !shown.staff) return; // out of service already, and why
-  show({ ...shown, ...LOST, name: "", words: "", strip: ["", ""], undo: -1, undo_left_ms: 0, staff: false, is_answer: false });
+  show({ ...shown, ...LOST, name: "", words: "", strip: ["", ""], undo: -1, undo_left_ms: 0, staff: false, is_answer: false, notes: ["", ""], choices: [] });
 }
 
 // --- the gate ---------------------------------------------------------------------------------------------------
@@ -170,8 +202,8 @@ document.fonts.ready.then(fit);
 
 const staff = staffDialog(ask, () => shown);
 shown = {
-  mode: "waiting", headline: ["準備中", "Starting"], next: ["", ""], title: ["", ""], strip: ["", ""], direction: "in", name: "",
-  words: "", undo: -1, undo_left_ms: 0, staff: false, denied: -1, staff_letters: "", languages: ["zh-TW", "en"],
+  mode: "waiting", headline: ["準備中", "Starting"], next: ["", ""], title: ["", ""], strip: ["", ""], way: ["", ""], name: "",
+  notes: ["", ""], is_said_by_way: false, choices: [], chosen: "", words: "", undo: -1, undo_left_ms: 0, staff: false, denied: -1, staff_letters: "", languages: ["zh-TW", "en"],
   theme: "auto", sound: false, is_answer: false, is_strip_urgent: false, answer: 0,
 };
 show(shown);

@@ -14,8 +14,9 @@ from edge_agent.screen.around import look_around
 from edge_agent.screen.screen import Screen
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.view import Membership, Surroundings
-from protocol.messages import Direction, GateConfig, MaskedName, Names, ScreenConfig, StaffPin
+from protocol.messages import Choice, Direction, GateConfig, MaskedName, Names, ScreenConfig, StaffPin
 from protocol.pin import slow, verifier
+from protocol.policy import Admit, Policy, Schedule, Session
 from tests.support.central_side import DOMAIN, GATE, CentralSide, subject
 from tests.support.edge_side import Edge
 
@@ -100,6 +101,21 @@ class Kiosk:
     async def close(self) -> None:
         await self.server.close()
         self.edge.close()
+
+
+KITCHEN, GARDEN = Choice("kitchen", "廚房組", "Kitchen"), Choice("garden", "園藝組", "Garden")
+
+
+def volunteers(gate: Kiosk, *choices: Choice) -> None:
+    """Two teams that sign in here, of which the page lists some; the night team has no hours now."""
+    rules = (Admit("kitchen"), Admit("garden"), Admit("night", schedule="never"))
+    policy = Policy(gate.central.policy.version + 1, rules, {"never": Schedule()}, session=Session())
+    gate.central.policy = policy
+    gate.central.publish()
+    gate.edge.take(gate.central.seal(gate.central.manifest), gate.central.seal(policy))
+    gate.central.tell()
+    gate.edge.poll()
+    gate.configure({"choices": choices})
 
 
 @contextlib.asynccontextmanager

@@ -13,11 +13,12 @@ from playwright.async_api import Page
 from edge_agent.door.door_state import DoorState
 from edge_agent.door.passage import Alarm
 from edge_agent.readers import ReaderState
+from edge_agent.release import Signal
 from edge_agent.screen.view import Membership
-from protocol.messages import Direction, Wording
+from protocol.messages import Direction, Outcome, Wording
 from protocol.reasons import Reason
 from tests.edge_agent.screen.conftest import NewPage, mode
-from tests.edge_agent.screen.kiosk import MEMBER, NAME, STRANGER, Kiosk
+from tests.edge_agent.screen.kiosk import GARDEN, KITCHEN, MEMBER, NAME, STRANGER, Kiosk, volunteers
 from tests.support.central_side import subject
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("screen-looks"), pytest.mark.asyncio(loop_scope="module")]
@@ -168,6 +169,64 @@ async def test_every_state_can_be_read(gate: Kiosk, new_page: NewPage, shots: Pa
             found = await Axe().run(page, options=AXE)
             faults += [f"{name}: {each['id']} {each['nodes']}" for each in found.response["violations"]]
     assert "\n".join(faults) == ""
+
+
+CHARGED = (("points-used", 10), ("due", 15))
+HOURS = (("minutes-month", 754), ("may-sign-out", 1))
+TOLD = {
+    "charged": ("ok", "in", CHARGED),
+    "signed-in": ("signed-in", "in", HOURS),
+    "signed-out": ("signed-out", "out", HOURS),
+    "recorded": ("recorded", "", ()),
+}
+"""Reason, direction and notes of an answer."""
+
+
+@pytest.mark.parametrize("languages", [("zh-TW", "en"), ("en", "zh-TW"), ("en",)], ids="+".join)
+async def test_what_a_person_is_told_and_may_choose_can_be_read(
+    gate: Kiosk, new_page: NewPage, shots: Path, languages: tuple[str, ...]
+) -> None:
+    page = await new_page(reduced_motion="reduce")
+    volunteers(gate, KITCHEN, GARDEN)
+    gate.configure({"languages": languages})
+    await page.goto(gate.url)
+    faults = []
+
+    async def look(name: str) -> None:
+        for width, height in SIZES:
+            await sized(page, width, height)
+            await picture(page, shots / "told" / "+".join(languages) / f"{name}-{width}.png")
+            told = await measured(page)
+            cut_off = [each for each in told["found"] if not each["inside"]] + ["it scrolls"] * told["scrolls"]
+            found = faults_of(told) if languages[0] == "zh-TW" else cut_off  # it says how large zh-TW is at least
+            faults.extend(f"{name} {width}: {fault}" for fault in found)
+        found = await Axe().run(page, options=AXE)
+        faults.extend(f"{name}: {each['id']} {each['nodes']}" for each in found.response["violations"])
+
+    await mode(page, "ready")
+    gate.screen.choose("garden")
+    await page.wait_for_selector("#choices button[aria-pressed=true]")
+    await look("choices")
+    for name, (reason, direction, notes) in TOLD.items():
+        gate.screen.signal(Signal(b"epoch 01", 7, Outcome.GRANTED, reason, direction, notes=notes))
+        await mode(page, "granted")
+        await look(name)
+        gate.wait(4_000)
+        await mode(page, "ready")
+    assert "\n".join(faults) == ""
+
+
+async def test_the_word_for_signing_in_is_the_largest_on_the_page(gate: Kiosk, new_page: NewPage) -> None:
+    page = await new_page(reduced_motion="reduce")
+    await page.goto(gate.url)
+    gate.screen.signal(Signal(b"epoch 01", 7, Outcome.GRANTED, "signed-in", "in", notes=HOURS))
+    await mode(page, "granted")
+    told = await measured(page)
+    largest = max(told["found"], key=lambda each: float(each["size"]))
+    assert (largest["text"], largest["size"] > 0.2 * told["least"]) == ("簽到", True)
+    assert not await page.locator("#headline").is_visible(), "it would say the same"
+    assert "已簽到" in (await page.text_content("#said") or "")
+    assert "本月服務 12 小時 34 分" in (await page.text_content("#said") or "")
 
 
 LANGUAGES = (("zh-TW",), ("en",), ("en", "zh-TW"))

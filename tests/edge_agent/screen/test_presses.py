@@ -9,7 +9,7 @@ from playwright.async_api import Page, Route, expect
 
 from protocol.messages import AdmitDetail, Kind, decode
 from tests.edge_agent.screen.conftest import NewPage, mode
-from tests.edge_agent.screen.kiosk import PIN, STAFF, STRANGER, Kiosk
+from tests.edge_agent.screen.kiosk import GARDEN, KITCHEN, PIN, STAFF, STRANGER, Kiosk, volunteers
 from tests.edge_agent.screen.test_looks import AXE, SIZES, faults_of, measured, picture, sized
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("screen-presses"), pytest.mark.asyncio(loop_scope="module")]
@@ -41,6 +41,50 @@ async def undone(gate: Kiosk) -> int:
 async def at(page: Page, gate: Kiosk) -> None:
     await page.goto(gate.url)
     await mode(page, "ready")
+
+
+# --- chosen before the tap ----------------------------------------------------------------------------------------
+
+
+async def test_a_person_chooses_a_team_by_touch_and_taps(gate: Kiosk, new_page: NewPage) -> None:
+    volunteers(gate, KITCHEN, GARDEN)
+    page = await new_page(has_touch=True)
+    await at(page, gate)
+    buttons = page.locator("#choices button")
+    await expect(buttons).to_have_text(["廚房組Kitchen", "園藝組Garden"])
+    await page.tap("#choices button[value=garden]")
+    await expect(buttons.nth(1)).to_have_attribute("aria-pressed", "true")
+    await page.tap("#choices button[value=garden]")
+    await expect(buttons.nth(1)).to_have_attribute("aria-pressed", "false")
+    await page.tap("#choices button[value=garden]")
+    await expect(buttons.nth(1)).to_have_attribute("aria-pressed", "true")
+    gate.tap()
+    await mode(page, "granted")
+    assert gate.edge.events()[-1].rule == "garden"
+    await expect(page.locator("#choices")).to_be_hidden()
+    gate.wait(4_000)
+    await mode(page, "ready")
+    await expect(buttons.nth(1)).to_have_attribute("aria-pressed", "false")
+
+
+async def test_a_person_chooses_by_keyboard_and_keeps_the_focus(gate: Kiosk, new_page: NewPage) -> None:
+    volunteers(gate, KITCHEN, GARDEN)
+    page = await new_page()
+    await at(page, gate)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    button = page.locator("#choices button[value=garden]")
+    await expect(button).to_have_attribute("aria-pressed", "true")
+    await expect(button).to_be_focused()
+    gate.wait(30_000)
+    await expect(button).to_have_attribute("aria-pressed", "false")
+
+
+async def test_where_nothing_is_listed_nothing_is_offered(gate: Kiosk, new_page: NewPage) -> None:
+    page = await new_page()
+    await at(page, gate)
+    await expect(page.locator("#choices")).to_be_hidden()
 
 
 # --- not me -----------------------------------------------------------------------------------------------------

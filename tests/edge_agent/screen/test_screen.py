@@ -12,9 +12,21 @@ import pytest_asyncio
 
 from edge_agent.door.passage import Alarm
 from edge_agent.screen.view import Mode
-from protocol.messages import AdmitDetail, Direction, Event, Kind, UndoDetail, decode
+from protocol.messages import AdmitDetail, Choice, Direction, Event, Kind, Outcome, UndoDetail, decode
 from protocol.messages import Passage as Passed
-from tests.edge_agent.screen.kiosk import MEMBER, NAME, OTHER, PIN, STAFF, STRANGER, Kiosk, kiosk
+from tests.edge_agent.screen.kiosk import (
+    GARDEN,
+    KITCHEN,
+    MEMBER,
+    NAME,
+    OTHER,
+    PIN,
+    STAFF,
+    STRANGER,
+    Kiosk,
+    kiosk,
+    volunteers,
+)
 from tests.support.central_side import DEVICE, GATE
 
 
@@ -228,3 +240,47 @@ async def test_staff_let_somebody_out_too(gate: Kiosk) -> None:
     gate.turn(Direction.OUT)
     assert gate.screen.admit(STAFF, PIN, "technical-fault", -1)["admitted"] is True
     assert (last(gate).direction, gate.screen.look().direction) == ("out", "out")
+
+
+# --- chosen before the tap ----------------------------------------------------------------------------------------
+
+
+def rules_of_taps(gate: Kiosk) -> list[str]:
+    return [event.rule for event in gate.edge.events() if event.kind == Kind.TAP]
+
+
+async def test_the_next_tap_goes_by_what_was_chosen_and_then_it_is_forgotten(gate: Kiosk) -> None:
+    volunteers(gate, KITCHEN, GARDEN)
+    assert gate.screen.choose("garden")
+    assert gate.screen.look().chosen == "garden"
+    assert gate.badly_read().outcome is Outcome.DENIED
+    gate.tap(1)
+    gate.wait(5_000)
+    assert gate.screen.look().chosen == ""
+    gate.tap(2)
+    assert rules_of_taps(gate)[1:] == ["garden", "kitchen"], "a card that could not be read is tapped again"
+
+
+async def test_a_choice_waits_thirty_seconds_and_no_longer(gate: Kiosk) -> None:
+    volunteers(gate, KITCHEN, GARDEN)
+    for pause_ms in (29_999, 30_000):
+        assert gate.screen.choose("garden")
+        gate.wait(pause_ms)
+        gate.tap(1 if pause_ms < 30_000 else 2)
+    assert rules_of_taps(gate) == ["garden", "kitchen"]
+    gate.wait(5_000)
+    gate.screen.choose("garden")
+    gate.screen.choose("")
+    gate.tap(3)
+    assert rules_of_taps(gate)[-1] == "kitchen", "chosen no more"
+
+
+async def test_only_what_is_listed_and_holds_now_can_be_chosen(gate: Kiosk) -> None:
+    volunteers(gate, GARDEN, Choice("night"), Choice("no-such-rule"))
+    assert [rule for rule, _ in gate.screen.look().choices] == ["garden"]
+    for rule in ("kitchen", "night", "no-such-rule"):
+        assert not gate.screen.choose(rule)
+    gate.tap(1)
+    assert rules_of_taps(gate) == ["kitchen"]
+    gate.configure({"choices": ()})
+    assert (gate.screen.look().choices, gate.screen.choose("garden")) == ((), False)

@@ -171,12 +171,12 @@ async def test_the_page_may_be_gone_to_from_the_waiting_page(gate: Kiosk, client
         assert response.status == 200
 
 
-@pytest.mark.parametrize("path", ["/undo", "/admit"])
+@pytest.mark.parametrize("path", ["/undo", "/admit", "/choose"])
 async def test_nothing_is_pressed_without_the_token_of_a_stream_that_lives(
     gate: Kiosk, client: aiohttp.ClientSession, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "BEAT_S", 0.05)
-    body = {"sequence": gate.tap().sequence} if path == "/undo" else ADMIT
+    body = {"/undo": {"sequence": gate.tap().sequence}, "/choose": {"rule": ""}}.get(path, ADMIT)
     events = len(gate.edge.events())
     async with watching(gate, client) as (_, token):
         wrong = ({}, {OWN: ""}, {OWN: "x" * 22}, {OWN: token[:-1]}, {OWN: "é" * 22})
@@ -218,7 +218,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("path", ["/undo", "/admit"])
+@pytest.mark.parametrize("path", ["/undo", "/admit", "/choose"])
 async def test_a_body_that_the_page_does_not_send_is_refused_and_not_repeated(
     gate: Kiosk, client: aiohttp.ClientSession, path: str
 ) -> None:

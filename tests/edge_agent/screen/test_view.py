@@ -23,7 +23,7 @@ from edge_agent.screen.view import (
 )
 from edge_agent.screen.wording import Words, of_reason, with_age
 from protocol.decision import Staleness
-from protocol.messages import Direction, GateConfig, Outcome, ScreenConfig, StaffPin, Wording
+from protocol.messages import Choice, Direction, GateConfig, Outcome, ScreenConfig, StaffPin, Wording
 from protocol.reasons import HEADLINES, Reason
 
 AT_MS = 50_000
@@ -367,3 +367,57 @@ def test_every_text_of_the_screens_own_is_short_and_in_both_languages(told: word
         assert len(words.en) <= en
         assert bool(words.zh) is bool(words.en)
         assert words.en.isascii()
+
+
+# --- notes, sessions, choices -----------------------------------------------------------------------------------
+
+
+def test_what_was_charged_and_what_there_is_to_know_stands_beside_the_answer() -> None:
+    told = signal(Outcome.GRANTED, Reason.OK, notes=(("points-used", 10), ("due", 15), ("no-such-note", 3)))
+    assert shown(CALM, answer(told)).notes == Words("扣 10 點 · 請補差額 15 元", "10 points taken · Please pay NT$15")
+    hours = signal(Outcome.GRANTED, Reason.SIGNED_OUT, Direction.OUT, notes=(("minutes-month", 754),))
+    assert shown(CALM, answer(hours)).notes == Words("本月服務 12 小時 34 分", "12 h 34 min this month")
+    assert shown(CALM, answer(told), after_ms=4_000).notes == Words("", ""), "it goes with its answer"
+
+
+@pytest.mark.parametrize(
+    ("reason", "direction", "way"),
+    [
+        (Reason.SIGNED_IN, "in", Words("簽到", "Signed in")),
+        (Reason.SIGNED_OUT, "out", Words("簽退", "Signed out")),
+        (Reason.RECORDED, "", Words("已記錄", "Recorded")),
+    ],
+)
+def test_who_signs_in_or_out_sees_that_in_place_of_the_way(reason: Reason, direction: str, way: Words) -> None:
+    given = Signal(b"epoch 01", 7, Outcome.GRANTED, reason.value, direction)
+    found = shown(CALM, answer(given))
+    assert (found.mode, found.way, found.is_said_by_way) == (Mode.GRANTED, way, True)
+    assert found.headline == Words(*HEADLINES[reason]), "said aloud"
+    again = shown(CALM, answer(msgspec.structs.replace(given, repeat=True)))
+    assert (again.way, again.is_said_by_way) == (way, False)
+    assert again.headline == wording.REPEATED[0]
+
+
+def test_every_other_answer_shows_which_way_it_is() -> None:
+    for direction, way in (("in", Words("進", "In")), ("out", Words("出", "Out"))):
+        given = answer(Signal(b"epoch 01", 7, Outcome.GRANTED, Reason.STAFF_ADMITTED.value, direction))
+        assert (shown(CALM, given).way, shown(CALM, given).is_said_by_way) == (way, False)
+
+
+CHOICES = (Choice("kitchen", "廚房組", "Kitchen"), Choice("garden", "園藝組"), Choice("cleaning"))
+
+
+def test_what_may_be_chosen_is_offered_between_taps_only_and_called_by_what_words_there_are() -> None:
+    offering = around(choices=CHOICES, chosen="garden", chosen_until_ms=AT_MS + 30_000)
+    found = shown(offering)
+    assert found.choices == (
+        ("kitchen", Words("廚房組", "Kitchen")),
+        ("garden", Words("園藝組", "園藝組")),
+        ("cleaning", Words("cleaning", "cleaning")),
+    )
+    assert found.chosen == "garden"
+    assert shown(offering, OK).choices == ()
+    assert shown(around(offering, readers=(ReaderState.ABSENT,))).choices == ()
+    assert shown(offering, after_ms=30_000).chosen == ""
+    assert next_ms(offering, None, AT_MS) == AT_MS + 30_000
+    assert (shown().choices, shown().chosen, next_ms(CALM, None, AT_MS)) == ((), "", None)

@@ -54,12 +54,13 @@ def upgrade() -> None:
         sa.Column("due", sa.BigInteger(), nullable=False),
         sa.Column("repeats", sa.BigInteger(), nullable=False),
         sa.Column("fate", sa.String(length=16), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("domain", "subject", "epoch", "sequence"),
     )
     op.create_index("marks_at", "marks", ["domain", "subject", "at_ms"], unique=False)
     op.create_index("marks_event", "marks", ["device", "epoch", "sequence"], unique=False)
-    op.create_index("marks_version", "marks", ["domain", "version"], unique=False)
+    repeats = sa.text("repeats >= 0")
+    columns = ["device", "epoch", "repeats"]
+    op.create_index("marks_repeats", "marks", columns, sqlite_where=repeats, postgresql_where=repeats)
     op.create_table(
         "projected",
         sa.Column("device", sa.String(length=64), nullable=False),
@@ -71,8 +72,18 @@ def upgrade() -> None:
         "states",
         sa.Column("domain", sa.String(length=64), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("began", sa.BigInteger(), nullable=False),
+        sa.Column("stage", sa.String(length=16), nullable=False),
         sa.PrimaryKeyConstraint("domain"),
     )
+    op.create_table(
+        "subject_states",
+        sa.Column("domain", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("domain", "subject"),
+    )
+    op.create_index("subject_states_version", "subject_states", ["domain", "version"], unique=False)
     op.create_table(
         "visits",
         sa.Column("venue", sa.String(length=64), nullable=False),
@@ -87,9 +98,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("venue", "subject", "epoch", "sequence"),
     )
     op.create_index("visits_in", "visits", ["venue", "in_ms"], unique=False)
+    op.create_index("visits_subject", "visits", ["subject", "in_ms"], unique=False)
+    op.create_index("epochs_seen", "epochs", ["seen_ms"], unique=False)
+    op.add_column("venues", sa.Column("closes_at", sa.String(length=5), server_default="24:00", nullable=False))
 
 
 def downgrade() -> None:
     """What is computed goes; so do the facts, which the version before cannot read."""
-    for name in ("visits", "states", "marks", "fates", "projected", "facts"):
+    op.drop_column("venues", "closes_at")
+    op.drop_index("epochs_seen", "epochs")
+    for name in ("visits", "subject_states", "states", "marks", "fates", "projected", "facts"):
         op.drop_table(name)

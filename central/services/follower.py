@@ -1,0 +1,359 @@
+"""Settle events as they come into custody: a task of the server, in short transactions; custody goes first.
+
+On PostgreSQL several servers may run it; a lock lets one at a time settle, and whatever another did meanwhile is looked
+at again.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+
+import structlog
+from sqlalchemy import select, text, tuple_, update
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.custody import retrying
+from central.generation import generation_of
+from central.metrics import Metrics
+from central.services import backlog
+from central.services.attendance.told import overtaken
+from central.services.backlog import Behind, Epoch, Slice
+from central.services.mark_rows import settle_marks
+from central.services.members import members_after
+from central.services.projector import Member, new_versions, raise_version, renew_promises, settle_services
+from central.services.service import Touched
+from central.services.visits.inside import domains_that_closed
+from central.store.database import Database
+from central.store.put_rows import put_rows
+from central.store.schema import domains, projected, states
+from central.wakeups import note, state_topic
+
+FILLING, SETTLING, TOLD = "filling", "settling", "told"
+"""Stages of a domain's state: its marks are computed for the first time, then its members are settled in every service,
+then its devices hear of it."""
+MEMBERS = 100
+"""Of a domain that are settled for the first time in one transaction."""
+SLICE, FEWEST = 250, 50
+"""Events settled in one transaction, as it takes long or not."""
+HELD_S = 0.1
+"""A transaction that settles should hold the database no longer: an upload may wait for it."""
+TELL_EVERY_S = 0.3
+"""A domain's devices are woken no more often."""
+LOOK_EVERY_S = 1.0
+"""Looked for what no upload of this process told of: an imported journal, another process that ended."""
+PATIENCE_S = 1.0
+"""While uploads come in, so long passes at most until the next events are settled."""
+NAP_S = 0.02
+WALK_EVERY_S = 3_600.0
+CLOSINGS_EVERY_S = 20.0
+DAY_MS = 86_400_000
+RETRY_S = 1.0
+PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+"""Classes of PostgreSQL's errors that say nothing of a row: connections, transactions, resources, operators."""
+_ONE_AT_A_TIME = 0x7461_7073  # the key of PostgreSQL's advisory lock: "taps"
+
+log = structlog.get_logger()
+
+
+class Follower:
+    """Settles what is in custody; `run` it as a task, and hold `custody_at_work` around every upload."""
+
+    def __init__(self, database: Database, metrics: Metrics, now_ms: Callable[[], int]) -> None:
+        self._database, self._metrics, self._now_ms = database, metrics, now_ms
+        self._bell = asyncio.Event()
+        self._uploads, self._upload_s = 0, 0.0
+        self._most = SLICE
+        self._waiting: dict[Epoch, int] = {}
+        """Epochs known to be behind, and by how many events."""
+        self._walked_to: Epoch | None = ("", b"")
+        self._walked_s = time.monotonic()
+        self._looked_ms = self._generation = 0
+        self._begun: dict[str, bytes | None] = {}
+        """Domains that are settled for the first time, and the last member settled in every service."""
+        self._untold: set[str] = set()
+        self._told_s = 0.0
+        self._closed_ms, self._closed_s = now_ms() - DAY_MS, 0.0
+
+    @contextmanager
+    def custody_at_work(self) -> Iterator[None]:
+        """Around an upload: it goes first, and what it brought is settled soon after."""
+        self._uploads += 1
+        try:
+            yield
+        finally:
+            self._uploads -= 1
+            self._upload_s = time.monotonic()
+            self._bell.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Errors are logged and tried again."""
+        while True:
+            try:
+                if not await self.step():
+                    await self._rest()
+            except Exception as error:  # never a value of a row: it may be personal
+                log.error("not-settled", error=type(error).__name__, exc_info=not isinstance(error, DBAPIError))
+                await asyncio.sleep(RETRY_S)
+
+    async def settle_all(self) -> None:
+        """All that is held now. For those who cannot wait for the task."""
+        self._looked_ms, self._walked_to = 0, ("", b"")
+        while await self.step():
+            pass
+
+    async def step(self) -> bool:
+        """Settle the next events. False when nothing is behind, as far as was looked."""
+        self._bell.clear()
+        began_s = time.monotonic()
+        async with self._database.read() as connection:
+            await self._look(connection)
+            most = min(self._most, SLICE)
+            asked = set(islice(self._waiting, most))
+            found = await backlog.behind(connection, asked)
+            part = await backlog.next_slice(connection, found, most)
+        for epoch in asked - {each.of for each in found}:
+            del self._waiting[epoch]  # somebody else settled it
+        if part.reach:
+            await self._settle(part)
+            await self._give_way(began_s)
+            return True
+        if self._walked_to is not None or self._waiting:
+            return True
+        if await self._begin():
+            await self._give_way(began_s)
+            return True
+        await self._close_venues()
+        await self._tell_late()
+        return False
+
+    # --- looking --------------------------------------------------------------------------------------------
+
+    async def _look(self, connection: AsyncConnection) -> None:
+        generation, now_ms = await generation_of(connection), self._now_ms()
+        if generation != self._generation:  # what was known is of another database
+            self._generation, self._walked_to, self._looked_ms = generation, ("", b""), 0
+            self._waiting.clear()
+            self._begun.clear()
+        if time.monotonic() - self._walked_s > WALK_EVERY_S and self._walked_to is None:
+            self._walked_to = ("", b"")
+        found = await backlog.lately(connection, self._looked_ms or now_ms)
+        self._note(found)
+        if len(found) < backlog.PAGE:
+            self._looked_ms = now_ms
+        if self._walked_to is not None and len(self._waiting) < SLICE:
+            more, self._walked_to = await backlog.page(connection, self._walked_to)
+            self._walked_s = time.monotonic()
+            self._note(more)
+        self._metrics.events_behind.set(sum(self._waiting.values()))
+
+    def _note(self, found: Iterable[Behind]) -> None:
+        for each in found:
+            self._waiting[each.of] = each.through - each.after
+
+    async def _rest(self) -> None:
+        """Until something comes, or it is time to look whether something came unheard."""
+        late_s = self._told_s + TELL_EVERY_S - time.monotonic() if self._untold else LOOK_EVERY_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.01, min(late_s, LOOK_EVERY_S))):
+                await self._bell.wait()
+
+    async def _give_way(self, began_s: float) -> None:
+        """Custody goes first: while uploads come in, wait for a quiet moment, but not beyond `PATIENCE_S`."""
+        naps = max(0.0, began_s + PATIENCE_S - time.monotonic()) / NAP_S
+        for _ in range(int(naps) + 1):
+            if not self._uploads and time.monotonic() - self._upload_s > NAP_S:
+                await asyncio.sleep(0)
+                return
+            await asyncio.sleep(NAP_S)
+
+    # --- settling -------------------------------------------------------------------------------------------
+
+    async def _settle(self, part: Slice) -> None:
+        try:
+            settled = await self._write(part)
+        except Exception as error:
+            if not _is_of_the_data(error):
+                raise
+            log.warning("settling-one-by-one", events=len(part.happened), error=type(error).__name__)
+            settled = await self._one_by_one(part)
+        for each in part.reach if settled else ():
+            left = self._waiting.pop(each.of, 0) - (each.through - each.after)
+            if left > 0:
+                self._waiting[each.of] = left  # behind those that wait already: no epoch keeps others waiting
+
+    async def _one_by_one(self, part: Slice) -> bool:
+        """Each event by itself. What fails in a service leaves the marks; what fails by itself is passed over."""
+        at = {each.of: each for each in part.reach}
+        for event in part.happened:
+            of = event.device, event.epoch
+            single = Slice([event], [at[of]._replace(through=event.sequence)])
+            if not await self._one(single):
+                return False
+            at[of] = at[of]._replace(after=event.sequence)
+        return await self._write(Slice([], list(at.values())))
+
+    async def _one(self, single: Slice) -> bool:
+        """Without the services where they fail; passed over where even that fails. Raises what will pass."""
+        try:
+            return await self._write(single)
+        except Exception as error:
+            self._say(single, "service", error)
+        try:
+            return await self._write(single, with_services=False)
+        except Exception as error:
+            self._say(single, "event", error)
+        return await self._write(Slice([], single.reach))
+
+    def _say(self, single: Slice, what: str, error: Exception) -> None:
+        """Raises what is of the database's own state, which is tried again."""
+        if not _is_of_the_data(error):
+            raise error
+        device, epoch, sequence = single.happened[0].name
+        where = {"device": device, "epoch": epoch.hex(), "sequence": sequence}
+        is_ours = not isinstance(error, DBAPIError)  # whose text would quote the row, which may be personal
+        log.error(f"{what}-not-settled", **where, error=type(error).__name__, exc_info=error if is_ours else None)
+        self._metrics.not_settled.labels(what).inc()
+
+    async def _write(self, part: Slice, with_services: bool = True) -> bool:
+        """One transaction. False: somebody else settled some of it meanwhile, so nothing was done."""
+        async for attempt in retrying():
+            with attempt:
+                async with self._database.write() as connection:
+                    await one_at_a_time(connection)
+                    began_s = time.monotonic()
+                    if not await _is_as_read(connection, part.reach):
+                        return False
+                    touched = await settle_marks(connection, part.happened)
+                    changed: set[Member] = {(each.domain, each.subject) for each in touched}
+                    if with_services:
+                        due, now_ms = await _settling(connection, touched), self._now_ms()
+                        changed |= await settle_services(connection, due)
+                        changed |= await renew_promises(connection, due, now_ms)
+                    await put_rows(connection, projected, [_projected(each) for each in part.reach])
+                    told = await self._tell(connection, await new_versions(connection, changed, self._now_ms()))
+        self._are_told(told)
+        took_s = time.monotonic() - began_s
+        if part.happened:
+            self._most = max(FEWEST, min(SLICE, 2 * self._most, int(self._most * HELD_S / took_s)))
+        return True
+
+    # --- telling --------------------------------------------------------------------------------------------
+
+    async def _tell(self, connection: AsyncConnection, domains_: Iterable[str]) -> set[str]:
+        """Wake the devices of these domains and of those that wait to be told, if it is time; returns which."""
+        self._untold.update(domains_)
+        if time.monotonic() - self._told_s < TELL_EVERY_S:
+            return set()
+        told = set(self._untold)
+        await note(connection, map(state_topic, sorted(told)))
+        return told
+
+    def _are_told(self, told: set[str]) -> None:
+        if told:
+            self._untold -= told
+            self._told_s = time.monotonic()
+
+    async def _tell_late(self) -> None:
+        if self._untold and time.monotonic() - self._told_s >= TELL_EVERY_S:
+            async with self._database.write() as connection:
+                told = await self._tell(connection, ())
+            self._are_told(told)
+
+    async def _begin(self) -> bool:
+        """Of a domain all of whose events are settled for the first time, settle the next members in every service;
+        after the last its devices are told. False where no domain is left. Taken up again from the start by whoever
+        starts later."""
+        query = select(domains.c.id).outerjoin(states, states.c.domain == domains.c.id)
+        query = query.where(states.c.domain.is_(None) | (states.c.stage != TOLD)).order_by(domains.c.id).limit(1)
+        async with self._database.read() as connection:
+            domain = (await connection.execute(query)).scalar()
+        if domain is None:
+            return False
+        async with self._database.write() as connection:
+            await one_at_a_time(connection)
+            if domain not in self._begun:
+                await raise_version(connection, domain, self._now_ms())
+                await _set_stage(connection, domain, SETTLING)
+            found = await members_after(connection, domain, self._begun.get(domain), MEMBERS)
+            if not found:
+                await _set_stage(connection, domain, TOLD)
+                await note(connection, [state_topic(domain)])
+        await self._settle_members([Touched(domain, subject, 0) for subject in found])
+        self._begun[domain] = found[-1] if found else None
+        if not found:
+            del self._begun[domain]
+        return True
+
+    async def _settle_members(self, touched: Sequence[Touched]) -> None:
+        """Together; where that fails, each alone: one for whom a service fails keeps no other waiting."""
+        try:
+            async with self._database.write() as connection:
+                await one_at_a_time(connection)
+                now_ms = self._now_ms()
+                changed = await settle_services(connection, touched)
+                changed |= await renew_promises(connection, touched, now_ms)
+                await new_versions(connection, changed, now_ms)
+        except Exception as error:
+            if not _is_of_the_data(error):
+                raise
+            if len(touched) == 1:
+                is_ours = not isinstance(error, DBAPIError)
+                log.error("member-not-settled", error=type(error).__name__, exc_info=error if is_ours else None)
+                self._metrics.not_settled.labels("member").inc()
+            for each in touched if len(touched) > 1 else ():
+                await self._settle_members([each])
+
+    async def _close_venues(self) -> None:
+        """Where a venue closed, nobody is inside any more, and volunteers may sign out after a time: devices hear of it
+        although nothing happened."""
+        if time.monotonic() - self._closed_s < CLOSINGS_EVERY_S:
+            return
+        now_ms = self._now_ms()
+        async with self._database.read() as connection:
+            changed = [(each, b"") for each in await domains_that_closed(connection, self._closed_ms, now_ms)]
+            changed += sorted(await overtaken(connection, self._closed_ms, now_ms))
+        for at in range(0, len(changed), SLICE):
+            async with self._database.write() as connection:
+                told = await new_versions(connection, changed[at : at + SLICE], now_ms)
+                await note(connection, map(state_topic, told))
+        self._closed_ms, self._closed_s = now_ms, time.monotonic()
+
+
+async def one_at_a_time(connection: AsyncConnection) -> None:
+    """Until the transaction ends nobody else settles. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ONE_AT_A_TIME})"))
+
+
+async def _set_stage(connection: AsyncConnection, domain: str, stage: str) -> None:
+    await connection.execute(update(states).where(states.c.domain == domain).values(stage=stage))
+
+
+async def _settling(connection: AsyncConnection, touched: Sequence[Touched]) -> list[Touched]:
+    """Without those of domains whose members are settled once their marks are all here."""
+    of = {each.domain for each in touched}
+    query = select(states.c.domain).where(states.c.domain.in_(of), states.c.stage != FILLING)
+    found = set((await connection.execute(query)).scalars()) if of else set()
+    return [each for each in touched if each.domain in found]
+
+
+async def _is_as_read(connection: AsyncConnection, reach: list[Behind]) -> bool:
+    query = select(projected).where(tuple_(projected.c.device, projected.c.epoch).in_([each.of for each in reach]))
+    held = {(row.device, row.epoch): row.through for row in await connection.execute(query)}
+    return all(held.get(each.of, -1) == each.after for each in reach)
+
+
+def _projected(each: Behind) -> dict[str, object]:
+    return {"device": each.device, "epoch": each.epoch, "through": each.through}
+
+
+def _is_of_the_data(error: Exception) -> bool:
+    """Not of the database's own state, which passes: a full disk, a lost connection, a lost race."""
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout | OSError):
+        return False
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return state[:2] not in PASSING

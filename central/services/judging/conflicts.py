@@ -1,0 +1,94 @@
+"""The service of conflicts: what the re-check finds of a member's taps, and what people said about it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from sqlalchemy import Table, delete, insert, or_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central import facts
+from central.services.judging.loading import Windows, clocks_of, load, overspent
+from central.services.judging.rejudge import Finding, Kinds, judge_again, of_overspends
+from central.services.judging.stated import ABOUT_CONFLICTS, ConflictReopened, ConflictSettled
+from central.services.service import Touched
+from central.store.schema import conflicts
+
+OPEN, SETTLED, GONE = "open", "settled", "gone"
+
+
+class Conflicts:
+    """See `central.services.service.Service`."""
+
+    name = "conflicts"
+    tables: Sequence[Table] = (conflicts,)
+
+    async def settle(self, connection: AsyncConnection, touched: Sequence[Touched]) -> set[tuple[str, bytes]]:
+        """A tap is judged by those before it, so what came bears on everything since."""
+        known = sorted(each for each in touched if each.subject)
+        for domain, some in groupby(known, key=lambda each: each.domain):
+            windows: dict[bytes, int] = {}
+            for each in some:
+                windows[each.subject] = min(each.since_ms, windows.get(each.subject, each.since_ms))
+            await _settle(connection, domain, windows)
+        return set()
+
+
+async def _settle(connection: AsyncConnection, domain: str, windows: Windows) -> None:
+    widest_ms = (await clocks_of(connection, domain)).widest_ms
+    windows = {subject: since_ms - 2 * widest_ms for subject, since_ms in windows.items()}
+    loaded = await load(connection, domain, windows)
+    spent = await overspent(connection, domain, windows)
+    said = await _said(connection, domain, windows)
+    rows: list[dict[str, Any]] = []
+    for subject, since_ms in windows.items():
+        found = judge_again(loaded.seen.get(subject, ()), loaded.travel)
+        found += of_overspends(spent.get(subject, ()))
+        rows += _rows(domain, subject, found, said.get(subject, ()), since_ms)
+    c = conflicts.c
+    for subject, since_ms in windows.items():
+        again = or_(c.at_ms >= since_ms, c.kind == Kinds.OVERSPENT)
+        await connection.execute(delete(conflicts).where(c.domain == domain, c.subject == subject, again))
+    if rows:
+        await connection.execute(insert(conflicts), rows)
+
+
+async def _said(connection: AsyncConnection, domain: str, windows: Windows) -> Mapping[bytes, list[facts.Fact]]:
+    found: dict[bytes, list[facts.Fact]] = {}
+    for fact in await facts.read(connection, ABOUT_CONFLICTS, domain=domain, subjects=windows):
+        found.setdefault(fact.subject, []).append(fact)
+    return found
+
+
+def _rows(
+    domain: str, subject: bytes, found: Iterable[Finding], said: Iterable[facts.Fact], since_ms: int
+) -> Iterable[dict[str, Any]]:
+    """What is found, and what is not found any more though somebody spoke of it: that stays to be read."""
+    rows = {one.id: _row(domain, subject, one) for one in found}
+    for fact in said:
+        body = fact.body
+        if body.id not in rows and (fact.at_ms >= since_ms or body.conflict == Kinds.OVERSPENT):
+            gone = Finding(body.conflict, body.device, body.epoch, body.sequence, fact.at_ms, {})
+            rows[body.id] = _row(domain, subject, gone) | {"state": GONE}
+        if body.id in rows and rows[body.id]["state"] != GONE:
+            if isinstance(body, ConflictSettled):
+                rows[body.id]["state"] = SETTLED
+            elif isinstance(body, ConflictReopened):
+                rows[body.id]["state"] = OPEN
+    return rows.values()
+
+
+def _row(domain: str, subject: bytes, one: Finding) -> dict[str, Any]:
+    return {
+        "domain": domain,
+        "id": one.id,
+        "kind": one.kind,
+        "device": one.device,
+        "epoch": one.epoch,
+        "sequence": one.sequence,
+        "subject": subject,
+        "at_ms": one.at_ms,
+        "state": OPEN,
+        "detail": msgspec.json.encode(one.detail).decode(),
+    }

@@ -1,0 +1,18 @@
+"""Everybody of a domain whom a service may know: of whom there is a mark or a fact."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.store.schema import facts, marks
+
+
+async def members_after(connection: AsyncConnection, domain: str, after: bytes | None, most: int) -> list[bytes]:
+    """The next of them in the order of their subjects; None = from the first. The empty subject, where there is one,
+    stands for those let in by hand."""
+    found: set[bytes] = set()
+    for table in (marks, facts):
+        query = select(table.c.subject).distinct().where(table.c.domain == domain)
+        if after is not None:
+            query = query.where(table.c.subject > after)
+        found.update((await connection.execute(query.order_by(table.c.subject).limit(most))).scalars())
+    return sorted(found)[:most]
