@@ -14,6 +14,7 @@ from edge_agent.moments import SystemMoments
 from edge_agent.published.holding import Holding
 from edge_agent.published.list_writer import SnapshotWriter
 from edge_agent.published.lists import ListFile
+from edge_agent.published.state_feed import StateFeed
 from edge_agent.readers import CardRead
 from edge_agent.release import Signal
 from protocol.allowlist import CardState, Entry, Grant, changed_total, total
@@ -22,7 +23,7 @@ from protocol.clock import SignedTime
 from protocol.compiled import CompiledPolicy
 from protocol.decision import Staleness, Tap, decide
 from protocol.envelope import Signer
-from protocol.history import History, Mark
+from protocol.history import MAX_STATES, History, Mark, State, SubjectState
 from protocol.messages import Ages, Clock, Delta, Direction, Manifest, Snapshot
 from protocol.policy import Admit, Interval, Limit, Occupancy, Passback, Policy, Schedule, Tariff
 from protocol.token import token
@@ -31,6 +32,7 @@ from protocol.wire import encode
 TAPS = 4_000
 WARM_UP = 300
 DAY_MS = 86_400_000
+LOOKING_BACK = ", looking back"
 ALWAYS = Schedule(**dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), ("00:00-12:00", "12:00-24:00")))
 
 
@@ -92,7 +94,7 @@ class Bench:
         self.list = cards.list_file(directory, sorted_rows, self.sum)
         self.store = Store(directory)
         self.released_ns = 0
-        self.holdings = {"": self._holding(looks_back=False), ", looking back": self._holding(looks_back=True)}
+        self.holdings = {"": self._holding(looks_back=False), LOOKING_BACK: self._holding(looks_back=True)}
         self.gate = Gate(self.store, self, SystemMoments(), self.holdings[""])
         moment = self.gate.moments.now()
         self.gate.others.heard(moment.monotonic_ms)
@@ -185,6 +187,21 @@ class Bench:
         self.numbers = itertools.count(1)
         return self.while_applying("a 30,000-row delta", threading.Thread(target=live.apply, args=(delta,)))
 
+    def under_states(self, sorted_rows: list[tuple[bytes, bytes]]) -> Row:
+        """As many members as a state message holds, twenty marks each, under the policy that looks back."""
+        self.gate.holding = self.holdings[LOOKING_BACK]
+        moment = self.gate.moments.now()
+        marks = tuple(
+            Mark(moment.wall_ms - number * DAY_MS // 2, "venue", "other", "in", "rule-1", 0, 30, b"epoch-01", number)
+            for number in range(20, 0, -1)
+        )
+        known = [SubjectState(made[::-1], marks) for made, _ in sorted_rows[: MAX_STATES * 7 : 7]]
+        state = State("device", cards.DOMAIN, 0, 1, moment.wall_ms, (), (), tuple(known))
+        feed = StateFeed(self.gate)
+        self.numbers = itertools.count(1)
+        work = threading.Thread(target=feed.take, args=(state, "device", cards.DOMAIN))
+        return self.while_applying(f"states of {len(known):,} members", work)
+
 
 def _rows(name: str, floors: list[float], taps: list[float]) -> list[Row]:
     what = f"tap, {cards.CARDS:,} cards{name}"
@@ -197,4 +214,10 @@ def _rows(name: str, floors: list[float], taps: list[float]) -> list[Row]:
 def run(directory: Path, sorted_rows: list[tuple[bytes, bytes]]) -> list[Row]:
     """Every figure of the tap path."""
     bench = Bench(directory, sorted_rows)
-    return [decide_row(), *bench.rows(), bench.under_snapshot(sorted_rows), bench.under_delta(sorted_rows)]
+    return [
+        decide_row(),
+        *bench.rows(),
+        bench.under_snapshot(sorted_rows),
+        bench.under_delta(sorted_rows),
+        bench.under_states(sorted_rows),
+    ]

@@ -17,6 +17,7 @@ from central.config import LOOPBACK, Config, ConfigError
 from central.device_api import MAX_BODY_BYTES, SERVICES, Services
 from central.flags import lapse_for_ever
 from central.keys import Keys
+from central.services.points import rounds
 from central.snapshots import Snapshots
 from central.store.database import open_database
 from central.store.migrate import migrate_async
@@ -90,6 +91,7 @@ async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
         services = Services(database, keys, Snapshots(database, keys, config.data_dir / "snapshots"))
         tasks = [asyncio.create_task(services.reports.run()), asyncio.create_task(lapse_for_ever(database, keys))]
         tasks.append(asyncio.create_task(services.follower.run()))
+        tasks.append(asyncio.create_task(rounds.run_for_ever(database)))
         if not database.is_sqlite:
             tasks.append(asyncio.create_task(services.wakeups.follow(config.database)))
         try:

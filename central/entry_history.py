@@ -12,11 +12,12 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.store.schema import entry_history, meta
+from central.store.slices import slices
+from central.store.steps import Statement, one, run_steps
 from protocol.allowlist import Entry
 from protocol.wire import decode
 
 SINCE = "entry-history-since"
-SUBJECTS_AT_ONCE = 10_000
 
 
 class HeldEntry(NamedTuple):
@@ -66,14 +67,23 @@ async def entry_at(
 
 async def histories(connection: AsyncConnection, domain: str, subjects: Collection[bytes]) -> Histories:
     """All that is known of these members' cards."""
-    c, found = entry_history.c, dict[tuple[bytes, int], list[HeldEntry]]()
-    ordered = sorted(subjects)
-    for at in range(0, len(ordered), SUBJECTS_AT_ONCE):
-        query = select(c.subject, c.card, c.version, c.token, c.entry)
-        query = query.where(c.domain == domain, c.subject.in_(ordered[at : at + SUBJECTS_AT_ONCE]))
-        for subject, card, *said in await connection.execute(query.order_by(c.subject, c.card, c.version)):
-            found.setdefault((subject, card), []).append(HeldEntry(*said))
+    found: dict[tuple[bytes, int], list[HeldEntry]] = {}
+    for subject, card, *said in await rows_of(connection, domain, subjects):
+        found.setdefault((subject, card), []).append(HeldEntry(*said))
     return {card: CardHistory(rows) for card, rows in found.items()}
+
+
+async def rows_of(connection: AsyncConnection, domain: str, subjects: Collection[bytes]) -> list[Sequence[Any]]:
+    """Subject, card, version, token and entry (empty: dropped) of all that is known, by card and rising version."""
+    found: list[Sequence[Any]] = []
+    for some in slices(sorted(subjects)):
+        marks = ", ".join("?" * len(some))
+        sql = f"{_ROWS} WHERE domain = ? AND subject IN ({marks}) ORDER BY subject, card, version"
+        found += await run_steps(connection, one(Statement(sql, (domain, *some))))
+    return found
+
+
+_ROWS = "SELECT subject, card, version, token, entry FROM entry_history"
 
 
 async def known_since(connection: AsyncConnection) -> int:

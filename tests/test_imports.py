@@ -118,6 +118,7 @@ PURE = (
     "edge_agent/readers/case.py",
     "edge_agent/readers/fitting.py",
     "edge_agent/readers/supervision.py",
+    "edge_agent/screen/situation.py",
     "edge_agent/screen/view.py",
     "edge_agent/screen/wording.py",
 )

@@ -15,11 +15,9 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from deploy.demo.services import Services
+from deploy.demo.stage import CARDS, Stage, console
 from deploy.town import CommandFailed, Gate, Spot, Town
-from protocol.reasons import TEXTS, Reason
 
 HERE = Path(__file__).parent
 DIRECTORY = Path("build/demo")
@@ -28,34 +26,11 @@ SPOTS = (
     Spot("volunteer-kiosk", "volunteer-centre", "volunteers", "kiosk", "open-house", "志工簽到站", "Volunteer kiosk"),
     Spot("sports-turnstile", "sports-centre", "sports", "turnstile", "open-house", "運動中心閘門", "Sports turnstile"),
 )
-CARDS = {
-    "2A83155E": "citizen 王○明",
-    "04A1B2C3D4E5F6": "volunteer 李○君",
-    "9B3C7D21": "senior 張○英",
-    "045566778899AA": "staff 陳○豪",
-    "5A6B7C8D": "former student 林○華",
-    "C0FFEE11": "expired 黃○芬",
-    "7186A61E": "citizen 吳○雄",
-    "DEADBEEF": "a card nobody knows",
-    "08112233": "a phone with a random number",
-}
 LOST_CARD = "7186A61E"
-console = Console(highlight=False, soft_wrap=True)
 
 
-class Demo:
-    """What was tapped, and what has been seen of it."""
-
-    def __init__(self, town: Town) -> None:
-        self.town = town
-        self.failures: list[str] = []
-        self.shown = dict.fromkeys((spot.gate for spot in SPOTS), 0)
-
-    def check(self, holds: bool, what: str) -> None:
-        """A line of the scenario's own audit."""
-        console.print(f"  [green]✓[/] {what}" if holds else f"  [bold red]✗ {what}[/]")
-        if not holds:
-            self.failures.append(what)
+class Demo(Stage):
+    """Taps at three gates, a card that is lost, a line that is cut."""
 
     async def set_up(self) -> None:
         """The city's side by commands, then three agents that enrol."""
@@ -93,38 +68,6 @@ class Demo:
         """What people see at the gates; masked names at the kiosk, of those who agreed."""
         self.town.command("gate", "config", "put", *(s.gate for s in SPOTS), str(HERE / "screen.toml"))
         self.town.command("card", "names", str(HERE / "names.csv"), "--domain", SPOTS[1].domain, "--apply")
-
-    async def tap(self, gate: Gate, uid: str) -> tuple[str, str]:
-        """One tap, shown when the gate has answered. Returns outcome and reason."""
-        before = len(gate.signals())
-        start = time.perf_counter()
-        gate.tap(uid)
-        async with asyncio.timeout(10):
-            while len(gate.signals()) == before:  # noqa: ASYNC110 - the answer comes by a file
-                await asyncio.sleep(0.002)
-        milliseconds = (time.perf_counter() - start) * 1_000
-        _, sequence, outcome, reason = gate.signals()[before]
-        zh, en = TEXTS[Reason(reason)]
-        colour = "green" if outcome == "granted" else "red"
-        line = "  [yellow](line cut)[/]" if gate.line.is_cut else ""
-        console.print(
-            f"{time.strftime('%H:%M:%S')} {gate.spot.gate:17} {CARDS.get(uid, 'a card'):28} "
-            f"[{colour}]{outcome:7}[/] {zh} · {en} [dim](event {sequence}, {milliseconds:.0f} ms)[/]{line}"
-        )
-        return outcome, reason
-
-    async def show_receipts(self) -> None:
-        table = Table("gate", "events", "receipted through", "waiting", "central", box=None)
-        for gate in self.town.gates.values():
-            status = await gate.status()
-            if status is not None:
-                reach = {True: "reachable", False: "[red]out of reach[/]", None: "–"}[status["central_reachable"]]
-                counts = (status["sequence"] + 1, status["receipted_through"], status["backlog"])
-                table.add_row(gate.spot.gate, *map(str, counts), reach)
-        console.print(table)
-
-    async def delivered(self, gate: Gate) -> None:
-        await gate.until(lambda status: status["backlog"] == 0 and status["receipted_through"] == status["sequence"])
 
     # --- the scenario -----------------------------------------------------------------------------------
 
@@ -282,9 +225,11 @@ async def main(once: bool) -> int:
     start = time.perf_counter()
     try:
         async with Town(DIRECTORY.resolve()) as town:
-            demo = Demo(town)
+            failures: list[str] = []
+            demo = Demo(town, failures)
             await demo.set_up()
             await demo.play()
+            await Services(town, failures).play()
             if not once:
                 going_on = True
                 await demo.go_on(stop)
@@ -295,8 +240,8 @@ async def main(once: bool) -> int:
     except asyncio.CancelledError:
         console.print("stopped")
         return 130
-    if demo.failures:
-        console.print(f"[bold red]{len(demo.failures)} of the checks failed:[/] {'; '.join(demo.failures)}")
+    if failures:
+        console.print(f"[bold red]{len(failures)} of the checks failed:[/] {'; '.join(failures)}")
         return 1
     console.print(f"[bold green]All checks hold[/] ({time.perf_counter() - start:.0f} s).")
     return 0

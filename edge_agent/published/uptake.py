@@ -7,7 +7,6 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
 from edge_agent.gate import Gate
@@ -122,16 +121,20 @@ class Uptake(SettingsUptake):
                 self._try(PART_OF[kind.TYPE], found, takers[kind])
 
     def _take_states(self, opened: list[Opened], refused: set[str]) -> None:
-        """One that goes on from what is not held here is said, but not held against its version: central may send
-        that very version from where this gate is. That is over once central has nothing newer."""
+        """What goes on from what is not held here, or finds no room, is said, but not held against its version: central
+        may send that very version again, from where this gate is. That is over once central has nothing newer."""
         found, trouble = first_of(opened, State), self.troubles.get(PartName.STATE)
         if found is None or self.gate.holding.manifest is None:
             if trouble is not None and not trouble.version and State.TYPE not in refused:
                 del self.troubles[PartName.STATE]
             return
-        base = found.message.base
-        if not self._try(PartName.STATE, found, self._take_state) and base not in (0, self.states.held.version):
-            self.troubles[PartName.STATE] = msgspec.structs.replace(self.troubles[PartName.STATE], version=0)
+        try:
+            self.states.take(found.message, self.identity.device, self.manifest().domain)
+        except (Refused, JournalUnwritable) as error:
+            may_come_again = isinstance(error, JournalUnwritable) or error.kind is Failure.WRONG_BASE
+            self.say(PartName.STATE, 0 if may_come_again else found.message.version, error)
+        else:
+            self.troubles.pop(PartName.STATE, None)
 
     def _try(self, part: str, found: Opened, take: Any) -> bool:
         try:
@@ -227,9 +230,6 @@ class Uptake(SettingsUptake):
         self.use(holding)
         if holding.policy is not None:
             self.states.adapt(before, holding.policy)
-
-    def _take_state(self, found: Opened) -> None:
-        self.states.take(found.message, self.identity.device, self.manifest().domain)
 
     def set_generation(self, generation: int) -> None:
         """Which restoration of central this device has reconciled with."""

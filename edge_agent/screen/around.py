@@ -8,7 +8,7 @@ from edge_agent.gate import Gate
 from edge_agent.identity import Identity
 from edge_agent.published.holding import Holding
 from edge_agent.readers import ReaderState
-from edge_agent.screen.view import Membership, Surroundings
+from edge_agent.screen.situation import Membership, Surroundings
 from protocol.decision import Staleness, staleness
 from protocol.messages import Choice, Clock, Direction
 

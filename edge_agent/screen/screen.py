@@ -13,7 +13,8 @@ import msgspec
 from edge_agent.gate import Gate
 from edge_agent.release import Signal
 from edge_agent.screen.pins import Pins
-from edge_agent.screen.view import Answer, Surroundings, Undo, View, next_ms, view
+from edge_agent.screen.situation import Answer, Surroundings, Undo
+from edge_agent.screen.view import View, next_ms, view
 from protocol.messages import Outcome
 
 LONGEST_S = 60.0

@@ -15,7 +15,7 @@ from edge_agent.readers import ReaderState
 from edge_agent.screen.around import look_around
 from edge_agent.screen.screen import Screen
 from edge_agent.screen.server import ScreenServer
-from edge_agent.screen.view import Membership, Surroundings
+from edge_agent.screen.situation import Membership, Surroundings
 from edge_agent.subscription import Subscription
 
 log = structlog.get_logger(__name__)

@@ -1,6 +1,5 @@
 """What the screen shows, from what the gate knows at one moment. Pure: times are monotonic milliseconds."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -10,11 +9,11 @@ from edge_agent.granted import UNDO_MS
 from edge_agent.readers import Answer as Shown
 from edge_agent.readers import ReaderState
 from edge_agent.readers.answering import answer_to
-from edge_agent.release import Signal
 from edge_agent.screen import wording
+from edge_agent.screen.situation import Answer, Membership, Surroundings, Undo
 from edge_agent.screen.wording import NOTHING, Told, Words, of_reason, with_age
 from protocol.decision import Staleness
-from protocol.messages import Choice, Direction, GateConfig, Outcome, ScreenConfig, Wording
+from protocol.messages import Choice, Direction, GateConfig, Outcome
 from protocol.reasons import Reason
 
 DENIED_MS = 120_000
@@ -38,69 +37,6 @@ class Mode(StrEnum):
     DOOR = "door"
     CLOSED = "closed"
     FIRE = "fire"
-
-
-class Membership(StrEnum):
-    """How this device stands with central."""
-
-    ACTIVE = "active"
-    PENDING = "pending"
-    REVOKED = "revoked"
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """Everything but the last answer."""
-
-    config: GateConfig | None = None
-    membership: Membership = Membership.ACTIVE
-    words: str = ""
-    """For the operator to compare while it is pending."""
-    staleness: Staleness = Staleness.MISSING
-    age_s: int | None = None
-    is_online: bool | None = None
-    is_clock_wrong: bool = False
-    """So that by the policy nobody enters."""
-    is_journal_writable: bool = True
-    readers: tuple[ReaderState, ...] = ()
-    alarm: Alarm = Alarm.NONE
-    is_fire: bool = False
-    choices: tuple[Choice, ...] = ()
-    """What may be chosen before the tap just now."""
-    chosen: str = ""
-    """The rule that was."""
-    chosen_until_ms: int = 0
-
-    @property
-    def direction(self) -> Direction:
-        return self.config.direction if self.config else Direction.IN
-
-    @property
-    def screen(self) -> ScreenConfig:
-        return self.config.screen if self.config else ScreenConfig()
-
-    @property
-    def texts(self) -> Mapping[Reason, Wording]:
-        return self.config.texts if self.config else {}
-
-
-class Undo(StrEnum):
-    """What became of the wish to take an answer back."""
-
-    NOT_ASKED = ""
-    DONE = "done"
-    TOO_LATE = "too-late"
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """The last thing that happened in front of the screen. `number` rises, so that each is sounded once."""
-
-    number: int
-    at_ms: int
-    signal: Signal
-    name: str = ""
-    undo: Undo = Undo.NOT_ASKED
-    can_undo: bool = False
-    """The gate would still take it back."""
 
 
 class View(msgspec.Struct, frozen=True):

@@ -134,7 +134,7 @@ async def test_gates_of_a_domain_agree_within_two_seconds_and_what_they_could_no
 @pytest.mark.xdist_group("services-passback")
 async def test_a_second_card_of_the_same_member_shares_the_history(town: QuickTown) -> None:
     second = "04AABBCCDDEEFF"
-    (town.directory / "more.csv").write_text(f"uid,member,class\n{second},M-0,citizen\n")
+    (town.directory / "more.csv").write_text(f"uid,member,class,valid_from,valid_until\n{second},M-0,citizen,,\n")
     await town.do(
         *("card", "import", str(town.directory / "more.csv"), "--domain", DOOR.domain, "--notation", "hex", "--apply")
     )
@@ -197,6 +197,6 @@ async def test_a_volunteer_signs_in_and_out_and_the_minutes_are_counted(town: Qu
     await asyncio.sleep(1.2)
     assert (await tap(kiosk, ALICE)).reason == "signed-out"
     (session,) = await settled(
-        town, "volunteer", "sessions", "--member", "M-0", until=lambda found: found and found[0]["out"]
+        town, "volunteer", "sessions", "--member", "M-0", until=lambda found: found and found[0]["state"] == "counted"
     )
     assert session["team"] == "desk"

@@ -8,9 +8,9 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.entry_history import NEVER_LISTED, Histories, histories
+from central.entry_history import rows_of
 from central.services.judging.loading import mark_of
-from central.services.judging.public_parts import PublicPart, public_parts
+from central.services.judging.public_parts import opened
 from central.services.judging.replay import Different, PastTap, Replay
 from central.services.marks import EventName, MarkFate
 from central.store.schema import events, gates, marks, venues
@@ -18,7 +18,8 @@ from central.store.slices import slices
 from central.store.steps import Statement, one, run_steps
 from protocol.allowlist import Entry
 from protocol.history import Mark
-from protocol.messages import Clock, Kind, Personal
+from protocol.messages import Clock, Event, Kind, Personal, decode
+from protocol.wire import LAST_MS
 
 TAPS_AT_ONCE = 20_000
 LEAST_MS = 60_000
@@ -70,7 +71,7 @@ async def play(
     known, asked, done = _Cards(), set[bytes](), 0
     total = await _count(connection, scene)
     async for rows in _slices(connection, scene, total, replay.looks_back):
-        replay.forget(rows[0][_AT])
+        replay.new_day(rows[0][_AT])
         personals = [_personal(row[_PERSONAL]) for row in rows]
         by_domain = _subjects(scene, rows, personals)
         if replay.looks_back:
@@ -79,7 +80,7 @@ async def play(
                 earlier.update(await _before(connection, domain, subjects - asked, horizon_ms, scene.since_ms))
                 asked |= subjects
         taps = [(row[0], row[1], row[2]) for row in rows if row[_GATE] in scene.replayed and row[_KIND] == Kind.TAP]
-        parts = await public_parts(connection, taps)
+        parts = await _events(connection, taps)
         await known.read(connection, by_domain)
         take(await asyncio.to_thread(_play, replay, scene, rows, personals, parts, known))
         done += len(taps)
@@ -125,8 +126,22 @@ async def _slices(
             yield rows
 
 
+_decode_event = msgspec.msgpack.Decoder(Event).decode
 _decode_personal = msgspec.msgpack.Decoder(Personal).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+
+
+async def _events(connection: AsyncConnection, names: Iterable[EventName]) -> dict[EventName, Event]:
+    """The public parts alone, decoded as they lie in their batches."""
+    found: dict[EventName, Event] = {}
+    async for batch in opened(connection, names):
+        device, epoch = batch.device, batch.epoch
+        for sequence, data in batch.events:
+            try:
+                found[device, epoch, sequence] = _decode_event(data)
+            except _UNREADABLE:
+                continue
+    return found
 
 
 def _personal(data: bytes | None) -> Personal | None:
@@ -160,32 +175,42 @@ async def _before(
     return found
 
 
+Said = tuple[int, int, bytes]
+"""From which version of the list, until which other one, what it said of a card; empty: nothing."""
+
+
 class _Cards:
-    """What lists said of cards, read once for each member."""
+    """What lists said of cards, read once for each member, in as few objects as can be: there may be a million."""
 
     def __init__(self) -> None:
-        self._known: Histories = {}
+        self._said: dict[tuple[bytes, int], tuple[Said, ...]] = {}
         self._asked: set[bytes] = set()
-        self._entries: dict[tuple[bytes, int], tuple[int, Entry | None]] = {}
+        self._entries: dict[tuple[bytes, int], tuple[int, int, Entry | None]] = {}
 
     async def read(self, connection: AsyncConnection, by_domain: dict[str, set[bytes]]) -> None:
-        if len(self._known) > CARDS_KEPT:
-            self._known, self._asked, self._entries = {}, set(), {}
+        if len(self._said) > CARDS_KEPT:
+            self._said, self._asked, self._entries = {}, set(), {}
         for domain, subjects in by_domain.items():
-            self._known.update(await histories(connection, domain, subjects - self._asked))
+            rows = await rows_of(connection, domain, subjects - self._asked)
             self._asked |= subjects
+            for (subject, card, version, _token, body), after in zip(rows, (*rows[1:], None), strict=True):
+                until = after[2] if after is not None and (after[0], after[1]) == (subject, card) else LAST_MS
+                before = self._said.get((subject, card), ())
+                self._said[subject, card] = (*before, (version, until, body))
 
     def entry(self, subject: bytes, card: int, version: int) -> Entry | None:
         """What the list of this version said of a card; None = nothing, or nothing is known."""
-        held = self._known.get((subject, card), NEVER_LISTED).at(version)
-        if held is None:
-            return None
-        before = self._entries.get((subject, card))
-        if before is not None and before[0] == held.version:
-            return before[1]
-        entry = held.entry
-        self._entries[subject, card] = held.version, entry
-        return entry
+        known = self._entries.get((subject, card))
+        if known is None or not known[0] <= version < known[1]:
+            said = self._said.get((subject, card), ())
+            from_, until, body = next((each for each in said if each[0] <= version < each[1]), _NOTHING)
+            known = from_, until, decode(Entry, body) if body else None
+            if until:
+                self._entries[subject, card] = known
+        return known[2]
+
+
+_NOTHING: Said = 0, 0, b""
 
 
 # --- playing, away from the event loop ----------------------------------------------------------------------------
@@ -196,7 +221,7 @@ def _play(
     scene: Scene,
     rows: Sequence[Row],
     personals: Sequence[Personal | None],
-    parts: dict[EventName, PublicPart],
+    parts: dict[EventName, Event],
     known: _Cards,
 ) -> list[Different]:
     found = []
@@ -212,7 +237,7 @@ def _play(
     return found
 
 
-def _past(scene: Scene, row: Row, personal: Personal | None, part: PublicPart | None, known: _Cards) -> PastTap:
+def _past(scene: Scene, row: Row, personal: Personal | None, part: Event | None, known: _Cards) -> PastTap:
     device, epoch, sequence, at_ms, gate, direction, decision, reason, rule, repeat_of = row[:_PERSONAL]
     fate = row[_FATE] if len(row) > _FATE else None
     subject, points, due, entry = b"", 0, 0, None
@@ -220,10 +245,10 @@ def _past(scene: Scene, row: Row, personal: Personal | None, part: PublicPart | 
         corrected = scene.corrected.get((device, epoch, sequence), _AS_IT_WAS)
         subject, points, due = personal.subject, personal.points + corrected[0], personal.due + corrected[1]
         if part is not None and subject:
-            entry = known.entry(subject, personal.card, part.event.held.allowlist)
+            entry = known.entry(subject, personal.card, part.held.allowlist)
     return PastTap(
         *(device, epoch, sequence, at_ms, gate, scene.venue_of[gate], direction, decision, reason, rule, repeat_of),
-        *(subject, points, due, part.event.clock if part is not None else Clock.UNCONFIRMED, entry),
+        *(subject, points, due, part.clock if part is not None else Clock.UNCONFIRMED, entry),
         *(fate in _GIVEN_BACK, bool(repeat_of) and fate == MarkFate.COUNTS),
     )
 

@@ -1,6 +1,6 @@
 """The signed public parts of single events, out of the batches that brought them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -24,37 +24,65 @@ class PublicPart(NamedTuple):
     through: int
 
 
-class _Head(NamedTuple):
+class Head(NamedTuple):
+    """What a batch holds, when it came, and the SHA-256 of its envelope."""
+
     first: int
     through: int
     received_ms: int
     digest: bytes
 
 
-async def public_parts(connection: AsyncConnection, names: Iterable[EventName]) -> dict[EventName, PublicPart]:
-    """Those that are held; each batch is opened once. Of two batches that hold an event the earlier one counts."""
+class Opened(NamedTuple):
+    """A batch, and those of its events that were asked for, as they were signed."""
+
+    device: str
+    epoch: bytes
+    head: Head
+    events: list[tuple[int, bytes]]
+
+
+async def opened(connection: AsyncConnection, names: Iterable[EventName]) -> AsyncIterator[Opened]:
+    """The batches that hold these events, each opened once. Of two that hold an event the earlier one counts; what is
+    damaged is left out: `verify` says so."""
     wanted: dict[tuple[str, bytes], list[int]] = {}
     for device, epoch, sequence in names:
         wanted.setdefault((device, epoch), []).append(sequence)
-    found: dict[EventName, PublicPart] = {}
     for (device, epoch), sequences in wanted.items():
         heads = await _heads(connection, device, epoch, sequences)
         for head, within in _shared_out(heads, sequences):
-            await _read(connection, device, epoch, head, within, found)
+            try:
+                events = decode(Batch, unwrap(await _envelope(connection, device, epoch, head)).payload).events
+            except Refused:
+                continue
+            yield Opened(device, epoch, head, [(sequence, events[sequence - head.first]) for sequence in within])
+
+
+async def public_parts(connection: AsyncConnection, names: Iterable[EventName]) -> dict[EventName, PublicPart]:
+    """Those that are held; an event that does not decode was refused, and has none."""
+    found: dict[EventName, PublicPart] = {}
+    async for batch in opened(connection, names):
+        head = batch.head
+        for sequence, data in batch.events:
+            try:
+                part = PublicPart(decode(Event, data), data, head.received_ms, head.digest, head.first, head.through)
+            except Refused:
+                continue
+            found[batch.device, batch.epoch, sequence] = part
     return found
 
 
-async def _heads(connection: AsyncConnection, device: str, epoch: bytes, sequences: Collection[int]) -> list[_Head]:
+async def _heads(connection: AsyncConnection, device: str, epoch: bytes, sequences: Collection[int]) -> list[Head]:
     b = batches.c
     query = select(b.first, b.through, b.received_ms, b.digest).where(
         *(b.device == device, b.epoch == epoch, b.outcome != "forked"),
         *(b.first <= max(sequences), b.through >= min(sequences)),
     )
     rows = await connection.execute(query.order_by(b.received_ms, b.first))
-    return [_Head(*row) for row in rows]
+    return [Head(*row) for row in rows]
 
 
-def _shared_out(heads: Iterable[_Head], sequences: Iterable[int]) -> Iterable[tuple[_Head, list[int]]]:
+def _shared_out(heads: Iterable[Head], sequences: Iterable[int]) -> Iterable[tuple[Head, list[int]]]:
     left = sorted(set(sequences))
     for head in heads:
         within = [sequence for sequence in left if head.first <= sequence <= head.through]
@@ -63,22 +91,7 @@ def _shared_out(heads: Iterable[_Head], sequences: Iterable[int]) -> Iterable[tu
             left = [sequence for sequence in left if not head.first <= sequence <= head.through]
 
 
-async def _read(
-    connection: AsyncConnection,
-    device: str,
-    epoch: bytes,
-    head: _Head,
-    sequences: Iterable[int],
-    found: dict[EventName, PublicPart],
-) -> None:
+async def _envelope(connection: AsyncConnection, device: str, epoch: bytes, head: Head) -> bytes:
     b = batches.c
     same = (b.device == device, b.epoch == epoch, b.first == head.first, b.digest == head.digest)
-    envelope = (await connection.execute(select(b.envelope).where(*same))).scalar_one()
-    try:
-        events = decode(Batch, unwrap(envelope).payload).events
-        for sequence in sequences:
-            data = events[sequence - head.first]
-            part = PublicPart(decode(Event, data), data, head.received_ms, head.digest, head.first, head.through)
-            found[device, epoch, sequence] = part
-    except Refused:
-        return  # damaged since, or an event that was refused: `verify` and the receipt say so
+    return bytes((await connection.execute(select(b.envelope).where(*same))).scalar_one())

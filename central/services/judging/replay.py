@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from central.services.judging.possible import PLENTY
 from protocol.allowlist import Entry
 from protocol.compiled import CompiledPolicy
@@ -30,7 +32,13 @@ UNTOUCHED = frozenset(
 """Answers that no policy has a part in."""
 
 
-class PastTap(NamedTuple):
+_STALE, _LEAVING, _SHORT = Reason.LIST_STALE.value, Reason.LEAVING.value, Reason.POINTS_SHORT.value
+_IN, _OUT, _FRESH, _RESTRICT = Direction.IN, Direction.OUT, Staleness.FRESH, Staleness.RESTRICT
+_NEVER_MS = PLENTY * 1_000
+_APART = frozenset({Reason.RECORDED.value, Reason.HISTORY_UNKNOWN.value})
+
+
+class PastTap(msgspec.Struct, frozen=True, gc=False):
     """A tap as its gate decided it, with the entry that the gate's list had."""
 
     device: str
@@ -77,7 +85,7 @@ class Replay:
         self._marks: dict[bytes, list[Mark]] = {}
         self._runs: dict[tuple[str, bytes], tuple[int, tuple[bytes, int], Decision]] = {}
         self._inside: dict[str, set[bytes]] = {}
-        self._day_ms = -1
+        self._day_ms = self._day_end_ms = -1
         self._admitting = frozenset(rule.id for rule in policy.policy.rules if isinstance(rule, Admit))
         self._is_session = policy.policy.session is not None
         self.ways: Counter[Way] = Counter()
@@ -92,7 +100,8 @@ class Replay:
     def tap(self, past: PastTap) -> Different | None:
         """One tap of a gate that goes by the policy."""
         self.taps += 1
-        self._new_day(past.at_ms)
+        if not self._day_ms <= past.at_ms < self._day_end_ms:
+            self.new_day(past.at_ms)
         if past.reason in UNTOUCHED:
             return None
         if past.entry is None:
@@ -113,8 +122,13 @@ class Replay:
         """What was before it bears on no tap from this instant on."""
         return self._policy.day(at_ms).since_ms
 
-    def forget(self, at_ms: int) -> None:
-        """Let go of what bears on nothing that comes at this instant or later."""
+    def new_day(self, at_ms: int) -> None:
+        """Before the first tap of a local day: let go of what bears on none from then on. Who did not leave unseen by
+        midnight is counted inside no more."""
+        day_ms = self._policy.day(at_ms).start_ms
+        if day_ms == self._day_ms:
+            return
+        self._day_ms, self._day_end_ms, self._inside = day_ms, self._policy.day(at_ms).end_ms, {}
         since_ms = self.horizon_ms(at_ms)
         self._marks = {s: kept for s, held in self._marks.items() if (kept := [m for m in held if m.at_ms >= since_ms])}
         self._runs = {of: run for of, run in self._runs.items() if run[0] >= at_ms - REPEATED_WITHIN_MS}
@@ -125,20 +139,25 @@ class Replay:
         marks: Iterable[Mark] = self._known(past.subject) if self.looks_back else ()
         if but is not None:
             marks = [mark for mark in marks if mark.name != but]
-        history = History(told=tuple(marks), reserved=_points_then(past), lapse_ms=PLENTY * 1_000)
-        is_out = past.direction == "out" and (not self._is_session or past.reason == Reason.LEAVING)
+        history = History(None, (), tuple(marks), _points_then(past), _NEVER_MS)
+        is_out = past.direction == "out" and (not self._is_session or past.reason == _LEAVING)
         return decide(
             self._policy,
             entry,
             history,
             Tap(
-                *(past.at_ms, b"", 0, past.clock, Direction.OUT if is_out else Direction.IN),
-                Staleness.RESTRICT if past.reason == Reason.LIST_STALE else Staleness.FRESH,
-                venue=past.venue,
-                gate=past.gate,
-                is_apart=past.reason in (Reason.RECORDED, Reason.HISTORY_UNKNOWN),
-                inside=len(self._inside.get(past.venue, ())) if self._policy.counts_inside else None,
-                choice=past.rule if self._is_session and past.rule in self._admitting else "",
+                past.at_ms,
+                b"",
+                0,
+                past.clock,
+                _OUT if is_out else _IN,
+                _RESTRICT if past.reason == _STALE else _FRESH,
+                None,
+                past.venue,
+                past.gate,
+                past.reason in _APART,
+                len(self._inside.get(past.venue, ())) if self._policy.counts_inside else None,
+                past.rule if self._is_session and past.rule in self._admitting else "",
             ),
         )
 
@@ -181,17 +200,11 @@ class Replay:
             elif direction == "out":
                 inside.discard(subject)
 
-    def _new_day(self, at_ms: int) -> None:
-        """Who did not leave unseen by midnight is counted no more."""
-        day_ms = self._policy.day(at_ms).start_ms
-        if day_ms != self._day_ms:
-            self._day_ms, self._inside = day_ms, {}
-
 
 def _points_then(past: PastTap) -> int:
     """As many as the charge of then shows that there were: where something was due beside points, no more than those;
     where it was denied for want of points, none."""
-    if past.reason == Reason.POINTS_SHORT:
+    if past.reason == _SHORT:
         return 0
     return past.points if past.points and past.due else PLENTY
 

@@ -46,23 +46,21 @@ class Reservation(NamedTuple):
     counted: int
 
     @property
-    def left(self) -> int:
-        return int(self.row["amount"] - (self.counted - self.row["base"]))
-
-    @property
-    def is_spent_from(self) -> bool:
-        """Since it was last looked at."""
-        return self.left < int(self.row["amount"])
+    def spent(self) -> int:
+        """Since it was last looked at; below 0 where taps were undone."""
+        return int(self.counted - self.row["base"])
 
     @property
     def promise(self) -> Promise:
-        untold = max(0, self.left - self.row["amount"])
-        return Promise(self.row["device"], self.row["lapse_ms"], self.left, untold)
+        untold = self.row["untold"] + max(0, -self.spent)
+        left = self.row["amount"] - max(0, self.spent) + untold
+        return Promise(self.row["device"], self.row["lapse_ms"], left, untold)
 
     def told(self, more: int) -> dict[str, Any]:
         """The row as of now, with so much more in it."""
-        left, amount = self.left, self.promise.told + more
-        return self.row | {"amount": amount, "base": self.counted + max(left, amount) - amount}
+        promise = self.promise
+        amount, untold = promise.told + more, max(0, promise.untold - more)
+        return self.row | {"amount": amount, "untold": untold, "base": self.counted}
 
 
 class Terms(NamedTuple):
@@ -163,7 +161,7 @@ async def reserve(connection: AsyncConnection, terms: Terms, members: Collection
             *(account.given, account.taken, [each.promise for each in own], wanted[subject]),
             *(terms.plans.reserve, now_ms, terms.lapse_ms),
         )
-        rows += [each.told(0) for device, each in live.items() if device not in found and each.is_spent_from]
+        rows += [each.told(0) for device, each in live.items() if device not in found and each.spent]
         for device, more in found.items():
             held_there = live.get(device) or _new(terms, subject, device, now_ms, since_ms, counted)
             rows.append(held_there.told(more))
@@ -184,6 +182,7 @@ def _new(
         "gate": next(gate for gate, its in terms.terminals.items() if its == device),
         "made_ms": now_ms,
         "amount": 0,
+        "untold": 0,
         "since_ms": since_ms,
         "base": points,
         "state": "open",

@@ -54,7 +54,7 @@ async def write_off(
     held = [each for own in (await open_ones(connection, domain, members)).values() for each in own]
     ended = [each for each in held if each.row["gate"] == gate and each.row["lapse_ms"] <= until_ms]
     await connection.execute(update(reservations).where(these).values(state="written-off", done_ms=now_ms))
-    return len(ended), sum(max(0, each.left) for each in ended)
+    return len(ended), sum(max(0, each.promise.left) for each in ended)
 
 
 async def forget_old(connection: AsyncConnection, now_ms: int) -> None:

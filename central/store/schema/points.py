@@ -95,9 +95,10 @@ reservations = Table(  # points of a member that one gate alone may spend: promi
     Column("lapse_ms", BigInteger, primary_key=True),
     Column("gate", String(64), nullable=False),
     Column("made_ms", BigInteger, nullable=False),
-    Column("amount", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # what the gate was told, when it was last looked at
+    Column("untold", BigInteger, nullable=False),  # of undone taps: nobody else's, and the gate is not told of it yet
     Column("since_ms", BigInteger, nullable=False),  # of the device's marks since then …
-    Column("base", BigInteger, nullable=False),  # … so many points were counted when it was made or filled up
+    Column("base", BigInteger, nullable=False),  # … so many points were counted at that moment
     Column("state", String(16), nullable=False),  # open, returned, written-off
     Column("done_ms", BigInteger, nullable=False),  # 0 = it is open
     Index("reservations_device", "device", "state", "lapse_ms"),

@@ -13,7 +13,7 @@ from edge_agent.release import Signal
 from edge_agent.screen.around import look_around
 from edge_agent.screen.screen import Screen
 from edge_agent.screen.server import ScreenServer
-from edge_agent.screen.view import Membership, Surroundings
+from edge_agent.screen.situation import Membership, Surroundings
 from protocol.messages import Choice, Direction, GateConfig, MaskedName, Names, ScreenConfig, StaffPin
 from protocol.pin import slow, verifier
 from protocol.policy import Admit, Policy, Schedule, Session

@@ -14,7 +14,7 @@ from edge_agent.door.door_state import DoorState
 from edge_agent.door.passage import Alarm
 from edge_agent.readers import ReaderState
 from edge_agent.release import Signal
-from edge_agent.screen.view import Membership
+from edge_agent.screen.situation import Membership
 from protocol.messages import Direction, Outcome, Wording
 from protocol.reasons import Reason
 from tests.edge_agent.screen.conftest import NewPage, mode

@@ -9,18 +9,8 @@ from edge_agent.door.passage import Alarm
 from edge_agent.readers import ReaderState
 from edge_agent.release import Signal
 from edge_agent.screen import wording
-from edge_agent.screen.view import (
-    DENIED_MS,
-    UNDO_MS,
-    Answer,
-    Membership,
-    Mode,
-    Surroundings,
-    Undo,
-    View,
-    next_ms,
-    view,
-)
+from edge_agent.screen.situation import Answer, Membership, Surroundings, Undo
+from edge_agent.screen.view import DENIED_MS, UNDO_MS, Mode, View, next_ms, view
 from edge_agent.screen.wording import Words, of_reason, with_age
 from protocol.decision import Staleness
 from protocol.messages import Choice, Direction, GateConfig, Outcome, ScreenConfig, StaffPin, Wording

@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("gate", sa.String(length=64), nullable=False),
         sa.Column("made_ms", sa.BigInteger(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("untold", sa.BigInteger(), nullable=False),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.Column("base", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),

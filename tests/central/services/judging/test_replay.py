@@ -49,7 +49,7 @@ def test_the_policy_of_then_changes_nothing(policy: Policy, taps: list[tuple[int
     for at_ms, number in taps:
         gate = gates_[number]
         others = tuple(mark for mark in marks if mark.gate != gate.name)
-        replay._new_day(at_ms)
+        replay.new_day(at_ms)
         inside = len(replay._inside.get(gate.venue, ()))
         decision, one = gate.tap(at_ms, others if gate.policy.looks_back else (), inside=inside, reserved=10_000)
         marks += [one.mark] if one else []
@@ -60,7 +60,7 @@ def test_the_policy_of_then_changes_nothing(policy: Policy, taps: list[tuple[int
 
 def tap(at_ms: int, sequence: int, **changes: Any) -> PastTap:
     gate = Gate("g", "main", CompiledPolicy(Policy(1, (Admit(id="all"),))), sequence=sequence)
-    return past(gate, at_ms, Decision(Outcome.GRANTED, "ok", "all"))._replace(**changes)
+    return msgspec.structs.replace(past(gate, at_ms, Decision(Outcome.GRANTED, "ok", "all")), **changes)
 
 
 def through(policy: Policy, *taps: PastTap) -> list[str]:
@@ -97,8 +97,8 @@ def test_what_was_given_back_counts_no_more_under_another_policy() -> None:
 def test_a_repeat_stays_a_repeat_and_takes_a_place_that_was_given_back() -> None:
     first, again = tap(NOON_MS, 1), tap(NOON_MS + 2_000, 2, repeat_of=2)
     assert through(LIMITED, first, again, tap(NOON_MS + 60_000, 3)) == ["same", "same", "denied limit-reached"]
-    heir = again._replace(is_heir=True)
-    given_back = first._replace(is_given_back=True)
+    heir = msgspec.structs.replace(again, is_heir=True)
+    given_back = msgspec.structs.replace(first, is_given_back=True)
     assert through(LIMITED, given_back, again, tap(NOON_MS + 60_000, 3)) == ["same", "same", "same"]
     assert through(LIMITED, given_back, heir, tap(NOON_MS + 60_000, 3)) == ["same", "same", "denied limit-reached"]
 

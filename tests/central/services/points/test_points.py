@@ -8,7 +8,8 @@ from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.metrics import Metrics
 from central.services.follower import Follower
-from central.store.schema import batches, ledger, marks, point_months
+from central.services.points import rounds
+from central.store.schema import batches, ledger, marks, point_months, subjects
 from protocol.messages import Kind, Personal, encode
 from tests.central.actors import Journal
 from tests.central.services.points.town import PLAN, Town, at
@@ -313,3 +314,29 @@ async def test_order_of_arrival_does_not_change_open_months(town: Town) -> None:
     ]
     assert len(await town.city.rows(marks)) == 5
     assert await town.rebuilt()
+
+
+async def test_the_round_goes_on_where_it_was_cut_short(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("central.services.points.rounds.AT_ONCE", 2)
+    await town.found("pool-1", now="2026-06-01T00:05:00")
+    for number in range(5):
+        await town.add_member(f"A-{number}")
+    database, now_ms = town.city.database, town.admin.now_ms
+    assert [await rounds.step(database, "library", now_ms) for _ in range(2)] == [2, 2]
+    assert len(await town.city.rows(point_months)) == 4
+    await town.round()
+    assert len(await town.city.rows(point_months)) == 5
+    assert await rounds.step(database, "library", now_ms) == 0
+
+
+async def test_a_member_who_left_the_domain_keeps_a_ledger_and_is_in_the_totals(town: Town) -> None:
+    await town.found("pool-1", now="2026-06-01T00:05:00")
+    a = await town.add_member("A-1")
+    await town.round()
+    town.admin.now_ms = at("2026-06-11")
+    await town.tap(a, "pool-1", 85, "2026-06-10T10:00:00")
+    async with town.city.database.write() as connection:
+        await connection.execute(subjects.delete())
+    assert await town.totals("2026-06") == {"city:issued": -480, "member": 395, "venue:main": 85}
+    town.admin.now_ms = at("2026-07-02")
+    assert (await town.close("2026-06")).accounts["city:expired"] == 395

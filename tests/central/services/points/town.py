@@ -124,7 +124,7 @@ class Town:
     async def promised(self, subject: bytes) -> int:
         async with self.city.database.read() as connection:
             held = (await open_ones(connection, "library", [subject])).get(subject, [])
-        return sum(max(0, each.left) for each in held)
+        return sum(max(0, each.promise.left) for each in held)
 
     async def balance(self, member: str) -> Any:
         return await self.admin.act("points.balance", member=member, domain="library")
