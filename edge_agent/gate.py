@@ -133,9 +133,9 @@ class Gate(Amends):
         self, signal: Signal, moment: Moment, before: LastTap | None = None, repeated: LastTap | None = None
     ) -> None:
         """What is granted may be taken back for a while, and its passage may be awaited."""
-        is_first, is_tap = repeated is None, signal.reason != Reason.STAFF_ADMITTED
-        name, by = (signal.epoch, signal.sequence), 0
-        if is_first and self._counts_inside():
+        is_first, is_tap = repeated is None, signal.key != b"" or signal.reason != Reason.STAFF_ADMITTED
+        name, by, policy = (signal.epoch, signal.sequence), 0, self.holding.policy
+        if is_first and policy is not None and policy.counts_inside:
             by = BY.get(signal.direction, 0) if is_tap else int(signal.direction == Direction.IN)
             if by:
                 self.others.moved(Move(*name, by))
@@ -258,10 +258,6 @@ class Gate(Amends):
             return False, None
         inside = self.others.inside(holding.venue) if policy.counts_inside else None
         return self.others.is_apart(moment.monotonic_ms, policy.apart_ms), inside
-
-    def _counts_inside(self) -> bool:
-        policy = self.holding.policy
-        return policy is not None and policy.counts_inside
 
     def _staleness(self, holding: Holding, moment: Moment) -> Staleness:
         if holding.allowlist is None or holding.ages is None or holding.domain_key is None:

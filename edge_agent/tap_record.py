@@ -63,7 +63,7 @@ def history_after(
 
 def notes_of(decision: Decision) -> tuple[Note, ...]:
     """What the screen tells beside the reason: what was taken and what is due first."""
-    if not decision.points and not decision.due:
-        return decision.notes
-    charged = (("points-used", decision.points), ("due", decision.due))
-    return (*(note for note in charged if note[1] > 0), *decision.notes)
+    points, due, notes = decision.points, decision.due, decision.notes
+    if due > 0:
+        notes = (("due", due), *notes)
+    return (("points-used", points), *notes) if points > 0 else notes

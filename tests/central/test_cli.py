@@ -57,6 +57,9 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("volunteer rules show", "volunteer sessions", "volunteer review", "volunteer totals", "volunteer month"),
         *("volunteer approve", "volunteer lock", "volunteer sign", "volunteer settle", "volunteer reassign"),
         *("volunteer served", "volunteer certificates", "volunteer certify"),
+        *("points plan put", "points plan show", "points balance", "points statement", "points grant"),
+        *("points adjust", "points redeem", "points totals", "points close", "points round", "points overspent"),
+        "points write-off",
     }
 
 
@@ -70,6 +73,7 @@ def test_every_action_reads_or_writes_by_name() -> None:
         *("visits", "occupancy", "rebuild"),
         *("volunteer.team.list", "volunteer.team.show", "volunteer.rules.show", "volunteer.sessions"),
         *("volunteer.review", "volunteer.totals", "volunteer.month", "volunteer.certificates"),
+        *("points.plan.show", "points.balance", "points.statement", "points.totals", "points.overspent"),
     }
 
 

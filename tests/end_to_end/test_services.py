@@ -39,6 +39,7 @@ pay = "points"
 PLAN = """
 domain = "library"
 reserve = 40
+ahead = "all"
 monthly = [{class = "citizen", points = 60, valid_from = 2020-01-01}]
 """
 KIOSK = """
@@ -170,9 +171,9 @@ async def test_points_are_spent_offline_as_far_as_they_are_reserved_and_the_rest
     gate.line.restore()
     await delivered(gate)
     balance = await settled(
-        town, "points", "balance", "M-0", "--domain", "library", until=lambda found: found["balance"] == 20
+        town, "points", "balance", "M-0", "--domain", "library", until=lambda found: found["points"] == 20
     )
-    assert balance["balance"] == 20, "25, then what was left of the 40 that were reserved, then nothing"
+    assert balance["points"] == 20, "25, then what was left of the 40 that were reserved, then nothing"
 
 
 async def settled_reservation(gate: Gate, town: QuickTown) -> None:

@@ -193,10 +193,10 @@ class _Cards:
         for domain, subjects in by_domain.items():
             rows = await rows_of(connection, domain, subjects - self._asked)
             self._asked |= subjects
-            for (subject, card, version, _token, body), after in zip(rows, (*rows[1:], None), strict=True):
-                until = after[2] if after is not None and (after[0], after[1]) == (subject, card) else LAST_MS
-                before = self._said.get((subject, card), ())
-                self._said[subject, card] = (*before, (version, until, body))
+            for subject, card, version, _token, body in reversed(rows):
+                later = self._said.get((subject, card), ())
+                until = later[0][0] if later else LAST_MS
+                self._said[subject, card] = (version, until, body), *later
 
     def entry(self, subject: bytes, card: int, version: int) -> Entry | None:
         """What the list of this version said of a card; None = nothing, or nothing is known."""

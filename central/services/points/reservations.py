@@ -9,7 +9,8 @@ Made for a member at gates where the member was in the last 31 days, the newest 
 is settled and once a day for everybody; a plan may say to go on with the other gates. Limits: at a gate that is new to
 a member, and at one that was apart when the day began, nothing is reserved and the policy's `short` says what happens;
 a gate with two active devices gets nothing, since nobody could tell which of them spends; and what a gate apart holds
-is kept from the member everywhere else until that gate was heard of, or a person writes it off.
+is kept from the member everywhere else until that gate was heard of, or a person writes it off. A server restored from
+a backup has forgotten what was promised since: until that day is over a gate apart may spend it a second time.
 """
 
 from collections import defaultdict

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from central import facts as stated
 from central.actions.action import ActionFailed
+from central.services.judging import past as past_taps
 from central.services.judging.corrections import correction_of
 from central.services.judging.replay import Different, PastTap, Replay
 from central.services.judging.stated import ChargeCorrected
@@ -182,7 +183,13 @@ async def replayed(borough: Borough, body: Any, **more: Any) -> Any:
     return await borough.admin.act("policy.replay", **values)
 
 
-async def test_a_replay_counts_and_lists_whom_it_would_have_concerned(borough: Borough) -> None:
+@pytest.mark.parametrize("taps_at_once", [1, 2, 20_000])
+async def test_a_replay_counts_and_lists_whom_it_would_have_concerned(
+    borough: Borough, taps_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same in slices of any size."""
+    monkeypatch.setattr(past_taps, "TAPS_AT_ONCE", taps_at_once)
+    monkeypatch.setattr(past_taps, "CARDS_KEPT", taps_at_once // 2)
     await a_day(borough)
     before = await borough.town.everything()
     found = await replayed(borough, TWICE)

@@ -8,7 +8,10 @@ from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.metrics import Metrics
 from central.services.follower import Follower
+from central.services.members import members_after
 from central.services.points import rounds
+from central.services.projector import settle_services
+from central.services.service import Touched
 from central.store.schema import batches, ledger, marks, point_months, subjects
 from protocol.messages import Kind, Personal, encode
 from tests.central.actors import Journal
@@ -249,7 +252,7 @@ async def test_a_closing_that_was_cut_short_goes_on(town: Town, monkeypatch: pyt
         done = count
         raise RuntimeError("the power went")
 
-    monkeypatch.setattr("tests.central.admin.Context", _with_progress(cut))
+    monkeypatch.setattr(town.admin, "progress", cut)
     with pytest.raises(RuntimeError):
         await town.close("2026-06")
     assert done == 2
@@ -258,12 +261,6 @@ async def test_a_closing_that_was_cut_short_goes_on(town: Town, monkeypatch: pyt
     assert await town.rebuilt()
     assert (await town.close("2026-06")).accounts["city:expired"] == 5 * 480
     assert [len(lines) for lines in await town.lines()] == [5 * 2, 0]
-
-
-def _with_progress(progress: object) -> object:
-    from central.actions.action import Context
-
-    return lambda *fields, **named: Context(*fields, progress=progress, **named)  # type: ignore[arg-type]
 
 
 # --- what people state --------------------------------------------------------------------------------------
@@ -340,3 +337,19 @@ async def test_a_member_who_left_the_domain_keeps_a_ledger_and_is_in_the_totals(
     assert await town.totals("2026-06") == {"city:issued": -480, "member": 395, "venue:main": 85}
     town.admin.now_ms = at("2026-07-02")
     assert (await town.close("2026-06")).accounts["city:expired"] == 395
+
+
+async def test_rebuild_finds_the_same_ledger_also_of_those_who_never_tapped(town: Town) -> None:
+    await town.found("pool-1", now="2026-06-01T00:05:00")
+    a = await town.add_member("A-1")
+    await town.add_member("A-2")
+    await town.round()
+    town.admin.now_ms = at("2026-07-01T00:05:00")
+    await town.round()
+    await town.tap(a, "pool-1", 25, "2026-06-29T10:00:00")
+    before = await town.lines()
+    async with town.city.database.write() as connection:
+        await connection.execute(ledger.delete())
+        members = await members_after(connection, "library", None, 100)
+        await settle_services(connection, [Touched("library", subject, 0) for subject in members])
+    assert await town.lines() == before
