@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, delete, insert, or_
+from sqlalchemy import Table, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
@@ -14,6 +14,7 @@ from central.services.judging.rejudge import Finding, Kinds, judge_again, of_ove
 from central.services.judging.stated import ABOUT_CONFLICTS, ConflictReopened, ConflictSettled
 from central.services.service import Touched
 from central.store.schema import conflicts
+from central.store.slices import slices
 
 OPEN, SETTLED, GONE = "open", "settled", "gone"
 
@@ -46,10 +47,19 @@ async def _settle(connection: AsyncConnection, domain: str, windows: Windows) ->
         found = judge_again(loaded.seen.get(subject, ()), loaded.travel)
         found += of_overspends(spent.get(subject, ()))
         rows += _rows(domain, subject, found, said.get(subject, ()), since_ms)
-    c = conflicts.c
-    for subject, since_ms in windows.items():
-        again = or_(c.at_ms >= since_ms, c.kind == Kinds.OVERSPENT)
-        await connection.execute(delete(conflicts).where(c.domain == domain, c.subject == subject, again))
+    await _replace(connection, domain, windows, rows)
+
+
+async def _replace(connection: AsyncConnection, domain: str, windows: Windows, rows: list[dict[str, Any]]) -> None:
+    """Most members have no conflict, so what stands is read before anything is written."""
+    c, gone = conflicts.c, list[bytes]()
+    for some in slices(sorted(windows)):
+        query = select(c.id, c.subject, c.at_ms, c.kind).where(c.domain == domain, c.subject.in_(some))
+        for id_, subject, at_ms, kind in await connection.execute(query):
+            if at_ms >= windows[subject] or kind == Kinds.OVERSPENT:
+                gone.append(id_)
+    for ids in slices(gone):
+        await connection.execute(delete(conflicts).where(c.domain == domain, c.id.in_(ids)))
     if rows:
         await connection.execute(insert(conflicts), rows)
 

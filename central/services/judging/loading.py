@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
@@ -52,7 +52,7 @@ async def load(connection: AsyncConnection, domain: str, windows: Windows) -> Lo
     policies = await held_policies(connection, {row.gate for row in judged}, versions)
     past = await _past(connection, domain, windows, _horizon_ms(judged, parts, policies) - 2 * clocks.widest_ms)
     known = await histories(connection, domain, {row.subject for row in judged})
-    prints = await _fingerprints(connection, (*judged, *past))
+    prints = await _fingerprints(connection, judged, past)
     found: dict[bytes, list[Seen]] = {}
     for row in (*past, *judged):
         seen = _seen(row, clocks, prints.get(_name(row), b""))
@@ -133,17 +133,25 @@ def circumstances(
 # --- chips ----------------------------------------------------------------------------------------------------
 
 
-async def _fingerprints(connection: AsyncConnection, rows: Sequence[Any]) -> dict[EventName, bytes]:
-    """Only of devices whose taps are compared; a part that was destroyed has none."""
+async def _fingerprints(
+    connection: AsyncConnection, judged: Sequence[Any], past: Sequence[Any]
+) -> dict[EventName, bytes]:
+    """Of the taps that are judged, and of earlier ones of the same card at the same device, which are compared with
+    them; a part that was destroyed has none."""
+    compared = {(row.subject, row.device, row.card) for row in judged}
+    wanted: dict[tuple[str, bytes], list[int]] = {}
+    for row in (*judged, *past):
+        if row.kind == "tap" and (row.subject, row.device, row.card) in compared:
+            wanted.setdefault((row.device, row.epoch), []).append(row.sequence)
     e, found = events.c, dict[EventName, bytes]()
-    name = tuple_(e.device, e.epoch, e.sequence)
-    for some in slices(sorted(_name(row) for row in rows if row.kind == "tap")):
-        query = select(e.device, e.epoch, e.sequence, e.personal).where(name.in_(some), e.personal.is_not(None))
-        for device, epoch, sequence, personal in await connection.execute(query):
-            try:
-                found[device, epoch, sequence] = decode(Personal, personal).fingerprint
-            except Refused:
-                continue
+    for (device, epoch), sequences in wanted.items():
+        for some in slices(sorted(sequences)):
+            query = select(e.sequence, e.personal).where(e.device == device, e.epoch == epoch, e.sequence.in_(some))
+            for sequence, personal in await connection.execute(query.where(e.personal.is_not(None))):
+                try:
+                    found[device, epoch, sequence] = decode(Personal, personal).fingerprint
+                except Refused:
+                    continue
     return found
 
 
