@@ -99,6 +99,7 @@ class Gate(Amends):
             holding.gate,
             *self._known_of_others(holding, moment),
             choice=choice,
+            is_closed=holding.is_closed(moment.wall_ms, known.entry),
         )
         with self.granted.lock:
             signal, last, repeats = self.store.commit(

@@ -17,6 +17,7 @@ from edge_agent.published.lists import ListDamaged, lookup_once
 from edge_agent.published.parts import ENVELOPES, MANIFEST, AtRest
 from edge_agent.published.proving import fact_of, in_use, standing_of
 from edge_agent.tap_record import notes_of
+from protocol.closure import closed
 from protocol.compiled import CompiledPolicy
 from protocol.decision import Staleness, Tap, staleness
 from protocol.envelope import Keyring
@@ -81,6 +82,7 @@ def preview(
         asks and elsewhere.is_apart,
         elsewhere.inside if asks else None,
         choice=choice,
+        is_closed=config is not None and closed(config.message.closures, at_ms, entry.classes if entry else ()),
     )
     decision, tried = explain(compiled, entry, history, tap)
     zh, en = TEXTS[Reason(decision.reason)]

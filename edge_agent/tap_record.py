@@ -9,7 +9,7 @@ from protocol.allowlist import Entry
 from protocol.compiled import CompiledPolicy
 from protocol.decision import Decision, Tap
 from protocol.history import History, LastTap, Mark, Note, since, with_tap
-from protocol.messages import Outcome, Personal
+from protocol.messages import Clock, Outcome, Personal
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -56,6 +56,8 @@ def history_after(
         points, due = decision.points, decision.due
         mark = Mark(tap.at_ms, tap.venue, tap.gate, direction, decision.rule, points, due, epoch, sequence)
     after = with_tap(before, last, mark)
+    if tap.clock >= Clock.BEHIND:  # a wrong clock must not forget what rules still look back to
+        return after
     since_ms = policy.day(tap.at_ms).since_ms
     is_old = (after.own and after.own[0].at_ms < since_ms) or (after.told and after.told[0].at_ms < since_ms)
     return since(after, since_ms) if is_old else after

@@ -136,7 +136,7 @@ class Services(Stage):
         self.check(conflicts == [], "gates and central agree on every tap")
         await self.command("rebuild")
         self.check(True, "everything counted again from the events comes to the same")
-        wider = POLICIES.parent / "policies" / "expo.toml"
+        wider = POLICIES / "expo.toml"
         since = str(dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
         replayed = await self.json("policy", "replay", str(wider), "--policy", "pool", "--since", since)
         console.print(f"  [dim]the pool under the expo's rules: {json.dumps(replayed, ensure_ascii=False)[:300]}[/]")

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import msgspec
 
 from edge_agent.published.lists import ListFile
-from protocol.allowlist import part_of
+from protocol.allowlist import Entry, part_of
+from protocol.closure import closed
 from protocol.compiled import CompiledPolicy
 from protocol.messages import Ages, Direction, GateConfig, Held, Manifest, Part, PartName
 
@@ -40,6 +41,11 @@ class Holding(msgspec.Struct, frozen=True):
     @property
     def ages(self) -> Ages | None:
         return self.manifest.ages if self.manifest else None
+
+    def is_closed(self, at_ms: int, entry: Entry | None) -> bool:
+        """Whether a closure of the configuration keeps out who has this entry."""
+        closures = self.config.closures if self.config else ()
+        return bool(closures) and closed(closures, at_ms, entry.classes if entry else ())
 
     def versions(self) -> Held:
         """As every event records them."""

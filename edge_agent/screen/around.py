@@ -9,6 +9,7 @@ from edge_agent.identity import Identity
 from edge_agent.published.holding import Holding
 from edge_agent.readers import ReaderState
 from edge_agent.screen.situation import Membership, Surroundings
+from protocol.closure import closure_at
 from protocol.decision import Staleness, staleness
 from protocol.messages import Choice, Clock, Direction
 
@@ -40,6 +41,7 @@ def look_around(
         readers=tuple(readers),
         alarm=door.alarm,
         is_fire=door.fire,
+        closure=closure_at(holding.config.closures, gate.now_ms(), ()) if holding.config else None,
         choices=_choices(holding, gate.now_ms(), is_behind),
         chosen=chosen[0] if chosen else "",
         chosen_until_ms=chosen[1] if chosen else 0,

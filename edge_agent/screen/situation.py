@@ -9,7 +9,7 @@ from edge_agent.door.passage import Alarm
 from edge_agent.readers import ReaderState
 from edge_agent.release import Signal
 from protocol.decision import Staleness
-from protocol.messages import Choice, Direction, GateConfig, ScreenConfig, Wording
+from protocol.messages import Choice, Closure, Direction, GateConfig, ScreenConfig, Wording
 from protocol.reasons import Reason
 
 
@@ -37,6 +37,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     readers: tuple[ReaderState, ...] = ()
     alarm: Alarm = Alarm.NONE
     is_fire: bool = False
+    closure: Closure | None = None
+    """What keeps everybody out just now, but for those whom it admits."""
     choices: tuple[Choice, ...] = ()
     """What may be chosen before the tap just now."""
     chosen: str = ""

@@ -1,5 +1,6 @@
 """What the screen shows, from what the gate knows at one moment. Pure: times are monotonic milliseconds."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -13,7 +14,7 @@ from edge_agent.screen import wording
 from edge_agent.screen.situation import Answer, Membership, Surroundings, Undo
 from edge_agent.screen.wording import NOTHING, Told, Words, of_reason, with_age
 from protocol.decision import Staleness
-from protocol.messages import Choice, Direction, GateConfig, Outcome
+from protocol.messages import Choice, Closure, Direction, GateConfig, Outcome, Wording
 from protocol.reasons import Reason
 
 DENIED_MS = 120_000
@@ -166,7 +167,17 @@ def _standing(around: Surroundings) -> View:
     if ReaderState.READY not in around.readers:
         return _without_reader(around.readers)
     reason = _closed(around) if inward else None
-    return View(Mode.CLOSED, *of_reason(reason, around.texts)) if reason else View(Mode.READY, *wording.READY)
+    if reason:
+        return View(Mode.CLOSED, *of_reason(reason, around.texts))
+    if inward and around.closure:
+        return View(Mode.CLOSED, *_of_closure(around.closure, around.texts))
+    return View(Mode.READY, *wording.READY)
+
+
+def _of_closure(closure: Closure, texts: Mapping[Reason, Wording]) -> Told:
+    """Why, where it is said, in place of when to come again."""
+    headline, step = of_reason(Reason.CLOSED, texts)
+    return headline, Words(closure.why_zh or step.zh, closure.why_en or step.en)
 
 
 def _without_reader(readers: tuple[ReaderState, ...]) -> View:

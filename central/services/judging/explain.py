@@ -24,6 +24,7 @@ from protocol.errors import Refused
 from protocol.explain import Explanation, explain
 from protocol.history import FORGOTTEN_MS, History, Mark
 from protocol.messages import Clock, Direction, Kind, Outcome, Personal, decode
+from protocol.policy import Occupancy
 from protocol.reasons import Reason
 
 SHOWN_MARKS = 100
@@ -225,9 +226,16 @@ def _tap(account: Account, clock: Clock, at_ms: int, choice: str = "") -> Tap:
         _STALENESS.get(row.reason, Staleness.FRESH),
         venue=account.venue,
         gate=row.gate,
-        inside=PLENTY if row.reason == Reason.FULL else 0,
+        inside=_full_at(account) if row.reason == Reason.FULL else 0,
         choice=choice,
+        is_closed=row.reason == Reason.CLOSED and not row.rule,
     )
+
+
+def _full_at(account: Account) -> int:
+    """So many are enough for the policy that the gate held to call its venue full."""
+    rules = account.policy.compiled.policy.rules if account.policy else ()
+    return max((rule.most for rule in rules if isinstance(rule, Occupancy)), default=0)
 
 
 def _knowing(known: Sequence[Mark]) -> History:

@@ -12,6 +12,9 @@ from protocol.envelope import unwrap
 from protocol.errors import Refused
 from protocol.messages import Batch, Event, decode
 
+BATCHES_AT_ONCE = 32
+"""Held in memory together: at most 8 MiB."""
+
 
 class PublicPart(NamedTuple):
     """An event as it was signed, and where it lies. `digest`: SHA-256 of the batch's envelope."""
@@ -49,13 +52,16 @@ async def opened(connection: AsyncConnection, names: Iterable[EventName]) -> Asy
     for device, epoch, sequence in names:
         wanted.setdefault((device, epoch), []).append(sequence)
     for (device, epoch), sequences in wanted.items():
-        heads = await _heads(connection, device, epoch, sequences)
-        for head, within in _shared_out(heads, sequences):
-            try:
-                events = decode(Batch, unwrap(await _envelope(connection, device, epoch, head)).payload).events
-            except Refused:
-                continue
-            yield Opened(device, epoch, head, [(sequence, events[sequence - head.first]) for sequence in within])
+        needed = list(_shared_out(await _heads(connection, device, epoch, sequences), sequences))
+        for at in range(0, len(needed), BATCHES_AT_ONCE):
+            some = needed[at : at + BATCHES_AT_ONCE]
+            envelopes = await _envelopes(connection, device, epoch, [head.first for head, _ in some])
+            for head, within in some:
+                try:
+                    events = decode(Batch, unwrap(envelopes[head.first, head.digest]).payload).events
+                except Refused:
+                    continue
+                yield Opened(device, epoch, head, [(sequence, events[sequence - head.first]) for sequence in within])
 
 
 async def public_parts(connection: AsyncConnection, names: Iterable[EventName]) -> dict[EventName, PublicPart]:
@@ -91,7 +97,10 @@ def _shared_out(heads: Iterable[Head], sequences: Iterable[int]) -> Iterable[tup
             left = [sequence for sequence in left if not head.first <= sequence <= head.through]
 
 
-async def _envelope(connection: AsyncConnection, device: str, epoch: bytes, head: Head) -> bytes:
+async def _envelopes(
+    connection: AsyncConnection, device: str, epoch: bytes, firsts: Collection[int]
+) -> dict[tuple[int, bytes], bytes]:
+    """By the first event and the digest."""
     b = batches.c
-    same = (b.device == device, b.epoch == epoch, b.first == head.first, b.digest == head.digest)
-    return bytes((await connection.execute(select(b.envelope).where(*same))).scalar_one())
+    query = select(b.first, b.digest, b.envelope).where(b.device == device, b.epoch == epoch, b.first.in_(firsts))
+    return {(first, digest): envelope for first, digest, envelope in await connection.execute(query)}
