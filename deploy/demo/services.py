@@ -37,9 +37,7 @@ class Services(Stage):
         await self.command("card", "import", str(CARDS_FILE), "--domain", "expo", "--notation", "hex", "--apply")
         await self.command("volunteer", "team", "put", "desk", str(POLICIES / "team.toml"), "--who", "lin")
         await asyncio.gather(*map(self.join, SPOTS))
-        await self.command(
-            "points", "plan", "put", "seniors", str(POLICIES / "seniors.toml")
-        )  # the gates are there: some of it is theirs
+        await self.command("points", "plan", "put", "seniors", str(POLICIES / "seniors.toml"))
         for spot in SPOTS:
             await self.gate(spot).until(lambda status: status["state_version"] > 0 and status["apart"] is False)
         console.print("each of them knows what the others of its domain know")
