@@ -11,6 +11,7 @@ from central.actions.action import ACTIONS, ActionFailed
 from central.config import load
 from central.keys import state_keys
 from central.operate import run as run_action
+from central.store.schema import metadata
 from protocol.errors import Refused
 from tests.faults.bit_flips import FLIPS, SEED, differing, flips
 from tests.faults.programs import STRANGER, UIDS, Programs, central_settings
@@ -74,6 +75,8 @@ def test_a_flipped_bit_in_centrals_database_is_noticed_or_is_in_nothing_that_was
     for text in flips(central, tmp_path / "copy", "central.db", count=4 * FLIPS):
         if not noticed(tmp_path / "copy", settings):
             changed = differing(central / "central.db", tmp_path / "copy" / "central.db")
+            # what is computed again from events and facts is compared by `rebuild`
+            changed = [each for each in changed if not metadata.tables[each[0]].info.get("projection")]
             if any(column not in NOT_VOUCHED_FOR.get(table, ()) for table, column in changed):
                 overlooked.append(f"{text}: {sorted(changed)}")
     assert not overlooked, f"seed {SEED}: {len(overlooked)}:\n" + "\n".join(overlooked[:10])
