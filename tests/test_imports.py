@@ -88,6 +88,7 @@ PURE = (
     "central/ingest.py",
     "central/inside.py",
     "central/masking.py",
+    "central/services/judging/account.py",
     "central/services/judging/clocks.py",
     "central/services/judging/corrections.py",
     "central/services/judging/possible.py",

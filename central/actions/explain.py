@@ -8,7 +8,8 @@ from sqlalchemy import select
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.details import told
 from central.entry_history import HeldEntry
-from central.services.judging.explain import SHOWN_MARKS, Account, account_of
+from central.services.judging.account import Account
+from central.services.judging.explain import account_of
 from central.services.judging.held_policies import PolicyVersion
 from central.services.marks import EventName
 from central.store.schema import conflicts
@@ -16,6 +17,8 @@ from protocol.envelope import digest
 from protocol.explain import Explanation
 from protocol.history import Mark
 from protocol.reasons import TEXTS, Reason
+
+SHOWN_MARKS = 100
 
 
 class ExplainParams(Params, frozen=True):

@@ -69,20 +69,23 @@ async def play(
     earlier: dict[bytes, list[Mark]] = {}
     replay = make(lambda subject: earlier.pop(subject, ()))
     known, asked, done = _Cards(), set[bytes](), 0
-    total = await _count(connection, scene)
-    async for rows in _slices(connection, scene, total, replay.looks_back):
+    horizon_ms, total = replay.horizon_ms(scene.since_ms), await _count(connection, scene)
+    slices_ = _slices(connection, scene, total, replay.looks_back)
+    rows = await anext(slices_, None)
+    while rows is not None:
         replay.new_day(rows[0][_AT])
         personals = [_personal(row[_PERSONAL]) for row in rows]
         by_domain = _subjects(scene, rows, personals)
         if replay.looks_back:
-            horizon_ms = replay.horizon_ms(scene.since_ms)
             for domain, subjects in by_domain.items():
                 earlier.update(await _before(connection, domain, subjects - asked, horizon_ms, scene.since_ms))
                 asked |= subjects
         taps = [(row[0], row[1], row[2]) for row in rows if row[_GATE] in scene.replayed and row[_KIND] == Kind.TAP]
         parts = await _events(connection, taps)
         await known.read(connection, by_domain)
-        take(await asyncio.to_thread(_play, replay, scene, rows, personals, parts, known))
+        playing = asyncio.to_thread(_play, replay, scene, rows, personals, parts, known)
+        found, rows = await asyncio.gather(playing, anext(slices_, None))  # the next ones are read meanwhile
+        take(found)
         done += len(taps)
         await advance(done, total)
     return replay
