@@ -190,9 +190,13 @@ def _touching(claim: Claim) -> Steps[tuple[Batch, ...]]:
 
 
 def _settle_again(claim: Claim, first: int) -> Steps[None]:
-    """Events that had been declared lost came after all: the epoch is settled again from there."""
-    sql = "UPDATE projected SET through = ? WHERE device = ? AND epoch = ? AND through >= ?"
-    yield Statement(sql, (first - 1, claim.batch.device, claim.batch.epoch, first))
+    """Events that had been declared lost came after all: the epoch is settled again from there. Whoever settles it now
+    has written that row already, so on PostgreSQL this waits, and sets back what that one wrote."""
+    yield Statement(
+        "INSERT INTO projected (device, epoch, through) VALUES (?, ?, -1) ON CONFLICT (device, epoch) DO UPDATE"
+        " SET through = CASE WHEN projected.through < ? THEN projected.through ELSE ? END",
+        (claim.batch.device, claim.batch.epoch, first, first - 1),
+    )
 
 
 # --- what is stored -------------------------------------------------------------------------------------------

@@ -86,6 +86,12 @@ async def next_slice(connection: AsyncConnection, found: Iterable[Behind], most:
     return Slice(await _events(connection, taken), taken)
 
 
+async def number_of(connection: AsyncConnection, reach: Sequence[Behind]) -> int:
+    """How many events a slice of these has."""
+    query = select(func.count()).where(_e.outcome == "accepted", _e.kind.in_(KINDS), or_(*map(_between, reach)))
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def _part(connection: AsyncConnection, of: Behind, most: int) -> Slice:
     query = _within(of).order_by(events.c.sequence).limit(most)
     happened = [Happened(*row) for row in await connection.execute(query)]

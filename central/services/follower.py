@@ -8,12 +8,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
+from typing import Any
 
 import structlog
-from sqlalchemy import select, text, tuple_, update
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.custody import retrying
@@ -24,9 +24,18 @@ from central.services.attendance.told import overtaken
 from central.services.backlog import Behind, Epoch, Slice
 from central.services.mark_rows import settle_marks
 from central.services.members import members_after
-from central.services.projector import Member, new_versions, raise_version, renew_promises, settle_services
+from central.services.projector import (
+    Member,
+    new_versions,
+    raise_version,
+    renew_promises,
+    settle_each,
+    settle_services,
+)
 from central.services.service import Touched
+from central.services.turns import one_at_a_time
 from central.services.visits.inside import domains_that_closed
+from central.store import faults
 from central.store.database import Database
 from central.store.put_rows import put_rows
 from central.store.schema import domains, projected, states
@@ -52,9 +61,8 @@ WALK_EVERY_S = 3_600.0
 CLOSINGS_EVERY_S = 20.0
 DAY_MS = 86_400_000
 RETRY_S = 1.0
-PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58"})
-"""Classes of PostgreSQL's errors that say nothing of a row: connections, transactions, resources, operators."""
-_ONE_AT_A_TIME = 0x7461_7073  # the key of PostgreSQL's advisory lock: "taps"
+
+Failed = Callable[[str, Exception], None]
 
 log = structlog.get_logger()
 
@@ -95,8 +103,8 @@ class Follower:
             try:
                 if not await self.step():
                     await self._rest()
-            except Exception as error:  # never a value of a row: it may be personal
-                log.error("not-settled", error=type(error).__name__, exc_info=not isinstance(error, DBAPIError))
+            except Exception as error:
+                faults.say("not-settled", error)
                 await asyncio.sleep(RETRY_S)
 
     async def settle_all(self) -> None:
@@ -119,16 +127,14 @@ class Follower:
             del self._waiting[epoch]  # somebody else settled it
         if part.reach:
             await self._settle(part)
-            await self._give_way(began_s)
-            return True
-        if self._walked_to is not None or self._waiting:
-            return True
-        if await self._begin():
-            await self._give_way(began_s)
-            return True
-        await self._close_venues()
+        # where taps never end there is always something behind, of a moment ago
+        is_level = self._walked_to is None and not self._waiting
+        begun = is_level and await self._begin()
+        await self._tell_what_time_changed()
         await self._tell_late()
-        return False
+        if part.reach or begun:
+            await self._give_way(began_s)
+        return bool(part.reach) or begun or not is_level
 
     # --- looking --------------------------------------------------------------------------------------------
 
@@ -176,7 +182,7 @@ class Follower:
         try:
             settled = await self._write(part)
         except Exception as error:
-            if not _is_of_the_data(error):
+            if not faults.is_of_the_data(error):
                 raise
             log.warning("settling-one-by-one", events=len(part.happened), error=type(error).__name__)
             settled = await self._one_by_one(part)
@@ -197,49 +203,51 @@ class Follower:
         return await self._write(Slice([], list(at.values())))
 
     async def _one(self, single: Slice) -> bool:
-        """Without the services where they fail; passed over where even that fails. Raises what will pass."""
+        """Without the services that fail; passed over where the event fails by itself. Raises what will pass."""
+        device, epoch, sequence = single.happened[0].name
+        where: dict[str, Any] = {"device": device, "epoch": epoch.hex(), "sequence": sequence}
         try:
-            return await self._write(single)
+            return await self._write(single, partial(self._say, "service", **where))
         except Exception as error:
-            self._say(single, "service", error)
-        try:
-            return await self._write(single, with_services=False)
-        except Exception as error:
-            self._say(single, "event", error)
+            self._say("event", "", error, **where)
         return await self._write(Slice([], single.reach))
 
-    def _say(self, single: Slice, what: str, error: Exception) -> None:
+    def _say(self, what: str, service: str, error: Exception, **where: object) -> None:
         """Raises what is of the database's own state, which is tried again."""
-        if not _is_of_the_data(error):
+        if not faults.is_of_the_data(error):
             raise error
-        device, epoch, sequence = single.happened[0].name
-        where = {"device": device, "epoch": epoch.hex(), "sequence": sequence}
-        is_ours = not isinstance(error, DBAPIError)  # whose text would quote the row, which may be personal
-        log.error(f"{what}-not-settled", **where, error=type(error).__name__, exc_info=error if is_ours else None)
+        faults.say(f"{what}-not-settled", error, service=service, **where)
         self._metrics.not_settled.labels(what).inc()
 
-    async def _write(self, part: Slice, with_services: bool = True) -> bool:
-        """One transaction. False: somebody else settled some of it meanwhile, so nothing was done."""
+    async def _write(self, part: Slice, failed: Failed | None = None) -> bool:
+        """One transaction. False: some of it was settled, or came, meanwhile, so nothing was done. `failed`: is told
+        which service failed, and the others go on."""
         async for attempt in retrying():
-            with attempt:
+            with attempt, suppress(_Overtaken):
                 async with self._database.write() as connection:
                     await one_at_a_time(connection)
                     began_s = time.monotonic()
-                    if not await _is_as_read(connection, part.reach):
-                        return False
+                    await _take(connection, part)
                     touched = await settle_marks(connection, part.happened)
                     changed: set[Member] = {(each.domain, each.subject) for each in touched}
-                    if with_services:
-                        due, now_ms = await _settling(connection, touched), self._now_ms()
-                        changed |= await settle_services(connection, due)
-                        changed |= await renew_promises(connection, due, now_ms)
-                    await put_rows(connection, projected, [_projected(each) for each in part.reach])
+                    due = await _settling(connection, touched)
+                    changed |= await self._settle_in_services(connection, due, failed)
                     told = await self._tell(connection, await new_versions(connection, changed, self._now_ms()))
-        self._are_told(told)
-        took_s = time.monotonic() - began_s
-        if part.happened:
-            self._most = max(FEWEST, min(SLICE, 2 * self._most, int(self._most * HELD_S / took_s)))
-        return True
+                self._are_told(told)
+                took_s = time.monotonic() - began_s
+                if part.happened:
+                    self._most = max(FEWEST, min(SLICE, 2 * self._most, int(self._most * HELD_S / took_s)))
+                return True
+        return False
+
+    async def _settle_in_services(
+        self, connection: AsyncConnection, touched: Sequence[Touched], failed: Failed | None
+    ) -> set[Member]:
+        now_ms = self._now_ms()
+        if failed is not None:
+            return await settle_each(connection, touched, now_ms, failed)
+        changed = await settle_services(connection, touched)
+        return changed | await renew_promises(connection, touched, now_ms)
 
     # --- telling --------------------------------------------------------------------------------------------
 
@@ -288,30 +296,32 @@ class Follower:
             del self._begun[domain]
         return True
 
-    async def _settle_members(self, touched: Sequence[Touched]) -> None:
+    async def _settle_members(self, touched: Sequence[Touched], failed: Failed | None = None) -> None:
         """Together; where that fails, each alone: one for whom a service fails keeps no other waiting."""
         try:
             async with self._database.write() as connection:
                 await one_at_a_time(connection)
-                now_ms = self._now_ms()
-                changed = await settle_services(connection, touched)
-                changed |= await renew_promises(connection, touched, now_ms)
-                await new_versions(connection, changed, now_ms)
+                changed = await self._settle_in_services(connection, touched, failed)
+                await new_versions(connection, changed, self._now_ms())
         except Exception as error:
-            if not _is_of_the_data(error):
+            if failed is not None or not faults.is_of_the_data(error):
                 raise
-            if len(touched) == 1:
-                is_ours = not isinstance(error, DBAPIError)
-                log.error("member-not-settled", error=type(error).__name__, exc_info=error if is_ours else None)
-                self._metrics.not_settled.labels("member").inc()
-            for each in touched if len(touched) > 1 else ():
-                await self._settle_members([each])
+            for each in touched:
+                await self._settle_members([each], partial(self._say, "member", domain=each.domain))
+
+    async def _tell_what_time_changed(self) -> None:
+        """From time to time. Where it fails, it is tried again the next time, and nothing else waits for it."""
+        if time.monotonic() - self._closed_s < CLOSINGS_EVERY_S:
+            return
+        self._closed_s = time.monotonic()
+        try:
+            await self._close_venues()
+        except Exception as error:
+            faults.say("closings-not-told", error)
 
     async def _close_venues(self) -> None:
         """Where a venue closed, nobody is inside any more, and volunteers may sign out after a time: devices hear of it
         although nothing happened."""
-        if time.monotonic() - self._closed_s < CLOSINGS_EVERY_S:
-            return
         now_ms = self._now_ms()
         async with self._database.read() as connection:
             changed = [(each, b"") for each in await domains_that_closed(connection, self._closed_ms, now_ms)]
@@ -320,13 +330,7 @@ class Follower:
             async with self._database.write() as connection:
                 told = await new_versions(connection, changed[at : at + SLICE], now_ms)
                 await note(connection, map(state_topic, told))
-        self._closed_ms, self._closed_s = now_ms, time.monotonic()
-
-
-async def one_at_a_time(connection: AsyncConnection) -> None:
-    """Until the transaction ends nobody else settles. SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ONE_AT_A_TIME})"))
+        self._closed_ms = now_ms
 
 
 async def _set_stage(connection: AsyncConnection, domain: str, stage: str) -> None:
@@ -341,6 +345,20 @@ async def _settling(connection: AsyncConnection, touched: Sequence[Touched]) -> 
     return [each for each in touched if each.domain in found]
 
 
+class _Overtaken(Exception):
+    """What was read is not what is there any more."""
+
+
+async def _take(connection: AsyncConnection, part: Slice) -> None:
+    """From here on these epochs are settled through their reach, so an upload that brings lost events of them after all
+    waits, and sets them back. Raises _Overtaken where some were settled or came since they were read."""
+    if not await _is_as_read(connection, part.reach):
+        raise _Overtaken
+    await put_rows(connection, projected, [_projected(each) for each in part.reach])
+    if part.happened and await backlog.number_of(connection, part.reach) != len(part.happened):
+        raise _Overtaken
+
+
 async def _is_as_read(connection: AsyncConnection, reach: list[Behind]) -> bool:
     query = select(projected).where(tuple_(projected.c.device, projected.c.epoch).in_([each.of for each in reach]))
     held = {(row.device, row.epoch): row.through for row in await connection.execute(query)}
@@ -349,11 +367,3 @@ async def _is_as_read(connection: AsyncConnection, reach: list[Behind]) -> bool:
 
 def _projected(each: Behind) -> dict[str, object]:
     return {"device": each.device, "epoch": each.epoch, "through": each.through}
-
-
-def _is_of_the_data(error: Exception) -> bool:
-    """Not of the database's own state, which passes: a full disk, a lost connection, a lost race."""
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout | OSError):
-        return False
-    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
-    return state[:2] not in PASSING

@@ -25,6 +25,7 @@ from central.services.marks import (
 from central.services.service import Touched
 from central.store.put_rows import put_rows
 from central.store.schema import REPEATS, devices, events, fates, gates, marks, venues
+from central.store.slices import slices
 
 
 class Place(NamedTuple):
@@ -62,13 +63,14 @@ async def settle_marks(connection: AsyncConnection, happened: Sequence[Happened]
     words = await _words(connection, asked)
     turned = _add(words, said)
     played = held | new
-    runs = {played[name].mark.run for name in turned if name in played}
-    runs |= {placed.mark.run for placed in new.values() if placed.mark.repeats >= 0}
-    runs |= turned  # repeats of a tap that left no mark here
-    if runs:
-        whole = await _rows(connection, _NAME, runs)
-        whole |= await _rows(connection, _RUN, runs, REPEATS)
-        held |= whole
+    whole = {played[name].mark.run for name in turned if name in played}
+    whole |= turned  # repeats of a tap that left no mark here
+    grown = {placed.mark.run for placed in new.values() if placed.mark.repeats >= 0} - whole
+    if runs := whole | grown:
+        held |= await _rows(connection, _NAME, runs)
+        held |= await _rows(connection, _RUN, whole, REPEATS)
+        # one that only grew may be long, and beside new ones only the one that counts may become another
+        held |= await _rows(connection, _RUN, grown, REPEATS, _m.fate == MarkFate.COUNTS.value)
         played = held | new
         words = await _words(connection, played.keys() - words.keys() | (runs - words.keys())) | words
     concerned = {name: placed for name, placed in played.items() if name in new or placed.mark.run in runs}
@@ -147,11 +149,12 @@ async def _personal_parts(connection: AsyncConnection, names: Iterable[EventName
 async def _rows(
     connection: AsyncConnection, key: Any, names: Collection[EventName], *conditions: Any
 ) -> dict[EventName, Placed]:
-    if not names:
-        return {}
-    query = _MARK.where(key.in_(list(names)), *conditions)
-    found = (_placed(row) for row in await connection.execute(query))
-    return {placed.mark.name: placed for placed in found}
+    found: dict[EventName, Placed] = {}
+    for some in slices(sorted(names)):
+        for row in await connection.execute(_MARK.where(key.in_(some), *conditions)):
+            placed = _placed(row)
+            found[placed.mark.name] = placed
+    return found
 
 
 def _placed(row: Any) -> Placed:
@@ -166,10 +169,10 @@ def _placed(row: Any) -> Placed:
 async def _words(connection: AsyncConnection, names: Collection[EventName]) -> Words:
     """All that was said of these, an empty set where nothing was."""
     found: Words = {name: set() for name in names}
-    if names:
-        f = fates.c
+    f = fates.c
+    for some in slices(sorted(names)):
         query = select(f.device, f.epoch, f.sequence, f.what)
-        query = query.where(tuple_(f.device, f.epoch, f.sequence).in_(list(names)))
+        query = query.where(tuple_(f.device, f.epoch, f.sequence).in_(some))
         for device, epoch, sequence, what in await connection.execute(query):
             found[device, epoch, sequence].add(what)
     return found
@@ -201,8 +204,8 @@ async def _write(
 ) -> list[Touched]:
     changed = {name: placed for name, placed in after.items() if held.get(name) != placed}
     moved = [name for name in changed if name in held and _member(held[name]) != _member(changed[name])]
-    if moved:
-        await connection.execute(delete(marks).where(_NAME.in_(moved)))
+    for some in slices(moved):
+        await connection.execute(delete(marks).where(_NAME.in_(some)))
     await put_rows(connection, marks, [_as_row(placed) for placed in changed.values()])
     times: dict[tuple[str, bytes], list[int]] = {}
     for name, placed in changed.items():

@@ -1,12 +1,14 @@
 """Settle members: every service computes their rows again, and whose state in the feed changed gets a new version."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 
 from sqlalchemy import BigInteger, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.services import registry
 from central.services.service import Touched
+from central.services.turns import one_at_a_time
 from central.store.put_rows import put_rows
 from central.store.schema import subject_states
 from central.wakeups import note, state_topic
@@ -18,6 +20,7 @@ Member = tuple[str, bytes]
 async def settle(connection: AsyncConnection, touched: Sequence[Touched], now_ms: int) -> None:
     """Settle these members in every service. For whoever appended facts about them, in the same transaction; the state
     feed is told of those whose notes or reservations changed by it."""
+    await one_at_a_time(connection)
     changed = await settle_services(connection, touched)
     changed |= await renew_promises(connection, touched, now_ms)
     await tell(connection, changed, now_ms)
@@ -38,6 +41,25 @@ async def renew_promises(connection: AsyncConnection, touched: Sequence[Touched]
     if touched:
         for renew in registry.PROMISES:
             changed |= await renew(connection, touched, now_ms)
+    return changed
+
+
+async def settle_each(
+    connection: AsyncConnection, touched: Sequence[Touched], now_ms: int, failed: Callable[[str, Exception], None]
+) -> set[Member]:
+    """The same as both, each service and promise by itself: what one that fails has written is undone, `failed` is
+    told which, and the others go on. What `failed` raises ends it."""
+    changed: set[Member] = set()
+    steps: list[tuple[str, Callable[[], Awaitable[set[Member]]]]] = [
+        *((service.name, partial(service.settle, connection, touched)) for service in registry.SERVICES),
+        *((each.__name__, partial(each, connection, touched, now_ms)) for each in registry.PROMISES),
+    ]
+    for name, work in steps if touched else ():
+        try:
+            async with connection.begin_nested():
+                changed |= await work()
+        except Exception as error:
+            failed(name, error)
     return changed
 
 

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.facts import About, append_all
 from central.people.attribution import Person, facts_of
 from central.people.bindings import Statement, aliases, bound_at
-from central.services.follower import one_at_a_time
 from central.services.projector import renew_promises, settle_services, tell
 from central.services.service import Touched
+from central.services.turns import one_at_a_time
 from central.store.schema import marks, subjects
 from central.store.slices import slices
 
