@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
@@ -13,7 +13,7 @@ from central.facts import Fact, read
 from central.people.attribution import Person, Reattributed
 from central.people.bindings import FOR_EVER
 from central.store.schema import card_batches, events, marks, members, subjects
-from central.store.slices import slices
+from central.store.slices import named, slices
 from protocol.errors import Refused
 from protocol.messages import Personal, decode
 
@@ -110,16 +110,14 @@ async def _of_facts(connection: AsyncConnection, domain: str, within: Sequence[F
     m, e = marks.c, events.c
     to = {Person(fact.body.to, fact.body.to_card) for fact in within}
     query = select(m.device, m.epoch, m.sequence, m.at_ms, m.gate, m.reason, m.points, m.due, m.subject, m.card)
-    query = query.where(m.domain == domain, m.subject.in_(sorted({person.subject for person in to})))
-    there = [row for row in await connection.execute(query) if Person(row.subject, row.card) in to]
+    there = []
+    for some in slices(sorted({person.subject for person in to})):
+        rows = await connection.execute(query.where(m.domain == domain, m.subject.in_(some)))
+        there += [row for row in rows if Person(row.subject, row.card) in to]
     personal: dict[tuple[str, bytes, int], bytes | None] = {}
-    for some in slices([(row.device, row.epoch, row.sequence) for row in there]):
-        for at in range(0, len(some), TAPS_AT_ONCE):
-            names = list(some[at : at + TAPS_AT_ONCE])
-            of = select(e.device, e.epoch, e.sequence, e.personal).where(
-                tuple_(e.device, e.epoch, e.sequence).in_(names)
-            )
-            personal.update(((row[0], row[1], row[2]), row[3]) for row in await connection.execute(of))
+    of = select(e.device, e.epoch, e.sequence, e.personal)
+    for these in named((e.device, e.epoch, e.sequence), [(row.device, row.epoch, row.sequence) for row in there]):
+        personal.update(((row[0], row[1], row[2]), row[3]) for row in await connection.execute(of.where(these)))
     found = []
     for row in there:
         told = _person(personal.get((row.device, row.epoch, row.sequence)))

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.services.marks import KINDS, Happened
 from central.store.schema import epochs, events, projected
+from central.store.slices import named
 
 Epoch = tuple[str, bytes]
 """Device and epoch."""
@@ -67,8 +68,10 @@ async def page(connection: AsyncConnection, after: Epoch) -> tuple[list[Behind],
 
 async def behind(connection: AsyncConnection, of: Collection[Epoch]) -> list[Behind]:
     """These epochs as they are now, as far as they are behind."""
-    query = _EPOCHS.where(tuple_(epochs.c.device, epochs.c.epoch).in_(list(of)), _is_behind)
-    return [Behind(*row) for row in await connection.execute(query)]
+    found: list[Behind] = []
+    for these in named((epochs.c.device, epochs.c.epoch), of):
+        found += [Behind(*row) for row in await connection.execute(_EPOCHS.where(these, _is_behind))]
+    return found
 
 
 async def next_slice(connection: AsyncConnection, found: Iterable[Behind], most: int) -> Slice:

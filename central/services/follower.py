@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 import structlog
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.custody import retrying
@@ -39,6 +39,7 @@ from central.store import faults
 from central.store.database import Database
 from central.store.put_rows import put_rows
 from central.store.schema import domains, projected, states
+from central.store.slices import named
 from central.wakeups import note, state_topic
 
 FILLING, SETTLING, TOLD = "filling", "settling", "told"
@@ -360,8 +361,10 @@ async def _take(connection: AsyncConnection, part: Slice) -> None:
 
 
 async def _is_as_read(connection: AsyncConnection, reach: list[Behind]) -> bool:
-    query = select(projected).where(tuple_(projected.c.device, projected.c.epoch).in_([each.of for each in reach]))
-    held = {(row.device, row.epoch): row.through for row in await connection.execute(query)}
+    held: dict[Epoch, int] = {}
+    for these in named((projected.c.device, projected.c.epoch), [each.of for each in reach]):
+        for row in await connection.execute(select(projected).where(these)):
+            held[row.device, row.epoch] = row.through
     return all(held.get(each.of, -1) == each.after for each in reach)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.people.attribution import Attribution
@@ -25,7 +25,7 @@ from central.services.marks import (
 from central.services.service import Touched
 from central.store.put_rows import put_rows
 from central.store.schema import REPEATS, devices, events, fates, gates, marks, venues
-from central.store.slices import slices
+from central.store.slices import named
 
 
 class Place(NamedTuple):
@@ -49,8 +49,8 @@ Words = dict[EventName, set[str]]
 _m = marks.c
 _FIELDS = (_m.device, _m.epoch, _m.sequence, _m.subject, _m.at_ms, _m.gate, _m.kind, _m.direction, _m.reason, _m.rule)
 _MARK = select(*_FIELDS, _m.card, _m.points, _m.due, _m.repeats, _m.venue, _m.domain, _m.fate)
-_NAME = tuple_(_m.device, _m.epoch, _m.sequence)
-_RUN = tuple_(_m.device, _m.epoch, _m.repeats)
+_NAME = (_m.device, _m.epoch, _m.sequence)
+_RUN = (_m.device, _m.epoch, _m.repeats)
 
 
 async def settle_marks(connection: AsyncConnection, happened: Sequence[Happened]) -> list[Touched]:
@@ -89,7 +89,7 @@ async def _made(
 ) -> dict[EventName, Placed]:
     if not made:
         return {}
-    places = await _places(connection, made)
+    places = await places_of(connection, made)
     denied = await _personal_parts(connection, filter(None, map(denied_tap, made)))
     whose = await _attributions(connection, made, places, denied)
     found: dict[EventName, Placed] = {}
@@ -119,7 +119,7 @@ async def _attributions(
     return {domain: await attribution_of(connection, domain, some) for domain, some in told.items()}
 
 
-async def _places(connection: AsyncConnection, made: Sequence[Happened]) -> dict[tuple[str, str], Place]:
+async def places_of(connection: AsyncConnection, made: Sequence[Happened]) -> dict[tuple[str, str], Place]:
     """By device and the gate that its event names: that gate's where it is one of the device's domain, else its own."""
     query = select(gates.c.id, venues.c.id, venues.c.domain).join(venues, venues.c.id == gates.c.venue)
     of_devices = query.add_columns(devices.c.id).join(devices, devices.c.gate == gates.c.id)
@@ -137,21 +137,21 @@ async def _places(connection: AsyncConnection, made: Sequence[Happened]) -> dict
 
 
 async def _personal_parts(connection: AsyncConnection, names: Iterable[EventName]) -> dict[EventName, bytes | None]:
-    asked = list(names)
-    if not asked:
-        return {}
     e = events.c
     query = select(e.device, e.epoch, e.sequence, e.personal).where(e.outcome == "accepted")
-    found = await connection.execute(query.where(tuple_(e.device, e.epoch, e.sequence).in_(asked)))
-    return {(device, epoch, sequence): personal for device, epoch, sequence, personal in found}
+    found: dict[EventName, bytes | None] = {}
+    for these in named((e.device, e.epoch, e.sequence), set(names)):
+        for device, epoch, sequence, personal in await connection.execute(query.where(these)):
+            found[device, epoch, sequence] = personal
+    return found
 
 
 async def _rows(
     connection: AsyncConnection, key: Any, names: Collection[EventName], *conditions: Any
 ) -> dict[EventName, Placed]:
     found: dict[EventName, Placed] = {}
-    for some in slices(sorted(names)):
-        for row in await connection.execute(_MARK.where(key.in_(some), *conditions)):
+    for these in named(key, names):
+        for row in await connection.execute(_MARK.where(these, *conditions)):
             placed = _placed(row)
             found[placed.mark.name] = placed
     return found
@@ -170,10 +170,9 @@ async def _words(connection: AsyncConnection, names: Collection[EventName]) -> W
     """All that was said of these, an empty set where nothing was."""
     found: Words = {name: set() for name in names}
     f = fates.c
-    for some in slices(sorted(names)):
-        query = select(f.device, f.epoch, f.sequence, f.what)
-        query = query.where(tuple_(f.device, f.epoch, f.sequence).in_(some))
-        for device, epoch, sequence, what in await connection.execute(query):
+    query = select(f.device, f.epoch, f.sequence, f.what)
+    for these in named((f.device, f.epoch, f.sequence), names):
+        for device, epoch, sequence, what in await connection.execute(query.where(these)):
             found[device, epoch, sequence].add(what)
     return found
 
@@ -204,8 +203,8 @@ async def _write(
 ) -> list[Touched]:
     changed = {name: placed for name, placed in after.items() if held.get(name) != placed}
     moved = [name for name in changed if name in held and _member(held[name]) != _member(changed[name])]
-    for some in slices(moved):
-        await connection.execute(delete(marks).where(_NAME.in_(some)))
+    for these in named(_NAME, moved):
+        await connection.execute(delete(marks).where(these))
     await put_rows(connection, marks, [_as_row(placed) for placed in changed.values()])
     times: dict[tuple[str, bytes], list[int]] = {}
     for name, placed in changed.items():

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, delete, select, tuple_
+from sqlalchemy import Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
@@ -15,6 +15,9 @@ from central.services.visits.stated import ClosingChanged
 from central.services.visits.stays import SESSIONS, Passed, Visit, visits_of
 from central.store.put_rows import put_rows
 from central.store.schema import marks, venues, visits
+from central.store.slices import named
+
+ALIKE_MS = 30 * 86_400_000
 
 
 class Stay(NamedTuple):
@@ -38,11 +41,11 @@ class Visits:
     async def settle(self, connection: AsyncConnection, touched: Sequence[Touched]) -> set[tuple[str, bytes]]:
         """A visit depends on its entry and the next mark, so only those near what was touched are computed again."""
         for domain, some in groupby(sorted(touched), key=lambda each: each.domain):
-            windows = {each.subject: (each.since_ms - LONGEST_MS, each.until_ms) for each in _merged(some)}
             closings = await closings_of(connection, domain)
-            after = _within(windows, await _computed(connection, domain, windows, closings))
-            before = _within(windows, await _held(connection, list(closings), windows))
-            await _replace(connection, {stay.key: stay for stay in before}, {stay.key: stay for stay in after})
+            for windows in _alike(_merged(some)):
+                after = _within(windows, await _computed(connection, domain, windows, closings))
+                before = _within(windows, await _held(connection, list(closings), windows))
+                await _replace(connection, {stay.key: stay for stay in before}, {stay.key: stay for stay in after})
         return set()
 
 
@@ -58,6 +61,16 @@ def _merged(touched: Iterable[Touched]) -> list[Touched]:
 
 Windows = dict[bytes, tuple[int, int]]
 """By subject: visits that began from one instant through another are computed again."""
+
+
+def _alike(touched: Iterable[Touched]) -> Iterable[Windows]:
+    """Those of about the same time together, since of all that are read together as much is read: a clock that is years
+    behind shall make nobody else's years be read."""
+    found: dict[tuple[int, int], Windows] = {}
+    for each in touched:
+        windows = found.setdefault((each.since_ms // ALIKE_MS, each.until_ms // ALIKE_MS), {})
+        windows[each.subject] = each.since_ms - LONGEST_MS, each.until_ms
+    return found.values()
 
 
 def _within(windows: Windows, found: Iterable[Stay]) -> list[Stay]:
@@ -118,9 +131,9 @@ async def _held(connection: AsyncConnection, of: Sequence[str], windows: Windows
 
 async def _replace(connection: AsyncConnection, before: dict[Any, Stay], after: dict[Any, Stay]) -> None:
     gone = [key for key in before if key not in after]
-    if gone:
-        key = tuple_(visits.c.venue, visits.c.subject, visits.c.epoch, visits.c.sequence)
-        await connection.execute(delete(visits).where(key.in_(gone)))
+    key = (visits.c.venue, visits.c.subject, visits.c.epoch, visits.c.sequence)
+    for these in named(key, gone):
+        await connection.execute(delete(visits).where(these))
     changed = [stay for key, stay in after.items() if before.get(key) != stay]
     await put_rows(connection, visits, [_row(stay) for stay in changed])
 

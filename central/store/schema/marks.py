@@ -49,7 +49,7 @@ marks = Table(
     Column("fate", String(16), nullable=False),  # counts, not-taken, undone, repeat: only the first counts
     Index("marks_at", "domain", "subject", "at_ms"),
     Index("marks_event", "device", "epoch", "sequence"),
-    Index("marks_repeats", "device", "epoch", "repeats", sqlite_where=REPEATS, postgresql_where=REPEATS),
+    Index("marks_repeats", "device", "epoch", "repeats", "fate", sqlite_where=REPEATS, postgresql_where=REPEATS),
     info=PROJECTION,
 )
 
