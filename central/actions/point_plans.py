@@ -20,6 +20,7 @@ from central.services.points.closing import NotClosed, begin, close, closed_unti
 from central.services.points.plans import Month, Plan, check, month_span
 from central.services.points.returns import write_off
 from central.services.points.stated import ReservationsWrittenOff
+from central.services.turns import one_at_a_time
 from central.store.schema import domains, gates, marks, point_books, point_plans, subjects, venues
 from protocol.errors import Refused
 
@@ -141,6 +142,7 @@ async def _settle_earners(context: Context, domain: str, earning: set[str]) -> i
     m, cursor, done = marks.c, b"", 0
     while earning:
         async with context.database.write() as connection:
+            await one_at_a_time(connection)
             query = select(m.subject).where(m.domain == domain, m.subject > cursor, m.rule.in_(sorted(earning)))
             found = await connection.execute(query.distinct().order_by(m.subject).limit(AT_ONCE))
             members = found.scalars().all()

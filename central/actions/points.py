@@ -15,11 +15,12 @@ from central.services.points.accounts import Member, plans_of, read_members
 from central.services.points.allotment import free
 from central.services.points.books import balance
 from central.services.points.plans import Month, month_span
-from central.services.points.reservations import lock_members, open_ones, renew
+from central.services.points.reservations import open_ones
 from central.services.points.service import overspent
 from central.services.points.stated import PointsAdjusted, PointsGranted, PointsRedeemed
-from central.services.projector import settle, tell
+from central.services.projector import settle
 from central.services.service import Touched
+from central.services.turns import one_at_a_time
 from central.store.schema import domains, subjects
 
 Who = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -207,7 +208,6 @@ async def _stated(
         await append(connection, about, body, context.now_ms)
         touched = [Touched(params.domain, place.subject, context.now_ms)]
         await settle(connection, touched, context.now_ms)
-        await tell(connection, await renew(connection, touched, context.now_ms), context.now_ms)
         after = place._replace(account=(await read_members(connection, params.domain, [place.subject]))[place.subject])
         return await _balance(connection, params, after, context.now_ms)
 
@@ -223,7 +223,7 @@ def _until_ms(until: str, zone: ZoneInfo, now_ms: int) -> int:
 
 
 async def _place(connection: AsyncConnection, params: MemberParams, *, lock: bool = False) -> Place:
-    """`lock`: nobody else takes points of the member until the transaction ends."""
+    """`lock`: nobody else takes or promises points until the transaction ends."""
     await must_exist(connection, domains, params.domain, "domain")
     member = (await members_by_reference(connection, [params.member])).get(params.member)
     if member is None:
@@ -232,7 +232,7 @@ async def _place(connection: AsyncConnection, params: MemberParams, *, lock: boo
     if subject is None:
         raise ActionFailed(f"member: {params.member!r} is not in domain {params.domain!r}")
     if lock:
-        await lock_members(connection, params.domain, [subject])
+        await one_at_a_time(connection)
     plans = await plans_of(connection, params.domain)
     account = (await read_members(connection, params.domain, [subject], plans))[subject]
     return Place(subject, account, ZoneInfo(plans.time_zone))

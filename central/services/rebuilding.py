@@ -44,12 +44,16 @@ def names() -> list[str]:
 
 async def rebuild(connection: AsyncConnection, wanted: Sequence[str], progress: Progress) -> list[Difference]:
     """In the transaction of `connection`, which holds the computed rows afterwards: the caller keeps or undoes it."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        await connection.execute(text("LOCK TABLE projected, marks, fates IN SHARE ROW EXCLUSIVE MODE"))
     services = [service for service in registry.SERVICES if service.name in wanted]
     tables = [marks, fates] if MARKS in wanted else []
     tables += [table for service in services for table in service.tables]
+    if connection.dialect.name == "postgresql":
+        # all that anybody settles, in the order in which it is written: nobody waits in a ring
+        of_services = (table for service in registry.SERVICES for table in service.tables)
+        every = [projected, marks, fates, *of_services]
+        names = ", ".join(table.name for table in every)
+        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        await connection.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
     for table in tables:
         await connection.execute(text(f"CREATE TEMPORARY TABLE {_before(table)} AS SELECT * FROM {table.name}"))
     for table in reversed(tables):

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.services.points.accounts import AT_ONCE, insert_lines, plans_of, read_members, write_members
 from central.services.points.books import Line
 from central.services.points.plans import month_of, month_span
-from central.services.points.reservations import lock_members
+from central.services.turns import one_at_a_time
 from central.store.database import Database
 from central.store.schema import facts, ledger, marks, point_books, point_closings, subjects
 
@@ -80,6 +80,7 @@ def _everybody(domain: str) -> Any:
 
 async def _close_some(connection: AsyncConnection, domain: str, month: str, now_ms: int) -> int:
     this = (_c.domain == domain) & (_c.month == month)
+    await one_at_a_time(connection)
     closing = (await connection.execute(select(point_closings).where(this).with_for_update())).one()
     if closing.closed_ms is not None:
         return 0
@@ -87,7 +88,6 @@ async def _close_some(connection: AsyncConnection, domain: str, month: str, now_
     if not members:
         await connection.execute(update(point_closings).where(this).values(closed_ms=now_ms))
         return 0
-    await lock_members(connection, domain, members)
     accounts = await read_members(connection, domain, members)
     closing_lines: dict[bytes, list[Line]] = {}
     for subject, account in accounts.items():

@@ -28,7 +28,7 @@ from central.services.points.allotment import Promise, allot
 from central.services.points.plans import ONE_DAY, date_of, day_ms
 from central.services.service import Touched
 from central.store.put_rows import put_rows
-from central.store.schema import devices, gates, marks, reservations, subjects, venues
+from central.store.schema import devices, gates, marks, reservations, venues
 from protocol.messages import decode
 from protocol.policy import Policy
 
@@ -136,15 +136,9 @@ async def _sole_devices(connection: AsyncConnection, of: Collection[str]) -> dic
 # --- making -------------------------------------------------------------------------------------------------
 
 
-async def lock_members(connection: AsyncConnection, domain: str, members: Collection[bytes]) -> None:
-    """Nobody else promises or redeems points of these members until the transaction ends."""
-    query = select(subjects.c.subject).where(subjects.c.domain == domain, subjects.c.subject.in_(sorted(members)))
-    await connection.execute(query.order_by(subjects.c.subject).with_for_update())
-
-
 async def reserve(connection: AsyncConnection, terms: Terms, members: Collection[bytes], now_ms: int) -> set[bytes]:
-    """Fill up what these members have reserved at the gates that they use. Returns those for whom it did."""
-    await lock_members(connection, terms.domain, members)
+    """Fill up what these members have reserved at the gates that they use. Returns those for whom it did. Whoever calls
+    does it `one_at_a_time`."""
     used = await _used(connection, terms, members, now_ms)
     wanted = {subject: _wanted(terms, used.get(subject, [])) for subject in members}
     concerned = sorted(subject for subject in members if wanted[subject])

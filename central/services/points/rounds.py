@@ -21,6 +21,7 @@ from central.services.points.reservations import renew, reserve, terms_of
 from central.services.points.returns import forget_old, give_back, lapsed
 from central.services.projector import tell
 from central.services.service import Touched
+from central.services.turns import one_at_a_time
 from central.store.database import Database
 from central.store.put_rows import put_rows
 from central.store.schema import member_classes, point_months, point_plans, point_rounds, subjects
@@ -49,9 +50,11 @@ async def run(database: Database, now_ms: int) -> int:
         domains = (await connection.execute(select(point_plans.c.domain).distinct())).scalars().all()
     for each in over:
         async with database.write() as connection:
+            await one_at_a_time(connection)
             whose = await give_back(connection, each, now_ms)
         for at in range(0, len(whose), AT_ONCE):  # what came back may be wanted elsewhere
             async with database.write() as connection:
+                await one_at_a_time(connection)
                 touched = [Touched(*member, now_ms) for member in whose[at : at + AT_ONCE]]
                 await tell(connection, await renew(connection, touched, now_ms), now_ms)
     done = 0
@@ -74,6 +77,8 @@ async def step(database: Database, domain: str, now_ms: int) -> int:
         if await _cursor(connection, domain, day) is None:
             return 0
     async with database.write() as connection:
+        await one_at_a_time(connection)
+        plans = await plans_of(connection, domain)  # one that was put meanwhile begins the round again
         cursor = await _cursor(connection, domain, day)
         if cursor is None:
             return 0
