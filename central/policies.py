@@ -12,7 +12,7 @@ from protocol.compiled import CompiledPolicy
 from protocol.envelope import digest
 from protocol.errors import Refused
 from protocol.messages import decode
-from protocol.policy import Policy, kinds_of
+from protocol.policy import Admit, Policy, kinds_of
 
 
 class PolicyPayload(NamedTuple):
@@ -53,3 +53,9 @@ def compiled(body: bytes) -> CompiledPolicy | None:
         return CompiledPolicy(decode(Policy, body))
     except Refused:
         return None
+
+
+@lru_cache(maxsize=64)
+def admitting_rules(body: bytes) -> frozenset[str]:
+    """The rules of a policy by which somebody may enter."""
+    return frozenset(rule.id for rule in decode(Policy, body).rules if isinstance(rule, Admit))

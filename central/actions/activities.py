@@ -1,7 +1,7 @@
 """Activities: who is registered, how many may come, and who checked in: a granted tap by a rule at a gate."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -15,8 +15,9 @@ from central.actions.places import Id, must_exist
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
 from central.people.attendance_list import attended
+from central.policies import admitting_rules, read_policies
 from central.store.put_rows import put_rows
-from central.store.schema import activities, marks, members, registrations, subjects, venues
+from central.store.schema import activities, gates, marks, members, registrations, subjects, venues
 from protocol.wire import Name, Text
 
 ADDED, UNCHANGED = "added", "unchanged"
@@ -71,6 +72,8 @@ class ActivityShown(Result, frozen=True):
     capacity: int
     walk_ins: bool
     registered: int
+    gates: list[str]
+    """Of the venue, whose policy has the rule now: nobody can check in at another one."""
 
 
 class ActivitiesListed(Result, frozen=True):
@@ -114,7 +117,8 @@ async def activity_put(context: Context, params: ActivityPutParams) -> ActivityS
             **{"at_ms": context.now_ms, "who": params.who},
         }
         await put_rows(connection, activities, [row])
-        return _shown(await _activity(connection, params.id), len(registered))
+        row = await _activity(connection, params.id)
+        return _shown(row, len(registered), await _gates(connection, [row]))
 
 
 @action("activity.register", RegisterParams, writes=True)
@@ -185,7 +189,8 @@ async def activity_list(context: Context, params: ActivitiesParams) -> Activitie
         query = query.where(activities.c.venue == params.venue)
     async with context.database.read() as connection:
         rows = (await connection.execute(query)).all()
-    return ActivitiesListed(activities=[_shown(row, row.registered) for row in rows])
+        open_at = await _gates(connection, rows)
+    return ActivitiesListed(activities=[_shown(row, row.registered, open_at) for row in rows])
 
 
 @action("activity.attendance", ActivityParams, writes=False)
@@ -229,6 +234,18 @@ async def _zone(connection: AsyncConnection, venue: str) -> ZoneInfo:
     return ZoneInfo((await connection.execute(select(venues.c.time_zone).where(venues.c.id == venue))).scalar_one())
 
 
+async def _gates(connection: AsyncConnection, rows: Sequence[Any]) -> dict[tuple[str, str], list[str]]:
+    """Of a venue and a rule, the gates that admit by it."""
+    g, wanted = gates.c, {(row.venue, row.rule) for row in rows}
+    there = (await connection.execute(select(g.id, g.venue, g.policy).order_by(g.id))).all()
+    held = await read_policies(connection, {row.policy for row in there})
+    admitting = {name: admitting_rules(payload.body) for name, payload in held.items()}
+    return {
+        (venue, rule): [row.id for row in there if row.venue == venue and rule in admitting.get(row.policy, ())]
+        for venue, rule in wanted
+    }
+
+
 async def _who(connection: AsyncConnection, domain: str, asked: Sequence[bytes]) -> dict[bytes, str]:
     query = select(subjects.c.subject, members.c.reference).join(members, members.c.id == subjects.c.member)
     rows = await connection.execute(query.where(subjects.c.domain == domain, subjects.c.subject.in_(asked)))
@@ -246,7 +263,7 @@ def _at_ms(column: str, text: str, zone: ZoneInfo) -> int:
     return at_ms
 
 
-def _shown(row: Any, registered: int) -> ActivityShown:
+def _shown(row: Any, registered: int, open_at: Mapping[tuple[str, str], list[str]]) -> ActivityShown:
     return ActivityShown(
         id=row.id,
         venue=row.venue,
@@ -258,4 +275,5 @@ def _shown(row: Any, registered: int) -> ActivityShown:
         capacity=row.capacity,
         walk_ins=row.walk_ins,
         registered=registered,
+        gates=open_at[row.venue, row.rule],
     )

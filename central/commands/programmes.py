@@ -119,7 +119,7 @@ def offer_import(settings: Config, /, file: Path, **values: Any) -> None:
 
 @offer.command("list")
 @click.option("--class", "classes", multiple=True, help="Of the card; may be repeated. Not given = every offer.")
-@click.option("--on", required=True, help="The day, 2026-01-31 or 115/01/31.")
+@click.option("--on", default="", help="The day, 2026-01-31 or 115/01/31; not given = today.")
 @as_json
 @click.pass_obj
 def offer_list(settings: Config, classes: tuple[str, ...], on: str, as_json: bool) -> None:
@@ -155,7 +155,10 @@ def activity_put(settings: Config, /, activity_id: str, as_json: bool, **values:
     Example: tapgate-central activity put tai-chi-0901 --venue park-1 --rule tai-chi --from 2026-09-01T06:00
     --until 2026-09-01T09:00 --capacity 40
     """
-    say(act(settings, "activity.put", {"id": activity_id, **values}), as_json)
+    put = act(settings, "activity.put", {"id": activity_id, **values})
+    say(put, as_json)
+    if not put["gates"]:
+        click.echo(f"No gate of {put['venue']} admits by the rule {put['rule']} yet: nobody can check in.", err=True)
 
 
 @activity.command("register")

@@ -11,6 +11,7 @@ from central.actions.action import ActionFailed
 from central.people.attendance_list import Came, attended
 from central.store.schema import registrations
 from protocol.messages import Kind, Passage, PassageDetail, Personal, encode
+from protocol.policy import Admit, Refuse
 from tests.central.actors import NOW_MS, Journal
 from tests.central.admin import Admin
 from tests.central.city import City
@@ -49,6 +50,14 @@ async def test_people_register_by_a_list_until_it_is_full(admin: Admin, city: Ci
     with pytest.raises(ActionFailed, match="2 are registered already"):
         await admin.act("activity.put", **WALK, capacity=1)
     assert (await admin.act("activity.put", **WALK, capacity=9, title_en="Walk")).registered == 2
+
+
+async def test_it_is_told_at_which_gates_somebody_can_check_in(admin: Admin, city: City) -> None:
+    assert (await admin.act("activity.put", **WALK)).gates == []
+    await city.add_policy(NOW_MS, Admit(id="walk"), Refuse(id="swim"))
+    (shown,) = (await admin.act("activity.list")).activities
+    assert shown.gates == ["door-1"]
+    assert (await admin.act("activity.put", **{**WALK, "rule": "swim"})).gates == [], "it admits nobody"
 
 
 async def test_a_check_in_is_a_granted_tap_by_the_rule_within_the_time(
