@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import ColumnElement, delete, insert, or_, select
@@ -12,7 +13,7 @@ from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.dates import parse_date
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
-from central.store.schema import offers
+from central.store.schema import offers, venues
 from central.store.slices import slices
 
 COLUMNS = ("id", "partner", "title_zh", "title_en", "class", "from", "until")
@@ -28,9 +29,9 @@ class OfferImportParams(TableParams, frozen=True):
 
 
 class OfferListParams(Params, frozen=True):
-    """For whom: classes of one card; none named = every offer. `on`: a local date."""
+    """For whom: classes of one card; none named = every offer. `on`: a local date; empty = today."""
 
-    on: str
+    on: str = ""
     classes: Annotated[list[str], msgspec.Meta(max_length=16)] = []
 
 
@@ -168,11 +169,8 @@ async def _withdraw(run: TableRun, seen: dict[str, int]) -> int:
 @action("offer.list", OfferListParams, writes=False)
 async def offer_list(context: Context, params: OfferListParams) -> OffersListed:
     """Which offers are good on a day for somebody who is in these classes. Nobody is named, nothing is kept of it."""
-    try:
-        day = parse_date(params.on)
-    except ValueError as error:
-        raise ActionFailed(f"on: {error}") from None
     async with context.database.read() as connection:
+        day = _stated(params.on) if params.on else await _today(connection, context.now_ms)
         found = await _read(connection, _good_on(day))
     meant = set(params.classes)
     return OffersListed(
@@ -182,6 +180,21 @@ async def offer_list(context: Context, params: OfferListParams) -> OffersListed:
             if not meant or not each.classes or meant & set(each.classes)
         ]
     )
+
+
+def _stated(on: str) -> dt.date:
+    try:
+        return parse_date(on)
+    except ValueError as error:
+        raise ActionFailed(f"on: {error}") from None
+
+
+async def _today(connection: AsyncConnection, now_ms: int) -> dt.date:
+    zones = (await connection.execute(select(venues.c.time_zone).distinct())).scalars().all()
+    days = {dt.datetime.fromtimestamp(now_ms / 1_000, ZoneInfo(zone)).date() for zone in zones}
+    if len(days) != 1:
+        raise ActionFailed("on: it is not the same day at all venues (or there is none): state the day")
+    return days.pop()
 
 
 def _good_on(day: dt.date) -> ColumnElement[bool]:

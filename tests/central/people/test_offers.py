@@ -3,7 +3,7 @@
 import pytest
 
 from central.actions.action import ActionFailed
-from central.store.schema import offers
+from central.store.schema import offers, venues
 from tests.central.admin import Admin
 from tests.central.city import City
 from tests.central.people.conftest import Write
@@ -35,6 +35,16 @@ async def test_a_counter_hears_what_is_good_for_a_class_on_a_day(admin: Admin, c
     assert sorted(await on(admin, "2026-09-10")) == ["book", "film", "tea"]
     with pytest.raises(ActionFailed, match="could be several dates"):
         await on(admin, "98/01/01")
+
+
+async def test_not_told_a_day_it_says_what_is_good_today(admin: Admin, city: City, write: Write) -> None:
+    """The clock says 14:13 UTC of 21 September: still that day in Taipei, already the next one on Kiritimati."""
+    file = write(HEADER, "old,店,甲,,,,2026-09-20", "good,店,乙,,,2026-09-21,2026-09-21", "new,店,丙,,,2026-09-22,")
+    await admin.act("offer.import", file=file, apply=True)
+    assert await on(admin, "") == ["good"]
+    await city.add(venues, {"id": "far", "domain": "library", "time_zone": "Pacific/Kiritimati"})
+    with pytest.raises(ActionFailed, match="state the day"):
+        await on(admin, "")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp950"])
