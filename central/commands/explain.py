@@ -105,11 +105,18 @@ def _policy(found: dict[str, Any]) -> list[str]:
     lines = [f"Policy {policy['id']} {policy['version']}, put {_time(policy['at_ms'])}"]
     if found["policy_in_force"] not in (0, policy["version"]):
         lines.append(f"  In force at this server at that instant: {found['policy_in_force']}")
-    told = {name: value for name, value in policy["body"].items() if name != "rules" and value not in ({}, [], None)}
-    rules = [
-        ", ".join(f"{n} {text_of('', v)}" for n, v in rule.items() if v or v == 0) for rule in policy["body"]["rules"]
-    ]
-    return lines + [f"  {rule}" for rule in rules] + [f"  {name}: {value}" for name, value in told.items()]
+    body = {name: value for name, value in policy["body"].items() if name != "rules"}
+    rules = [f"  {_said(rule)}" for rule in policy["body"]["rules"]]
+    return lines + rules + [f"  {name}: {text}" for name, value in body.items() if (text := _said(value))]
+
+
+def _said(value: Any) -> str:
+    """As one would read it out: what is not given, or nothing, is left out."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {text}" for name, each in value.items() if (text := _said(each)))
+    if isinstance(value, list | tuple):
+        return " ".join(map(_said, value))
+    return str(value) if value else ""
 
 
 def _history(found: dict[str, Any]) -> list[str]:
