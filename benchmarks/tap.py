@@ -110,7 +110,9 @@ class Bench:
     def _holding(self, looks_back: bool) -> Holding:
         ages = Ages(DAY_MS, 7 * DAY_MS, 30 * DAY_MS)
         manifest = Manifest("device", 1, 1, 2**40, cards.DOMAIN, "venue", "gate", (), ages, 1, 1)
-        return Holding("device", "gate", manifest, self.list, full_policy(looks_back), None, cards.KEY, 1)
+        return Holding(
+            "device", "gate", manifest, self.list, full_policy(looks_back), domain_key=cards.KEY, key_number=1
+        )
 
     def signal(self, signal: Signal) -> None:
         """The bench is its own release: this is the moment at which a relay would move."""
