@@ -8,6 +8,7 @@ from central import config
 from central.commands import (
     attendance,
     attendance_settling,
+    bind_sessions,
     bindings,
     cards,
     classes,
@@ -100,7 +101,7 @@ for command in attendance_settling.COMMANDS:
     attendance.volunteer.add_command(command)
 for command in (
     *(names.names, classes.flags, classes.flag, bindings.replace, bindings.lose, bindings.find_again),
-    *(bindings.history, bindings.batch),
+    *(bindings.history, bindings.batch, bind_sessions.bind_session),
 ):
     cards.card.add_command(command)
 

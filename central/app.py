@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 
 from central import device_api, tls
+from central.actions.bind_settling import bind_for_ever
 from central.config import LOOPBACK, Config, ConfigError
 from central.device_api import MAX_BODY_BYTES, SERVICES, Services
 from central.flags import lapse_for_ever
@@ -92,6 +93,7 @@ async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
         tasks = [asyncio.create_task(services.reports.run()), asyncio.create_task(lapse_for_ever(database, keys))]
         tasks.append(asyncio.create_task(services.follower.run()))
         tasks.append(asyncio.create_task(rounds.run_for_ever(database)))
+        tasks.append(asyncio.create_task(bind_for_ever(database, keys)))
         if not database.is_sqlite:
             tasks.append(asyncio.create_task(services.wakeups.follow(config.database)))
         try:

@@ -129,11 +129,11 @@ async def renew_staff(
 
 
 async def staff_of(connection: AsyncConnection, keys: Keys, content: GateConfig) -> tuple[StaffPin, ...]:
-    """Everybody of the gate's venue, under the domain's key in force; nobody where the gate does not offer it.
+    """Everybody of the gate's venue, under the domain's key in force; nobody where the gate offers them nothing.
 
     Raises Refused where a sealed PIN was altered, OSError where the domain's key is not there.
     """
-    if not content.screen.staff_admit:
+    if not (content.screen.staff_admit or content.screen.staff_close):
         return ()
     query = (
         select(staff, venues.c.domain, domains.c.key_number)

@@ -4,6 +4,7 @@ Custody does not judge a detail: a newer agent may say more in it than this vers
 kept either way. Here such a one is called unreadable.
 """
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from protocol.envelope import unwrap
 from protocol.errors import Refused
 from protocol.messages import (
     AdmitDetail,
+    BindDetail,
+    ClosureDetail,
     ConfigDetail,
     EpochStart,
     InputDetail,
@@ -29,9 +32,11 @@ READS: dict[str, Any] = {
     Kind.RELEASE_FAILED: ReaderDetail,
     Kind.ADMIT: AdmitDetail,
     Kind.UNDO: UndoDetail,
+    Kind.CLOSURE: ClosureDetail,
     Kind.INPUT: InputDetail,
     Kind.CONFIG: ConfigDetail,
     Kind.STORE: StoreDetail,
+    Kind.BIND: BindDetail,
 }
 
 Told = dict[str, Any]
@@ -123,6 +128,13 @@ def _undo(d: Told) -> str:
     return _with(f"of #{d['sequence']}", d["why"])
 
 
+def _closure(d: Told) -> str:
+    if d["until_ms"] == d["from_ms"]:
+        return f"opened by {d['staff']}"
+    until = dt.datetime.fromtimestamp(d["until_ms"] / 1_000, dt.UTC)
+    return _with(f"by {d['staff']} until {until:%Y-%m-%dT%H:%MZ}", d["why"])
+
+
 def _input(d: Told) -> str:
     inside = f", {d['inside']} may be inside" if d["inside"] else ""
     return f"{d['input']} {'on' if d['on'] else 'off'}{inside}"
@@ -137,6 +149,10 @@ def _store(d: Told) -> str:
     return _with(f"{d['what']}{events}", d["why"])
 
 
+def _bind(d: Told) -> str:
+    return f"a card was taken for session {d['session']}"
+
+
 def _with(text: str, why: str) -> str:
     return f"{text}: {why}" if why else text
 
@@ -148,7 +164,9 @@ _WORDS: dict[str, Callable[[Told], str]] = {
     Kind.RELEASE_FAILED: _release,
     Kind.ADMIT: _admit,
     Kind.UNDO: _undo,
+    Kind.CLOSURE: _closure,
     Kind.INPUT: _input,
     Kind.CONFIG: _config,
     Kind.STORE: _store,
+    Kind.BIND: _bind,
 }

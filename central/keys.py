@@ -79,6 +79,14 @@ class Keys:
         """Raises Refused `bad-signature` when it was altered or is somebody else's."""
         return self._opened(sealed, b"pin", _person(venue, staff, salt))
 
+    def seal_session_key(self, private: bytes, session: bytes) -> bytes:
+        """The key that opens what is tapped in one session (SPEC §7.9)."""
+        return self._sealed(private, b"bind", session)
+
+    def open_session_key(self, sealed: bytes, session: bytes) -> bytes:
+        """Raises Refused `bad-signature` where it was altered or is another session's."""
+        return self._opened(sealed, b"bind", session)
+
     def _sealed(self, plain: bytes, purpose: bytes, owner: bytes) -> bytes:
         nonce = secrets.token_bytes(12)
         return nonce + self._seal.encrypt(nonce, plain, purpose + b"\0" + owner)

@@ -25,7 +25,7 @@ from central.store.database import Database
 from central.store.schema import devices, gates, venues
 from central.wakeups import PROFILES_TOPIC, Wakeups, device_topic, domain_topic, gate_topic, policy_topic, state_topic
 from protocol.envelope import seal_domain_key
-from protocol.messages import Fresh, GateConfig, PartName, Pending, Poll
+from protocol.messages import Bind, Fresh, GateConfig, PartName, Pending, Poll
 from protocol.policy import Policy
 
 STATE_EVERY_S = 0.3
@@ -35,7 +35,7 @@ TOGETHER = 250
 """Devices looked after in one transaction."""
 SENT = (
     *(PartName.DOMAIN_KEY, PartName.POLICY, PartName.CONFIG),
-    *(PartName.PROFILES, PartName.NAMES, PartName.ALLOWLIST),
+    *(PartName.PROFILES, PartName.NAMES, PartName.BIND, PartName.ALLOWLIST),
 )
 """Parts in the order of an answer: what is decided with before what is shown, the list's delta last."""
 LOOK_AGAIN_S = 30.0
@@ -231,6 +231,8 @@ class Polls:
                 found.append(publish.seal_payload(Policy.TYPE, offer.policy.body))
             elif name is PartName.CONFIG:
                 found.append(publish.seal_payload(GateConfig.TYPE, offer.config.body))
+            elif name is PartName.BIND and offer.session is not None:
+                found.append(publish.seal_payload(Bind.TYPE, offer.session.body))
             elif name in (PartName.PROFILES, PartName.NAMES):
                 shared = await self._shared.envelope(connection, part, offer.content.domain)
                 if shared is not None:

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import and_, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.bind_sessions import SessionPart, session_parts
 from central.configs import ConfigPayload, read_configs
 from central.generation import generation_of
 from central.keys import Keys
@@ -21,7 +22,7 @@ from central.shared_parts import names_parts, profiles_part
 from central.store.schema import devices, domains, gates, lists, manifests, venues
 from protocol.allowlist import list_digest
 from protocol.envelope import digest, domain_key_digest, unwrap
-from protocol.messages import Manifest, Names, Part, PartName, Poll, Profiles, decode, encode
+from protocol.messages import Bind, Manifest, Names, Part, PartName, Poll, Profiles, decode, encode
 
 __all__ = ["Offer", "issue", "manifest_for", "offers", "refresh_domain", "refresh_members"]
 
@@ -50,6 +51,8 @@ class Offer(NamedTuple):
     envelope: bytes
     due: bool
     """The stored manifest is not this content, or is too old or too low to be sent."""
+    session: SessionPart | None = None
+    """An open one, in which the next card is to be bound."""
 
     def part(self, name: PartName) -> Part | None:
         return next((part for part in self.content.parts if part.name == name), None)
@@ -63,7 +66,7 @@ async def offers(
     policies = await read_policies(connection, {row.policy for row in rows})
     configs = await read_configs(connection, {row.id for row in rows})
     shared = await profiles_part(connection), await names_parts(connection, {row.domain for row in rows})
-    stored = await _stored(connection, polls)
+    stored, sessions = await _stored(connection, polls), await session_parts(connection, now_ms)
     generation = await generation_of(connection)
     domain_keys: dict[tuple[str, int], bytes] = {}
     found = {}
@@ -75,13 +78,15 @@ async def offers(
         policy = _understood(row.device, policies.get(row.policy), poll)
         config = configs[row.id]
         parts = _parts(row, domain_keys[named], policy, config) + _screen_parts(row, config, shared, poll)
+        session = sessions.get(row.device) if poll is not None and Bind.TYPE in poll.understands else None
+        parts += [session.part] if session is not None else []
         content = Manifest(
             *(row.device, 0, 0, 0, row.domain, row.venue, row.id, tuple(parts), config.ages),
             *(generation, keys.statement.number),
         )
         found[row.device] = _offer(
             row, content, domain_keys[named], policy, config, stored.get(row.device), poll, now_ms
-        )
+        )._replace(session=session)
     return found
 
 

@@ -4,20 +4,24 @@ import contextlib
 import datetime as dt
 import sqlite3
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from edge_agent import identity as identity_file
+from edge_agent.closing import CLOSED_BY_STAFF, closing_in
 from edge_agent.files import read_only, unchecked
 from edge_agent.journal.database import ERRORS
 from edge_agent.journal.store import DATABASE
 from edge_agent.journal.transaction import history_in
 from edge_agent.published.lists import ListDamaged, lookup_once
-from edge_agent.published.parts import ENVELOPES, MANIFEST, AtRest
+from edge_agent.published.parts import ENVELOPES, MANIFEST, AtRest, closures_in
 from edge_agent.published.proving import fact_of, in_use, standing_of
 from edge_agent.tap_record import notes_of
-from protocol.closure import closed
+from protocol.closure import closed, ends_in_ms
 from protocol.compiled import CompiledPolicy
 from protocol.decision import Staleness, Tap, staleness
 from protocol.envelope import Keyring
@@ -82,7 +86,7 @@ def preview(
         asks and elsewhere.is_apart,
         elsewhere.inside if asks else None,
         choice=choice,
-        is_closed=config is not None and closed(config.message.closures, at_ms, entry.classes if entry else ()),
+        is_closed=_closed_by_staff(facts, at_ms) or closed(closures_in(found), at_ms, entry.classes if entry else ()),
     )
     decision, tried = explain(compiled, entry, history, tap)
     zh, en = TEXTS[Reason(decision.reason)]
@@ -103,6 +107,17 @@ def preview(
         "at": dt.datetime.fromtimestamp(at_ms / 1_000, dt.UTC).isoformat(),
         "tried": [each._asdict() for each in tried],
     }
+
+
+def _closed_by_staff(facts: Mapping[str, bytes], at_ms: int) -> bool:
+    """By dates alone: which boot it will be is not known. Raises Refused."""
+    try:
+        closing = closing_in(facts.get(CLOSED_BY_STAFF))
+    except msgspec.MsgspecError as error:
+        raise Refused(Failure.MALFORMED, f"the stored closing by staff: {error}") from None
+    if closing is None or at_ms < closing.from_ms:
+        return False
+    return ends_in_ms(closing, at_ms, 0, b"", Clock.UNCONFIRMED) != 0
 
 
 def history_at_rest(directory: Path, key: bytes) -> History | None:

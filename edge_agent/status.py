@@ -51,6 +51,7 @@ NOTHING: dict[str, Any] = {
     "apart": None,
     "venue_inside": None,
     "on_trial": [],
+    "waits_for_card": False,
     "manifest": 0,
     "clock": None,
     "readers": [],

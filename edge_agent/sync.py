@@ -8,6 +8,7 @@ import msgspec
 from protocol.envelope import Keyring, digest, open_as, unwrap
 from protocol.errors import Failure, Refused
 from protocol.messages import (
+    Bind,
     Delta,
     DomainKey,
     Enrolled,
@@ -42,6 +43,7 @@ ROLES: dict[Any, Role] = {
     GateConfig: Role.PUBLISH,
     Profiles: Role.PUBLISH,
     Names: Role.PUBLISH,
+    Bind: Role.PUBLISH,
     Delta: Role.PUBLISH,
     State: Role.PUBLISH,
 }

@@ -69,6 +69,8 @@ class ScreenConfig(_Map, frozen=True):
     """Whether the masked names of members who agreed are shown."""
     staff_admit: bool = False
     """Whether staff may admit by hand, with a PIN and a reason."""
+    staff_close: bool = False
+    """Whether staff may close the way in and open it again, with a PIN."""
     choices: Annotated[tuple[Choice, ...], Meta(max_length=MAX_CHOICES)] = ()
     """What a person may choose before the tap; of these the page shows the admitting rules whose hours hold."""
 
@@ -80,7 +82,7 @@ class ScreenConfig(_Map, frozen=True):
 
 
 class StaffPin(_Map, frozen=True):
-    """One person who may admit by hand. `verifier` is of no use without the domain's key (`pin.py`)."""
+    """One person who may admit or close by hand. `verifier` is of no use without the domain's key (`pin.py`)."""
 
     id: Name
     salt: Id16

@@ -114,11 +114,12 @@ def _guards(policy: CompiledPolicy | None, entry: Entry | None, tap: Tap) -> Dec
         return _denied(Reason.UNKNOWN_CARD.value)
     if entry.state is not CardState.ACTIVE:
         return _denied(_STATE_REASONS[entry.state])
-    if tap.clock >= Clock.BEHIND:
-        return _denied(Reason.CLOCK_UNTRUSTED.value) if policy.policy.untrusted_clock == "deny" else None
-    if tap.at_ms < entry.from_ms:
+    dated = tap.clock < Clock.BEHIND
+    if not dated and policy.policy.untrusted_clock == "deny":
+        return _denied(Reason.CLOCK_UNTRUSTED.value)
+    if dated and tap.at_ms < entry.from_ms:
         return _denied(Reason.NOT_YET_VALID.value)
-    if entry.until_ms and tap.at_ms >= entry.until_ms:
+    if dated and entry.until_ms and tap.at_ms >= entry.until_ms:
         return _denied(Reason.EXPIRED.value)
     if tap.is_closed:
         return _denied(Reason.CLOSED.value)

@@ -16,7 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from protocol.errors import Failure, Refused
-from protocol.messages import MAX_MESSAGE_BYTES, DomainKey, KeyStatement, Role, decode, encode
+from protocol.messages import (
+    MAX_MESSAGE_BYTES,
+    Bind,
+    BindDetail,
+    DomainKey,
+    KeyStatement,
+    Role,
+    TappedCard,
+    decode,
+    encode,
+)
 from protocol.token import KEY_BYTES
 
 ENVELOPE_OVERHEAD_BYTES = 256
@@ -150,7 +160,7 @@ def _pre_authentication_encoding(type_: str, payload: bytes) -> bytes:
 _decoder = msgspec.msgpack.Decoder(Envelope)
 
 
-# --- sealing of domain keys to a device (HPKE, RFC 9180) ---------------------------------------------------
+# --- sealing to one holder of a key (HPKE, RFC 9180) --------------------------------------------------------
 
 _suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
@@ -163,21 +173,15 @@ def new_sealing_key() -> tuple[bytes, bytes]:
 
 def seal_domain_key(key: bytes, device: str, domain: str, number: int, sealing_public: bytes) -> DomainKey:
     """A domain's key that only this device can open. Raises Refused `malformed` for a point that seals nothing."""
-    try:
-        public = X25519PublicKey.from_public_bytes(sealing_public)
-        return DomainKey(device, domain, number, _suite.encrypt(key, public, _info(device, domain, number)))
-    except ValueError:  # a point of small order: anybody could open what is sealed to it
-        raise Refused(Failure.MALFORMED, f"the sealing key of {device} is no usable X25519 point") from None
+    info = _info(device, domain, number)
+    return DomainKey(device, domain, number, _seal_to(sealing_public, key, info, f"the sealing key of {device}"))
 
 
 def open_domain_key(message: DomainKey, sealing_private: bytes) -> bytes:
     """The key. Raises Refused `bad-signature` when it was sealed to somebody else or altered, `wrong-length`
     when it has not 32 bytes."""
-    private = X25519PrivateKey.from_private_bytes(sealing_private)
-    try:
-        key = _suite.decrypt(message.sealed, private, _info(message.device, message.domain, message.number))
-    except (InvalidTag, ValueError):
-        raise Refused(Failure.BAD_SIGNATURE, f"key {message.number} of {message.domain} is not sealed to us") from None
+    info = _info(message.device, message.domain, message.number)
+    key = _open_sealed(sealing_private, message.sealed, info, f"key {message.number} of {message.domain}")
     if len(key) != KEY_BYTES:
         raise Refused(Failure.WRONG_LENGTH, f"key {message.number} of {message.domain} has {len(key)} bytes")
     return key
@@ -190,6 +194,42 @@ def domain_key_digest(number: int, key: bytes) -> bytes:
 
 def _info(device: str, domain: str, number: int) -> bytes:
     return b"\0".join((DomainKey.TYPE.encode(), device.encode(), domain.encode(), str(number).encode()))
+
+
+def seal_card(card: TappedCard, session: Bind) -> BindDetail:
+    """A card that was read for a session, for central alone. Raises Refused `malformed` for a point that seals
+    nothing."""
+    info = _info_of_card(session.device, session.session)
+    return BindDetail(session.session, _seal_to(session.seal_public, encode(card), info, "the session's key"))
+
+
+def open_card(detail: BindDetail, device: str, seal_private: bytes) -> TappedCard:
+    """What that device sealed. Raises Refused: `bad-signature` where it is altered, or of another device, session or
+    key; `malformed`, never telling what was in it."""
+    info = _info_of_card(device, detail.session)
+    plain = _open_sealed(seal_private, detail.sealed, info, "a card")
+    try:
+        return decode(TappedCard, plain)
+    except Refused:
+        raise Refused(Failure.MALFORMED, "what was sealed is no card") from None
+
+
+def _info_of_card(device: str, session: bytes) -> bytes:
+    return b"\0".join((Bind.TYPE.encode(), device.encode(), session))
+
+
+def _seal_to(public: bytes, plain: bytes, info: bytes, whose: str) -> bytes:
+    try:
+        return _suite.encrypt(plain, X25519PublicKey.from_public_bytes(public), info)
+    except ValueError:  # a point of small order: anybody could open what is sealed to it
+        raise Refused(Failure.MALFORMED, f"{whose} is no usable X25519 point") from None
+
+
+def _open_sealed(private: bytes, sealed: bytes, info: bytes, what: str) -> bytes:
+    try:
+        return _suite.decrypt(sealed, X25519PrivateKey.from_private_bytes(private), info)
+    except (InvalidTag, ValueError):
+        raise Refused(Failure.BAD_SIGNATURE, f"{what} is not sealed to us") from None
 
 
 # --- words to compare at enrolment --------------------------------------------------------------------------

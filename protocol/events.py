@@ -60,6 +60,8 @@ class Kind(StrEnum):
     UNDO = "undo"
     INPUT = "input"
     CONFIG = "config"
+    BIND = "bind"
+    CLOSURE = "closure"
 
 
 class Held(Record, gc=False, frozen=True):
@@ -171,6 +173,21 @@ class AdmitDetail(Record, frozen=True):
     why: Text
     sequence: Through = -1
     """The denied tap before it, in this epoch; −1 = none."""
+
+
+class ClosureDetail(Record, frozen=True):
+    """Staff closed this gate's way in, or opened it again (SPEC §7.10). By the gate's best guess at the time."""
+
+    staff: Name
+    why: Annotated[str, Meta(max_length=64)]
+    """A code of `closure.STAFF_WHY`; empty where it is opened."""
+    from_ms: Millis
+    until_ms: Millis
+    """Excluded; the same as `from_ms` = it is open again."""
+
+    def __post_init__(self) -> None:
+        if self.until_ms < self.from_ms:
+            raise ValueError("a closure does not end before it begins")
 
 
 class UndoDetail(Record, frozen=True):

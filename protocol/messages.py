@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from protocol.binding import Bind, BindDetail, TappedCard
 from protocol.configuration import (
     Choice,
     Closure,
@@ -27,6 +28,7 @@ from protocol.events import (
     AdmitDetail,
     Batch,
     Clock,
+    ClosureDetail,
     ConfigDetail,
     Custody,
     Direction,
@@ -92,9 +94,12 @@ __all__ = [
     "AdmitDetail",
     "Ages",
     "Batch",
+    "Bind",
+    "BindDetail",
     "Choice",
     "Clock",
     "Closure",
+    "ClosureDetail",
     "ConfigDetail",
     "Count",
     "Counted",
@@ -154,6 +159,7 @@ __all__ = [
     "State",
     "StoreDetail",
     "SubjectState",
+    "TappedCard",
     "Text",
     "Through",
     "Trouble",
@@ -261,6 +267,7 @@ class PartName(StrEnum):
     DOMAIN_KEY = "domain-key"
     PROFILES = "profiles"
     NAMES = "names"
+    BIND = "bind"
     STATE = "state"
     """Outside the manifest (SPEC §7.8); it stands here for what polls say of it."""
 

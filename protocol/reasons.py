@@ -39,6 +39,7 @@ class Reason(StrEnum):
     SIGNED_IN = "signed-in"
     SIGNED_OUT = "signed-out"
     RECORDED = "recorded"
+    BIND_TAKEN = "bind-taken"
 
 
 HEADLINES: dict[Reason, tuple[str, str]] = {
@@ -75,6 +76,7 @@ HEADLINES: dict[Reason, tuple[str, str]] = {
     Reason.SIGNED_IN: ("已簽到", "Signed in"),
     Reason.SIGNED_OUT: ("已簽退", "Signed out"),
     Reason.RECORDED: ("已記錄", "Recorded"),
+    Reason.BIND_TAKEN: ("已收到卡片", "Card received"),
 }
 """What it is: (zh-TW, English)."""
 
@@ -115,6 +117,7 @@ NEXT_STEPS: dict[Reason, tuple[str, str]] = {
     Reason.SIGNED_IN: ("謝謝您來服務", "Thank you for coming"),
     Reason.SIGNED_OUT: ("辛苦了", "Thank you for your service"),
     Reason.RECORDED: ("系統稍後會配對時數", "Your hours are paired later"),
+    Reason.BIND_TAKEN: ("請稍候", "One moment, please"),
 }
 """What the person does next: (zh-TW, English); empty = nothing."""
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.action import Context
 from central.actions.class_store import Stated, held_classes, put_classes
 from central.actions.publishing import publish_members
+from central.gate_closures import GateClosed
 from central.people.class_feed import Classes
 from central.services.attendance.local import instant_ms
 from central.services.attendance.store import read_teams
@@ -32,6 +33,23 @@ class ShiftClosed(msgspec.Struct, frozen=True):
     shift: str
     from_ms: int
     until_ms: int
+
+
+class GateClosedShown(msgspec.Struct, frozen=True):
+    """A gate that its staff closed by PIN, and what falls into that: as for a closure of central's, but at this gate
+    alone. `opened_by` empty: it ends by itself."""
+
+    gate: str
+    venue: str
+    from_ms: int
+    until_ms: int
+    why: str
+    staff: str
+    opened_by: str
+    shifts: list[ShiftClosed]
+    classes_ending: int
+    cards_ending: int
+    points_expiring: int
 
 
 class Span(NamedTuple):
@@ -94,6 +112,26 @@ async def ending_within(connection: AsyncConnection, domains: Sequence[str], clo
 
 def _ends(column: ColumnElement[int], closed: Span) -> ColumnElement[bool]:
     return (column > closed.from_ms) & (column <= closed.until_ms)
+
+
+async def at_gate(connection: AsyncConnection, each: GateClosed) -> GateClosedShown:
+    """With what falls into it, at its venue and in its domain."""
+    closed = Span(each.from_ms, each.until_ms)
+    shifts = await shifts_within(connection, [each.domain], [each.venue], closed)
+    ending = await ending_within(connection, [each.domain], closed)
+    return GateClosedShown(
+        gate=each.gate,
+        venue=each.venue,
+        from_ms=each.from_ms,
+        until_ms=each.until_ms,
+        why=each.why,
+        staff=each.staff,
+        opened_by=each.opened_by,
+        shifts=shifts,
+        classes_ending=ending.classes,
+        cards_ending=ending.cards,
+        points_expiring=ending.points,
+    )
 
 
 async def extend(context: Context, domains: Sequence[str], closed: Span, days: int, who: str, why: str) -> int:

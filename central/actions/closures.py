@@ -10,10 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import closures, facts
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.actions.closure_effects import Ending, ShiftClosed, Span, ending_within, extend, shifts_within
+from central.actions.closure_effects import (
+    Ending,
+    GateClosedShown,
+    ShiftClosed,
+    Span,
+    at_gate,
+    ending_within,
+    extend,
+    shifts_within,
+)
 from central.actions.places import must_exist
 from central.closures import Closed, ClosureEnded, Stated
 from central.configs import renew_closures
+from central.gate_closures import read_closings
 from central.store.schema import venues
 from protocol.configuration import MAX_CLOSURES
 from protocol.wire import Name
@@ -66,9 +76,11 @@ class ClosureShown(msgspec.Struct, frozen=True):
 
 
 class ClosuresListed(Result, frozen=True):
-    """By their beginnings."""
+    """By their beginnings: those of venues and the city, and those of single gates by their own staff."""
 
     closures: list[ClosureShown]
+    gates: list[GateClosedShown]
+    note: str = NOT_MOVED
 
 
 class ClosureDone(Result, frozen=True):
@@ -146,11 +158,14 @@ async def closure_end(context: Context, params: ClosureEndParams) -> ClosureDone
 
 @action("closure.list", ClosuresParams, writes=False)
 async def closure_list(context: Context, params: ClosuresParams) -> ClosuresListed:
-    """Those that hold or are coming."""
+    """Those that hold or are coming, and gates that their staff closed by PIN."""
     async with context.database.read() as connection:
         every = await closures.read_closures(connection)
+        by_staff = await read_closings(connection, context.now_ms, params.all)
+        of_gates = [await at_gate(connection, each) for each in by_staff]
     return ClosuresListed(
-        closures=[_shown(each) for each in every if params.all or each.closure.until_ms > context.now_ms]
+        closures=[_shown(each) for each in every if params.all or each.closure.until_ms > context.now_ms],
+        gates=of_gates,
     )
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.action import ActionFailed, Context, Progress, no_progress
 from central.actions.backup import BackupParams, Restored, backup
 from central.actions.backup_file import BackupReader, Block
+from central.bind_sessions import cancel
 from central.config import Config
 from central.configs import put_config, read_configs
 from central.files import replace_file, sync_directory
@@ -154,6 +155,7 @@ async def _load(
     highest = max(generation_before, remembered_generation(config.data_dir))
     generation = await next_generation(connection, max(now_ms, highest + 1))
     remember_generation(config.data_dir, generation)
+    await cancel(connection, now_ms, "central was restored")
     await _raise_versions(connection, keys, now_ms, progress)
     return Restored(rows=rows, generation=generation, made_ms=reader.header.at_ms, moved_aside="")
 

@@ -40,7 +40,7 @@ class StaffListParams(Params, frozen=True):
 
 
 class StaffChanged(Result, frozen=True):
-    """The gates that were told, and those of the venue that do not let staff admit (`screen.staff_admit`)."""
+    """The gates that were told, and those of the venue that offer staff nothing (`screen.staff_…`)."""
 
     venue: str
     id: str
@@ -121,5 +121,6 @@ async def _told(context: Context, connection: AsyncConnection, venue: str, id_: 
     told = await renew_staff(connection, context.keys, context.now_ms, venue=venue)
     every = (await connection.execute(select(gates.c.id).where(gates.c.venue == venue))).scalars().all()
     configs = await read_configs(connection, every)
-    not_offered = sorted(gate for gate, held in configs.items() if not held.config.screen.staff_admit)
+    screens = {gate: held.config.screen for gate, held in configs.items()}
+    not_offered = sorted(gate for gate, screen in screens.items() if not (screen.staff_admit or screen.staff_close))
     return StaffChanged(venue=venue, id=id_, gates=told, not_offered=not_offered)

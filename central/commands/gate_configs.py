@@ -50,7 +50,7 @@ def put(
     Example: tapgate-central gate config put library-1-door door.toml
     where door.toml is:
         release = {passage = "door", passage_ms = 8000, held_ms = 30000}
-        screen = {undo = true, staff_admit = true}
+        screen = {undo = true, staff_admit = true, staff_close = true}
         texts.closed = {zh = "今日休館", en = "Closed today"}
         ages = {warn_ms = 86400000}
     """

@@ -62,12 +62,28 @@ def closure_add(settings: Config, /, admit: tuple[str, ...], as_json: bool, **va
 @as_json
 @click.pass_obj
 def closure_list(settings: Config, all_: bool, as_json: bool) -> None:
-    """Closures that hold or are coming.
+    """Closures that hold or are coming, and gates that their staff closed by PIN (those only staff at the gate open).
 
     Example: tapgate-central closure list
     """
-    found = act(settings, "closure.list", {"all": all_})["closures"]
-    say_rows(found, as_json, "Nothing is closed or will be.", CLOSURES)
+    found = act(settings, "closure.list", {"all": all_})
+    if as_json:
+        say_json(found)
+        return
+    say_rows(found["closures"], as_json, "Nothing is closed or will be.", CLOSURES)
+    for each in found["gates"]:
+        until = text_of("until_ms", each["until_ms"])
+        since = text_of("from_ms", each["from_ms"])
+        by = f", opened by {each['opened_by']}" if each["opened_by"] else ""
+        click.echo(
+            f"Gate {each['gate']} ({each['venue']}): closed by {each['staff']}, {each['why']}, {since} to {until}{by}."
+        )
+        click.echo(
+            f"  {len(each['shifts'])} shifts of the venue fall into it; {each['classes_ending']:,} classes and"
+            f" {each['cards_ending']:,} cards end and {each['points_expiring']:,} points expire within it."
+        )
+    if found["gates"]:
+        click.echo(found["note"])
 
 
 @closure.command("end")

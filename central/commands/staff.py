@@ -13,7 +13,8 @@ NONE = "No staff yet: `tapgate-central staff add VENUE ID` lets somebody admit b
 
 @click.group()
 def staff() -> None:
-    """Who may admit by hand at a venue's gates, with a PIN and a reason, where `screen.staff_admit` offers it."""
+    """Who may admit by hand at a venue's gates, or close them, with a PIN and a reason: where `screen.staff_admit` and
+    `screen.staff_close` offer it."""
 
 
 @staff.command("add")
@@ -84,4 +85,6 @@ def _say(result: dict[str, object], as_json: bool) -> None:
     assert isinstance(not_offered, list)
     click.echo(f"Published to {', '.join(gates)}." if gates else "No gate had to be told.")
     if not_offered:
-        click.echo(f"Staff cannot admit at {', '.join(not_offered)}: see `gate config put`, screen.staff_admit.")
+        click.echo(
+            f"Staff cannot admit at {', '.join(not_offered)}: see `gate config put`, screen.staff_admit, staff_close."
+        )

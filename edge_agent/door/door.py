@@ -130,7 +130,8 @@ class Door:
             if self._lines is not None:
                 self._lines.signal(signal)
         finally:
-            if signal.outcome is Outcome.GRANTED and (self._output is not None or self._gate.awaits_passage):
+            wants_way = signal.frees and signal.outcome is Outcome.GRANTED
+            if wants_way and (self._output is not None or self._gate.awaits_passage):
                 self._let_through(_Waiting(signal))
 
     def _let_through(self, asked: _Waiting) -> None:

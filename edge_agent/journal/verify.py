@@ -15,7 +15,7 @@ from edge_agent.journal.mark import Mark, read_mark
 from edge_agent.journal.store import DATABASE
 from edge_agent.journal.transaction import SEQUENCES, event_id
 from edge_agent.published import lists, masked_names
-from edge_agent.published.parts import ENVELOPES, KEYS, MANIFEST, AtRest, good
+from edge_agent.published.parts import ENVELOPES, KEYS, MANIFEST, NEWEST_CONFIG, AtRest, good
 from edge_agent.sync import open_one
 from protocol.envelope import Keyring, unwrap
 from protocol.errors import Refused
@@ -131,7 +131,7 @@ def _chain(connection: sqlite3.Connection, number: int, epoch: bytes, device: st
         expected, head = sequence + 1, extend(previous, public)
 
 
-KNOWN = {MANIFEST, *PartName, good(PartName.CONFIG), good(PartName.PROFILES)} - {PartName.DOMAIN_KEY}
+KNOWN = {MANIFEST, NEWEST_CONFIG, *PartName, good(PartName.CONFIG), good(PartName.PROFILES)} - {PartName.DOMAIN_KEY}
 """Parts that have a row; key statements have one each beside."""
 
 

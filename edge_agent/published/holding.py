@@ -6,9 +6,10 @@ import msgspec
 
 from edge_agent.published.lists import ListFile
 from protocol.allowlist import Entry, part_of
+from protocol.binding import Bind, takes
 from protocol.closure import closed
 from protocol.compiled import CompiledPolicy
-from protocol.messages import Ages, Direction, GateConfig, Held, Manifest, Part, PartName
+from protocol.messages import Ages, Clock, Closure, Direction, GateConfig, Held, Manifest, Part, PartName
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -20,11 +21,15 @@ class Holding(msgspec.Struct, frozen=True):
     allowlist: ListFile | None = None
     policy: CompiledPolicy | None = None
     config: GateConfig | None = None
+    closures: tuple[Closure, ...] = ()
+    """Those of the newest configuration that verified, which need not be the one in use (SPEC §7.6)."""
     domain_key: bytes | None = None
     """The one that the list in use was made under."""
     key_number: int = 0
     names: Mapping[bytes, str] = {}
     """Of a subject, what the screen may call it: masked, and only where the configuration shows names."""
+    session: Bind | None = None
+    """In which the next card is to be bound; it counts while the manifest names it."""
     taken: dict[PartName, Part] = {}
     """Parts other than the allowlist as they were named when they were taken up."""
     is_enrolled: bool = True
@@ -43,9 +48,15 @@ class Holding(msgspec.Struct, frozen=True):
         return self.manifest.ages if self.manifest else None
 
     def is_closed(self, at_ms: int, entry: Entry | None) -> bool:
-        """Whether a closure of the configuration keeps out who has this entry."""
-        closures = self.config.closures if self.config else ()
-        return bool(closures) and closed(closures, at_ms, entry.classes if entry else ())
+        """Whether central's closures keep out who has this entry."""
+        return bool(self.closures) and closed(self.closures, at_ms, entry.classes if entry else ())
+
+    def open_session(self, at_ms: int, clock: Clock, used: bytes = b"") -> Bind | None:
+        """The session that takes the next card. `used`: the last one that took a card here."""
+        session = self.session
+        if session is None or not takes(session, at_ms, clock, self.direction, used):
+            return None
+        return session if self.is_current(PartName.BIND) else None
 
     def versions(self) -> Held:
         """As every event records them."""

@@ -53,7 +53,13 @@ class Keeper:
             found = parts.at_rest(self.store, self.root)
             self.statement = found.statement
             before = self.gate.holding
-            holding = Holding(self.identity.device, self.identity.gate, config=before.config, names=before.names)
+            holding = Holding(
+                self.identity.device,
+                self.identity.gate,
+                config=before.config,
+                closures=before.closures,
+                names=before.names,
+            )
             for name, with_part in ((parts.MANIFEST, with_manifest), (PartName.POLICY, with_policy)):
                 try:
                     opened = found.opened(name)

@@ -11,11 +11,13 @@ from edge_agent.journal.transaction import Transaction
 from edge_agent.sync import Opened, open_one
 from protocol.envelope import Keyring, open_as
 from protocol.errors import Refused
-from protocol.messages import Key, KeyStatement, PartName, Role
+from protocol.messages import Closure, Key, KeyStatement, PartName, Role
 
 KEYS = "keys-"
 MANIFEST = "manifest"
 GOOD = "-good"
+NEWEST_CONFIG = "config-newest"
+"""The newest configuration that verified, whatever the machine makes of it: its closures are the ones in force."""
 ENVELOPES = "SELECT name, envelope FROM parts WHERE envelope != x''"
 
 
@@ -79,6 +81,13 @@ class AtRest:
         except Refused as error:
             self.refused[name] = error
             return None
+
+
+def closures_in(found: AtRest) -> tuple[Closure, ...]:
+    """Those of the newest configuration that verifies: a closure waits for no trial and goes back with none."""
+    names = (NEWEST_CONFIG, PartName.CONFIG, good(PartName.CONFIG))
+    held = [opened.message for name in names if (opened := found.opened(name)) is not None]
+    return max(held, key=lambda config: config.version).closures if held else ()
 
 
 def at_rest(store: Store, root: Keyring) -> AtRest:

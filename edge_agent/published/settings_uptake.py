@@ -55,6 +55,7 @@ class SettingsUptake(NamesUptake):
             found = super().load()
             for name in self.trials:
                 self._load(name, found)
+            self.use(msgspec.structs.replace(self.gate.holding, closures=parts.closures_in(found)))
             self.load_names(found)
             for part, error in found.refused.items():
                 log.error("stored-part-refused", part=part, error=str(error))
@@ -85,7 +86,7 @@ class SettingsUptake(NamesUptake):
         return [f"{name} {trial.version}" for name, trial in self.trials.items() if trial.is_on_trial]
 
     def fetch_again(self, name: str) -> None:
-        super().fetch_again(name)
+        super().fetch_again(PartName.CONFIG if name == parts.NEWEST_CONFIG else name)
         for part, trial in self.trials.items():
             if name == parts.good(part):
                 trial.keep_again()
@@ -98,9 +99,17 @@ class SettingsUptake(NamesUptake):
         self.accept(PartName.CONFIG, found)
         if config.gate != self.manifest().gate:
             raise Refused(Failure.OTHER_DEVICE, f"configuration of gate {config.gate}")
+        self._take_closures(found)
         zone_named(config.time_zone)
         self.judge_config(config)
         self._try_out(PartName.CONFIG, found)
+
+    def _take_closures(self, found: Opened) -> None:
+        """They hold from now on, whether or not the machine can do the rest of it: a closed venue stays closed.
+        Raises JournalUnwritable."""
+        config: GateConfig = found.message
+        self.store.commit(lambda t: parts.put(t, parts.NEWEST_CONFIG, config.version, found.envelope))
+        self.use(msgspec.structs.replace(self.gate.holding, closures=config.closures))
 
     def take_profiles(self, found: Opened) -> None:
         """All of them or none. Raises Refused, JournalUnwritable."""

@@ -14,15 +14,17 @@ from edge_agent.identity import DomainSecret, Identity
 from edge_agent.journal.database import JournalUnwritable
 from edge_agent.moments import Moment
 from edge_agent.published import lists, parts
+from edge_agent.published.bind_uptake import BindUptake
 from edge_agent.published.keeper import with_manifest, with_policy
 from edge_agent.published.parts import AtRest
-from edge_agent.published.settings_uptake import PROVEN_S, SettingsUptake
+from edge_agent.published.settings_uptake import PROVEN_S
 from edge_agent.published.state_feed import StateFeed
 from edge_agent.sync import Opened, first_of, newest_keys, open_all, type_of
 from protocol.allowlist import accept_keys, accept_manifest, accept_part
 from protocol.envelope import domain_key_digest, open_domain_key
 from protocol.errors import Failure, Refused
 from protocol.messages import (
+    Bind,
     Delta,
     DomainKey,
     Fresh,
@@ -45,13 +47,14 @@ PART_OF: dict[str, str] = {
     Policy.TYPE: PartName.POLICY,
     Profiles.TYPE: PartName.PROFILES,
     Names.TYPE: PartName.NAMES,
+    Bind.TYPE: PartName.BIND,
     Delta.TYPE: PartName.ALLOWLIST,
     State.TYPE: PartName.STATE,
 }
 """What a message that is refused is called in the next poll's troubles."""
 
 
-class Uptake(SettingsUptake):
+class Uptake(BindUptake):
     """Its methods run one at a time, in a worker thread."""
 
     def __init__(self, directory: Path, gate: Gate, identity: Identity, proven_s: float = PROVEN_S) -> None:
@@ -97,7 +100,7 @@ class Uptake(SettingsUptake):
                 self.say(PART_OF.get(kind, kind or "envelope"), self.stated(PART_OF.get(kind, "")), error)
             if not opened and refused:
                 raise refused[0][1]
-            self._take_each(opened, DomainKey, Policy, Delta)
+            self._take_each(opened, DomainKey, Policy, Delta, Bind)
             if word in opened:
                 self.freshness.confirm(word.message)
             self._take_states(opened, {kind for kind, _ in refused})
@@ -112,6 +115,7 @@ class Uptake(SettingsUptake):
             DomainKey: self._take_domain_key,
             Policy: self._take_policy,
             Delta: self.take_delta,
+            Bind: self.take_bind,
             GateConfig: self.take_config,
             Profiles: self.take_profiles,
         }

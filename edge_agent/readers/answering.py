@@ -21,7 +21,9 @@ OUT_OF_SERVICE = frozenset(
 
 
 def answer_to(signal: Signal) -> Answer:
-    """A way that was granted and did not open is an error, not a "please go in"."""
+    """A way that was granted and did not open is an error, not a "please go in"; nor is a card that was taken."""
+    if not signal.frees:
+        return Answer.NOT_READY
     if signal.outcome is Outcome.GRANTED:
         return Answer.ERROR if signal.failed else Answer.GRANTED
     if signal.reason in TAP_AGAIN:

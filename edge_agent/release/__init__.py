@@ -25,6 +25,8 @@ class Signal(msgspec.Struct, frozen=True):
     """The release did not do what it was asked."""
     awaited: bool = False
     """Its passage is awaited: written down with the tap, so that even a crash leaves it an outcome (SPEC §8.5)."""
+    frees: bool = True
+    """False: a card was taken to be bound, and nobody goes through by it."""
     reader: str = ""
     """Where the card was tapped; empty = nowhere."""
     key: bytes = b""

@@ -6,9 +6,12 @@ from edge_agent import enrolment
 from edge_agent.door.door_state import DoorState
 from edge_agent.gate import Gate
 from edge_agent.identity import Identity
+from edge_agent.moments import Moment
 from edge_agent.published.holding import Holding
 from edge_agent.readers import ReaderState
+from edge_agent.screen import closing
 from edge_agent.screen.situation import Membership, Surroundings
+from edge_agent.screen.wording import Words
 from protocol.closure import closure_at
 from protocol.decision import Staleness, staleness
 from protocol.messages import Choice, Clock, Direction
@@ -41,11 +44,37 @@ def look_around(
         readers=tuple(readers),
         alarm=door.alarm,
         is_fire=door.fire,
-        closure=closure_at(holding.config.closures, gate.now_ms(), ()) if holding.config else None,
+        closed=_closed(gate, holding, moment, is_behind),
+        is_closed_by_staff=gate.closed_by_staff_ms(moment) != 0,
+        is_session=holding.policy is not None and holding.policy.policy.session is not None,
+        closures_change_ms=_change_ms(gate, holding, moment),
         choices=_choices(holding, gate.now_ms(), is_behind),
         chosen=chosen[0] if chosen else "",
         chosen_until_ms=chosen[1] if chosen else 0,
     )
+
+
+def _closed(gate: Gate, holding: Holding, moment: Moment, is_clock_wrong: bool) -> Words | None:
+    """Why nobody enters just now and until when, by the rule that a tap is judged by; None = it is open."""
+    zone = holding.config.time_zone if holding.config else "Asia/Taipei"
+    left_ms, held = gate.closed_by_staff_ms(moment), gate.closing
+    if held is not None and left_ms != 0:
+        now_ms = gate.now_ms()
+        when = closing.OPENED_BY_STAFF if left_ms is None else closing.until(now_ms + left_ms, now_ms, zone)
+        return closing.joined(closing.why_of_staff(held.why), when)
+    closure = None if is_clock_wrong else closure_at(holding.closures, moment.wall_ms, ())
+    if closure is None:
+        return None
+    return closing.joined(closing.why_of(closure), closing.until(closure.until_ms, moment.wall_ms, zone))
+
+
+def _change_ms(gate: Gate, holding: Holding, moment: Moment) -> int:
+    """When the next closure begins or ends, monotonic; 0 = none will."""
+    ends = [at for each in holding.closures for at in (each.from_ms, each.until_ms)]
+    left = [at - moment.wall_ms for at in ends if at > moment.wall_ms]
+    by_staff_ms = gate.closed_by_staff_ms(moment)
+    soonest = min(left + ([by_staff_ms] if by_staff_ms else []), default=None)
+    return 0 if soonest is None else moment.monotonic_ms + soonest
 
 
 def _choices(holding: Holding, at_ms: int, is_clock_wrong: bool) -> tuple[Choice, ...]:

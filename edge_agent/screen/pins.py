@@ -1,9 +1,9 @@
-"""Who may admit by hand: PINs checked offline, and longer and longer waits after wrong ones."""
+"""Who may admit or close by hand: PINs checked offline, and longer and longer waits after wrong ones."""
 
 import hmac
 import threading
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -58,11 +58,13 @@ class Pins:
         now_ms = self._now_ms()
         self._again_ms = {name: now_ms + wait_ms(count) for name, count in self._failures.items()}
 
-    def check(self, typed: str, pin: str) -> Checked:
-        """An unknown name costs as much as a wrong PIN, and is one."""
+    def check(self, typed: str, pin: str, to: Literal["staff_admit", "staff_close"] = "staff_admit") -> Checked:
+        """An unknown name costs as much as a wrong PIN, and is one. `to`: what the configuration has to allow; wrong
+        PINs count together, whatever they were typed for."""
         with self._lock:
             config = self._gate.holding.config
-            people = config.staff if config and config.screen.staff_admit else ()
+            everybody = config.staff if config else ()
+            people = everybody if config and getattr(config.screen, to) else ()
             person = person_named(people, typed)
             name = person.id if person else NOBODY
             left_ms = self._again_ms.get(name, 0) - self._now_ms()
@@ -72,7 +74,7 @@ class Pins:
             failures = 0 if right else self._failures.get(name, 0) + 1
             if not right:
                 log.warning("wrong-pin", staff=name or "(unknown)", failures=failures)
-            self._count(name, failures, {each.id for each in people})
+            self._count(name, failures, {each.id for each in everybody})
             return Checked(name if right else "", wait_ms(failures))
 
     def _fits(self, person: StaffPin | None, pin: str) -> bool:

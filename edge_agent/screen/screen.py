@@ -12,12 +12,15 @@ import msgspec
 
 from edge_agent.gate import Gate
 from edge_agent.release import Signal
-from edge_agent.screen.pins import Pins
+from edge_agent.screen.closing import day_end_ms
+from edge_agent.screen.pins import Checked, Pins
 from edge_agent.screen.situation import Answer, Surroundings, Undo
 from edge_agent.screen.view import View, next_ms, view
 from protocol.messages import Outcome
+from protocol.reasons import Reason
 
 LONGEST_S = 60.0
+HOUR_MS = 3_600_000
 DENIED = 16
 """So many denied taps are remembered, for those that staff then admit."""
 
@@ -136,11 +139,41 @@ class Screen:
         """
         checked = self._pins.check(staff, pin)
         if not checked.staff:
-            return {"admitted": False, "why": "wait" if checked.wait_ms else "pin", "wait_ms": checked.wait_ms}
+            return {"admitted": False} | _refused(checked)
         if (self._gate.store.epoch.epoch, sequence) not in self._denied:
             sequence = -1
         signal = self._gate.admit(checked.staff, why, sequence)
         return {"admitted": signal.outcome is Outcome.GRANTED, "why": signal.reason, "wait_ms": 0}
 
+    def close_entry(self, staff: str, pin: str, why: str, hours: int) -> dict[str, Any]:
+        """Close the way in for so many hours; 0 = until the end of the local day."""
+        checked = self._pins.check(staff, pin, "staff_close")
+        if not checked.staff:
+            return {"done": False} | _refused(checked)
+        config = self._gate.holding.config
+        now_ms = self._gate.now_ms()
+        day_end = day_end_ms(now_ms, config.time_zone if config else "Asia/Taipei")
+        for_ms = hours * HOUR_MS if hours else day_end - now_ms
+        with self._gate.paused():
+            done = self._gate.close_entry(checked.staff, why, for_ms)
+        return self._closed(done)
+
+    def open_entry(self, staff: str, pin: str) -> dict[str, Any]:
+        """Open what staff closed."""
+        checked = self._pins.check(staff, pin, "staff_close")
+        if not checked.staff:
+            return {"done": False} | _refused(checked)
+        with self._gate.paused():
+            done = self._gate.open_entry(checked.staff)
+        return self._closed(done)
+
+    def _closed(self, done: bool) -> dict[str, Any]:
+        self.changed()
+        return {"done": done, "why": "" if done else Reason.JOURNAL_UNWRITABLE.value, "wait_ms": 0}
+
     def _now_ms(self) -> int:
         return self._gate.moments.now().monotonic_ms
+
+
+def _refused(checked: Checked) -> dict[str, Any]:
+    return {"why": "wait" if checked.wait_ms else "pin", "wait_ms": checked.wait_ms}

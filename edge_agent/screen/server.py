@@ -12,14 +12,14 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from importlib import resources
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import structlog
 from aiohttp import web
-from msgspec import Meta
 
 from edge_agent.screen.connections import Connections
+from edge_agent.screen.pressed import Admit, Choose, Close, Open, Undo
 from edge_agent.screen.screen import Screen
 
 log = structlog.get_logger(__name__)
@@ -51,30 +51,6 @@ WRITE_S = 10.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Undo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Take back a granted tap."""
-
-    sequence: Annotated[int, Meta(ge=0)]
-
-
-class Choose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """By which rule the next tap is to be judged; empty = by none in particular."""
-
-    rule: Annotated[str, Meta(max_length=64)]
-
-
-class Admit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Let somebody in by hand."""
-
-    staff: Annotated[str, Meta(min_length=1, max_length=64)]
-    pin: Annotated[str, Meta(max_length=32)]
-    why: Annotated[str, Meta(min_length=1, max_length=200)]
-    sequence: Annotated[int, Meta(ge=-1)] = -1
-
-    def __repr__(self) -> str:  # neither PIN nor what was typed for a name reaches a log
-        return "<Admit>"
-
-
 class ScreenServer:
     """One web server on `port` (0 = any; see `port` once it has started)."""
 
@@ -94,6 +70,8 @@ class ScreenServer:
                 web.post("/undo", self._undo),
                 web.post("/choose", self._choose),
                 web.post("/admit", self._admit),
+                web.post("/close", self._close),
+                web.post("/open", self._open),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=15.0, shutdown_timeout=0.5)
@@ -205,6 +183,17 @@ class ScreenServer:
         async with self._one():
             found = await asyncio.to_thread(self.screen.admit, asked.staff, asked.pin, asked.why, asked.sequence)
         return _json(found)
+
+    async def _close(self, request: web.Request) -> web.Response:
+        asked = await _body(request, Close)
+        async with self._one():
+            found = await asyncio.to_thread(self.screen.close_entry, asked.staff, asked.pin, asked.why, asked.hours)
+        return _json(found)
+
+    async def _open(self, request: web.Request) -> web.Response:
+        asked = await _body(request, Open)
+        async with self._one():
+            return _json(await asyncio.to_thread(self.screen.open_entry, asked.staff, asked.pin))
 
     @contextlib.asynccontextmanager
     async def _one(self) -> AsyncIterator[None]:

@@ -8,8 +8,9 @@ import msgspec
 from edge_agent.door.passage import Alarm
 from edge_agent.readers import ReaderState
 from edge_agent.release import Signal
+from edge_agent.screen.wording import Words
 from protocol.decision import Staleness
-from protocol.messages import Choice, Closure, Direction, GateConfig, ScreenConfig, Wording
+from protocol.messages import Choice, Direction, GateConfig, ScreenConfig, Wording
 from protocol.reasons import Reason
 
 
@@ -37,8 +38,13 @@ class Surroundings(msgspec.Struct, frozen=True):
     readers: tuple[ReaderState, ...] = ()
     alarm: Alarm = Alarm.NONE
     is_fire: bool = False
-    closure: Closure | None = None
-    """What keeps everybody out just now, but for those whom it admits."""
+    closed: Words | None = None
+    """Why everybody is kept out just now, but for those whom a closure admits, and until when."""
+    is_closed_by_staff: bool = False
+    is_session: bool = False
+    """Taps sign in and out here, so whoever is signed in taps at a closed gate too."""
+    closures_change_ms: int = 0
+    """When the next closure begins or ends; 0 = none will."""
     choices: tuple[Choice, ...] = ()
     """What may be chosen before the tap just now."""
     chosen: str = ""

@@ -11,10 +11,11 @@ from edge_agent.readers import Answer as Shown
 from edge_agent.readers import ReaderState
 from edge_agent.readers.answering import answer_to
 from edge_agent.screen import wording
+from edge_agent.screen.closing import CLOSED_NOW, STILL_OUT
 from edge_agent.screen.situation import Answer, Membership, Surroundings, Undo
 from edge_agent.screen.wording import NOTHING, Told, Words, of_reason, with_age
 from protocol.decision import Staleness
-from protocol.messages import Choice, Closure, Direction, GateConfig, Outcome, Wording
+from protocol.messages import Choice, Direction, GateConfig, Outcome, Wording
 from protocol.reasons import Reason
 
 DENIED_MS = 120_000
@@ -70,6 +71,10 @@ class View(msgspec.Struct, frozen=True):
     """Rules to choose from before the tap, and what they are called."""
     chosen: str = ""
     staff: bool = False
+    """Whether staff may do something here: admit by hand, close the way in and open it again."""
+    can_admit: bool = False
+    can_close: bool = False
+    is_closed_by_staff: bool = False
     staff_letters: str = ""
     """What staff ids are written with besides `TYPED`."""
     languages: tuple[str, ...] = ("zh-TW", "en")
@@ -82,7 +87,7 @@ def view(around: Surroundings, answer: Answer | None, now_ms: int) -> View:
     config, screen = around.config, around.screen
     strip, urgent = _strip(around)
     undo = answer is not None and screen.undo and answer.can_undo and now_ms - answer.at_ms < UNDO_MS
-    staff = config.staff if config and screen.staff_admit else ()
+    staff = config.staff if config and (screen.staff_admit or screen.staff_close) else ()
     found = _answer(around, answer, now_ms) or _standing(around)
     choices = around.choices if found.mode is Mode.READY else ()
     letters = {letter for person in staff for letter in person.id.lower()}
@@ -100,6 +105,9 @@ def view(around: Surroundings, answer: Answer | None, now_ms: int) -> View:
         choices=tuple((choice.rule, _called(choice)) for choice in choices),
         chosen=around.chosen if choices and now_ms < around.chosen_until_ms else "",
         staff=bool(staff),
+        can_admit=bool(staff) and screen.staff_admit,
+        can_close=bool(staff) and screen.staff_close,
+        is_closed_by_staff=around.is_closed_by_staff,
         staff_letters="".join(sorted(letters - TYPED)),
         languages=screen.languages,
         theme=screen.theme,
@@ -109,7 +117,7 @@ def view(around: Surroundings, answer: Answer | None, now_ms: int) -> View:
 
 def next_ms(around: Surroundings, answer: Answer | None, now_ms: int) -> int | None:
     """When `view` will say something else though nothing happened; None = never."""
-    ends = [around.chosen_until_ms] if around.chosen else []
+    ends = [around.closures_change_ms, *([around.chosen_until_ms] if around.chosen else [])]
     if answer is not None:
         ends += [answer.at_ms + around.screen.show_ms, answer.at_ms + UNDO_MS, answer.at_ms + DENIED_MS]
     return min((end for end in ends if end > now_ms), default=None)
@@ -146,6 +154,10 @@ def _told(around: Surroundings, answer: Answer) -> tuple[Mode, Told]:
     if signal.outcome is Outcome.GRANTED and reason is Reason.JOURNAL_UNWRITABLE:
         reason = Reason.LEAVING  # nobody is locked in: to whom leaves it makes no difference
     headline, step = of_reason(reason, around.texts)
+    if reason is Reason.CLOSED and around.closed:
+        headline, step = _of_closure(around.closed, around.texts)
+    if not signal.frees:  # a card was taken to be bound: no green, since no way is free
+        return Mode.WAITING, (headline, step)
     shown = answer_to(signal)
     if shown is Shown.GRANTED:
         return Mode.GRANTED, wording.REPEATED if signal.repeat else (headline, step)
@@ -169,15 +181,16 @@ def _standing(around: Surroundings) -> View:
     reason = _closed(around) if inward else None
     if reason:
         return View(Mode.CLOSED, *of_reason(reason, around.texts))
-    if inward and around.closure:
-        return View(Mode.CLOSED, *_of_closure(around.closure, around.texts))
+    if inward and around.closed:
+        notes = STILL_OUT if around.is_session else NOTHING
+        return View(Mode.CLOSED, *_of_closure(around.closed, around.texts), notes=notes)
     return View(Mode.READY, *wording.READY)
 
 
-def _of_closure(closure: Closure, texts: Mapping[Reason, Wording]) -> Told:
-    """Why, where it is said, in place of when to come again."""
-    headline, step = of_reason(Reason.CLOSED, texts)
-    return headline, Words(closure.why_zh or step.zh, closure.why_en or step.en)
+def _of_closure(closed: Words, texts: Mapping[Reason, Wording]) -> Told:
+    """Why and until when, in place of when to come again. A venue's own words for it stay."""
+    own = texts.get(Reason.CLOSED, Wording())
+    return Words(own.zh or CLOSED_NOW.zh, own.en or CLOSED_NOW.en), closed
 
 
 def _without_reader(readers: tuple[ReaderState, ...]) -> View:

@@ -108,6 +108,19 @@ def test_an_agent_that_does_not_run_cannot_know_of_other_gates(edge: Edge, setti
     assert (answer["apart"], answer["reason"], answer["tried"][-1]["rule"]) == (True, "history-unknown", "pause")
 
 
+def test_a_gate_that_staff_closed_says_so_until_it_is_over(
+    edge: Edge, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running(edge, monkeypatch)
+    now = dt.datetime.now(dt.UTC)
+    assert edge.gate.close_entry("Lin.07", "typhoon", 3_600_000)
+    assert decided(settings, 2)["reason"] == "closed"
+    assert decided(settings, 2, "--at", (now + dt.timedelta(hours=2)).isoformat())["reason"] == "ok"
+    assert decided(settings, 2, "--at", (now - dt.timedelta(hours=2)).isoformat())["reason"] == "ok"
+    edge.gate.open_entry("Lin.07")
+    assert decided(settings, 2)["reason"] == "ok"
+
+
 def test_a_choice_may_be_assumed_and_what_no_rule_decided_says_so(
     edge: Edge, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import msgspec
 
 from edge_agent.screen.situation import Surroundings
 from edge_agent.screen.view import Mode, view
+from edge_agent.screen.wording import NOTHING, Words
 from edge_agent.tap_record import history_after
 from protocol.compiled import CompiledPolicy
 from protocol.decision import Decision, Staleness, Tap
@@ -47,13 +48,13 @@ def test_who_is_admitted_nevertheless_enters_and_everybody_leaves(stocked: Edge)
 
 
 def test_the_screen_says_that_it_is_closed_and_why() -> None:
-    closure = Closure(0, HOUR_MS, why_zh="颱風停班停課", why_en="Typhoon")
-    shown = view(around(closure=closure), None, 0)
-    assert (shown.mode, shown.next.zh, shown.next.en) == (Mode.CLOSED, "颱風停班停課", "Typhoon")
-    assert shown.headline.zh == "今日不開放"
-    bare = view(around(closure=Closure(0, HOUR_MS)), None, 0)
-    assert bare.next.zh == "請改日再來"
-    out: Surroundings = around(closure=closure, config=GateConfig(1, "g", "door", Direction.OUT))
+    closed = Words("颱風停班停課，至 18:00", "Typhoon, until 18:00")
+    shown = view(around(closed=closed), None, 0)
+    assert (shown.mode, shown.next, shown.notes) == (Mode.CLOSED, closed, NOTHING)
+    assert shown.headline.zh == "目前不開放"
+    kiosk = view(around(closed=closed, is_session=True), None, 0)
+    assert kiosk.notes.zh == "簽退仍可感應"
+    out: Surroundings = around(closed=closed, config=GateConfig(1, "g", "door", Direction.OUT))
     assert view(out, None, 0).mode is Mode.READY, "the way out is open"
 
 

@@ -17,6 +17,7 @@ from edge_agent.published.uptake import Uptake
 from protocol.allowlist import CardState
 from protocol.errors import Failure, Refused
 from protocol.messages import (
+    Closure,
     ConfigDetail,
     Direction,
     GateConfig,
@@ -274,6 +275,46 @@ def test_an_agent_that_is_killed_in_the_trial_tries_once_more_and_then_goes_back
     assert verify(edge.directory) == []
 
 
+TYPHOON = Closure(0, 2**47, why_zh="颱風", why_en="Typhoon")
+
+
+@pytest.mark.parametrize("release", [ReleaseConfig(), ReleaseConfig(pulse_ms=500)])
+def test_a_closed_venue_stays_closed_though_its_configuration_is_given_up(edge: Edge, release: ReleaseConfig) -> None:
+    publish(edge, 2, closures=(TYPHOON,), release=release)
+    kill(edge)
+    kill(edge)
+    assert version(edge) == 1
+    assert edge.gate.holding.closures == (TYPHOON,)
+    kill(edge)
+    assert edge.gate.holding.closures == (TYPHOON,)
+    publish(edge, 3)
+    assert edge.gate.holding.closures == ()
+    kill(edge)
+    kill(edge)
+    assert version(edge) == 1
+    assert edge.gate.holding.closures == (), "nor does an old closure come back"
+    assert verify(edge.directory) == []
+
+
+def test_a_closure_holds_though_the_machine_cannot_do_the_rest_of_it(edge: Edge, machine: Machine) -> None:
+    machine.cannot = {"door"}
+    publish(edge, 2, closures=(TYPHOON,), release=ReleaseConfig(passage="door"))
+    machine.broken_by = {3}
+    assert (version(edge), edge.gate.holding.closures) == (1, (TYPHOON,))
+    kill(edge)
+    assert (version(edge), edge.gate.holding.closures) == (1, (TYPHOON,))
+    publish(edge, 3, closures=(TYPHOON, TYPHOON))
+    assert (version(edge), edge.gate.holding.closures) == (1, (TYPHOON, TYPHOON))
+
+
+def test_where_the_newest_configuration_is_damaged_the_next_one_that_verifies_closes(edge: Edge) -> None:
+    publish(edge, 2, closures=(TYPHOON,))
+    with edge.store.connection as connection:
+        connection.execute("UPDATE parts SET envelope = x'00' WHERE name = 'config-newest'")
+    kill(edge)
+    assert edge.gate.holding.closures == (TYPHOON,)
+
+
 def test_a_store_that_is_loaded_again_in_mid_run_is_no_further_start(edge: Edge) -> None:
     publish(edge, 2)
     kill(edge)
@@ -382,7 +423,7 @@ def test_giving_up_counts_for_this_run_even_where_it_cannot_be_written(
     edge.central.config = GateConfig(2, GATE, "door")
     edge.take(edge.central.seal(edge.central.publish()))
     monkeypatch.setattr(
-        edge.store, "commit", lambda work, left=iter((True, False)): real(work) if next(left) else _full()
+        edge.store, "commit", lambda work, left=iter((True, True, False)): real(work) if next(left) else _full()
     )
     edge.take(edge.central.seal(edge.central.config))
     monkeypatch.undo()

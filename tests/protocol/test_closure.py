@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from protocol.allowlist import CardState, Entry, Grant
 from protocol.closure import closed, closure_at
+from protocol.compiled import CompiledPolicy
 from protocol.configuration import Closure
 from protocol.decision import decide
 from protocol.messages import Clock, Direction, Outcome
+from protocol.policy import Policy
 from tests.protocol.test_decision import MEMBERS, tap
 
 TYPHOON = Closure(100, 200, ("staff",), "颱風", "Typhoon")
@@ -50,10 +52,16 @@ def test_without_admitted_classes_it_is_closed_within_any_of_them(closures: list
     assert closed(closures, at_ms, STAFF) == any(each.from_ms <= at_ms < each.until_ms for each in closures)
 
 
-def test_nobody_is_kept_inside_and_no_clock_means_no_closure() -> None:
+def test_nobody_is_kept_inside_and_a_clock_that_denies_comes_first() -> None:
     entry = Entry(b"\x5b" * 16, 1, CardState.ACTIVE, ())
     refused = decide(MEMBERS, entry, None, tap(is_closed=True))
     assert (refused.outcome, refused.reason, refused.rule) == (Outcome.DENIED, "closed", "")
     assert decide(MEMBERS, entry, None, tap(is_closed=True, direction=Direction.OUT)).outcome is Outcome.GRANTED
     unsure = decide(MEMBERS, entry, None, tap(is_closed=True, clock=Clock.BEHIND))
     assert unsure.reason == "clock-untrusted"
+
+
+def test_who_says_that_it_is_closed_has_judged_by_which_clock() -> None:
+    entry = Entry(b"\x5b" * 16, 1, CardState.ACTIVE, ())
+    blind = CompiledPolicy(Policy(1, MEMBERS.policy.rules, untrusted_clock="ignore-dates"))
+    assert decide(blind, entry, None, tap(is_closed=True, clock=Clock.BEHIND)).reason == "closed"

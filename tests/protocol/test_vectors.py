@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from protocol import allowlist, chunks, clock, envelope, joining, journal, messages, pin, token, uid
+from protocol import allowlist, binding, chunks, clock, closure, envelope, joining, journal, messages, pin, token, uid
 from protocol.compiled import CompiledPolicy
 from protocol.decision import decide, staleness
 from protocol.errors import Refused
@@ -32,6 +32,8 @@ CLASSES: dict[str, Any] = {
     "undo-detail": messages.UndoDetail,
     "input-detail": messages.InputDetail,
     "config-detail": messages.ConfigDetail,
+    "closure-detail": messages.ClosureDetail,
+    "bind-detail": messages.BindDetail,
     "batch": messages.Batch,
     "upload": messages.Upload,
     "receipt": messages.Receipt,
@@ -59,6 +61,8 @@ CLASSES: dict[str, Any] = {
     "config": messages.GateConfig,
     "profiles": messages.Profiles,
     "names": messages.Names,
+    "bind": messages.Bind,
+    "tapped-card": messages.TappedCard,
 }
 DOERS: dict[str, Callable[[Json], object]] = {}
 
@@ -115,7 +119,7 @@ def test_each_vector_names_itself_its_clause_and_its_rule() -> None:
 
 def test_every_reason_that_decide_gives_has_a_vector() -> None:
     told = {vector["expect"]["reason"] for vector in VECTORS.values() if vector["input"]["do"] == "decide"}
-    of_the_gate = {"journal-unwritable", "not-enrolled", "staff-admitted"}
+    of_the_gate = {"journal-unwritable", "not-enrolled", "staff-admitted", "bind-taken"}
     assert told == {reason.value for reason in Reason} - of_the_gate
 
 
@@ -321,6 +325,40 @@ def _(given: Json) -> object:
 @does("seal-domain-key")
 def _(given: Json) -> object:
     return envelope.seal_domain_key(bytes(32), "device", "domain", 1, bytes.fromhex(given["sealing_public"]))
+
+
+@does("open-card")
+def _(given: Json) -> object:
+    detail = built("bind-detail", given["detail"])
+    card = envelope.open_card(detail, given["device"], bytes.fromhex(given["seal_private"]))
+    return {"uid": card.uid.hex(), "sak": card.sak, "atr": card.atr.hex()}
+
+
+@does("seal-card")
+def _(given: Json) -> object:
+    return envelope.seal_card(binding.tapped(bytes(4), None, b""), built("bind", given["session"]))
+
+
+@does("takes")
+def _(given: Json) -> object:
+    asked = given["at_ms"], messages.Clock(given["clock"]), messages.Direction(given["direction"])
+    return {"takes": binding.takes(built("bind", given["session"]), *asked, bytes.fromhex(given["used"]))}
+
+
+@does("closing-ends")
+def _(given: Json) -> object:
+    held, at = given["closing"], given["at"]
+    closing = closure.StaffClosing(
+        "desk-2",
+        "typhoon",
+        held["from_ms"],
+        held["until_ms"],
+        bytes.fromhex(held["boot_id"]),
+        held["monotonic_ms"],
+        messages.Clock(held["clock"]),
+    )
+    clock = messages.Clock(at["clock"])
+    return {"in_ms": closure.ends_in_ms(closing, at["at_ms"], at["monotonic_ms"], bytes.fromhex(at["boot_id"]), clock)}
 
 
 @does("words")

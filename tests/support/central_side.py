@@ -26,6 +26,7 @@ from protocol.journal import genesis
 from protocol.messages import (
     Ages,
     Batch,
+    Bind,
     Counted,
     Delta,
     DomainKey,
@@ -103,6 +104,7 @@ class CentralSide:
         self.config = GateConfig(1, GATE, "door")
         self.profiles: Profiles | None = None
         self.names: Names | None = None
+        self.session: Bind | None = None
         self.ages = AGES
         self.state = "active"
         self.secret = key("join")[:16]
@@ -175,7 +177,7 @@ class CentralSide:
     def parts(self) -> tuple[Part, ...]:
         number, rows = self.lists[self.list_version]
         listed = list_digest(DOMAIN, number, len(rows), total(rows.items()))
-        shared = [(PartName.PROFILES, self.profiles), (PartName.NAMES, self.names)]
+        shared = [(PartName.PROFILES, self.profiles), (PartName.NAMES, self.names), (PartName.BIND, self.session)]
         return (
             *(Part(name, message.version, digest(encode(message))) for name, message in shared if message),
             Part(PartName.ALLOWLIST, self.list_version, listed),
@@ -272,6 +274,8 @@ class CentralSide:
             return [self.seal(self.profiles)]
         if name is PartName.NAMES:
             return [self.seal(self.names)]
+        if name is PartName.BIND:
+            return [self.seal(self.session)]
         if name is PartName.DOMAIN_KEY:
             return [self.seal(self.sealed_domain_key())]
         base = held[name].version if name in held else 0

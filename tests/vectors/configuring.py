@@ -29,6 +29,7 @@ SCREEN: Json = {
     "undo": True,
     "names": True,
     "staff_admit": True,
+    "staff_close": True,
     "choices": [{"rule": "kitchen", "zh": "廚房組", "en": "Kitchen"}, {"rule": "garden", "zh": "", "en": ""}],
 }
 WORDING: Json = {
@@ -81,6 +82,7 @@ STANDARD: Json = {
         "undo": False,
         "names": False,
         "staff_admit": False,
+        "staff_close": False,
         "choices": [],
     },
     "texts": {},
@@ -154,6 +156,7 @@ def _refused_configurations() -> None:
         ("choice-twice", _in("screen", choices=[{"rule": "a"}, {"rule": "a"}]), "A rule can be chosen in one place."),
         ("choice-too-long", _in("screen", choices=[{"rule": "a", "zh": "組" * 41}]), "It has to fit on a button."),
         ("13-choices", _in("screen", choices=[{"rule": f"team-{n}"} for n in range(13)]), "12 choices at most."),
+        ("closing-by-a-number", _in("screen", staff_close=1), "A boolean is no number."),
         ("undo-by-a-number", _in("screen", undo=1), "A boolean is no number."),
         ("wording-of-an-unknown-reason", {"texts": {"bad-hair": WORDING}}, "Words are for reasons that exist."),
         ("wording-too-long", {"texts": {"expired": {"zh": "卡" * 501}}}, "Texts have 500 characters at most."),

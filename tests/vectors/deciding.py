@@ -126,6 +126,11 @@ def _guards() -> None:
     rule = "What is wrong with the card is said first."
     decided("closure-expired", rule, (DENIED, "expired", ""), entry=edges, at_ms=NOW + HOUR, is_closed=True)
     rule = "A closure is said before the age of the list."
+    blind = "Whoever says that it is closed has judged by what clock: a closing by staff needs none."
+    ignoring = {**POLICY, "untrusted_clock": "ignore-dates"}
+    decided("closure-without-a-clock", blind, (DENIED, "closed", ""), ignoring, clock=2, is_closed=True)
+    first = "A clock that denies comes first."
+    decided("closure-clock-first", first, (DENIED, "clock-untrusted", ""), clock=3, is_closed=True)
     decided("closure-before-stale", rule, (DENIED, "closed", ""), staleness="restrict", is_closed=True)
     leaving = {"direction": "out", "is_closed": True}
     decided("closure-leaving", "Who is inside can always leave.", (GRANTED, "leaving", ""), **leaving)

@@ -187,6 +187,18 @@ def _details() -> None:
             {"staff": "desk-2", "why": "訪客", "sequence": -1},
             "Staff let somebody in who has no card.",
         ),
+        (
+            "closure",
+            "closure-detail",
+            {"staff": "desk-2", "why": "typhoon", "from_ms": 1_000, "until_ms": 2_000},
+            "Staff closed this gate's way in.",
+        ),
+        (
+            "closure-opened",
+            "closure-detail",
+            {"staff": "desk-2", "why": "", "from_ms": 1_500, "until_ms": 1_500},
+            "An end that is the beginning: open again.",
+        ),
         ("undo", "undo-detail", {"sequence": 41, "why": "not-me"}, "The granted tap that counts as never made."),
         (
             "input-fire-alarm",
@@ -231,6 +243,8 @@ def _bad_details() -> None:
         ("passage-without-a-word", "passage-detail", ref.pack([1]), "What became of it is said."),
         ("admit-by-nobody", "admit-detail", ref.pack(["", "card forgotten", 1]), "Staff have a name."),
         ("admit-with-a-novel", "admit-detail", ref.pack(["desk-2", "x" * 501, 1]), "500 characters at most."),
+        ("closure-by-nobody", "closure-detail", ref.pack(["", "typhoon", 1, 2]), "Staff have a name."),
+        ("closure-before-itself", "closure-detail", ref.pack(["desk-2", "typhoon", 2, 1]), "It ends after it begins."),
         ("undo-of-nothing", "undo-detail", ref.pack([-1, "not-me"]), "A tap is taken back, not none."),
         ("input-half-on", "input-detail", ref.pack(["tamper", 1, 0]), "A level is true or false."),
         ("input-with-fewer-than-none-inside", "input-detail", ref.pack(["fire-alarm", True, -1]), "Not below 0."),

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 from tests.vectors import (
+    binding,
     cards,
     charging,
+    closing,
     configuring,
     deciding,
     journal,
@@ -19,7 +21,11 @@ from tests.vectors import (
 )
 
 HERE = Path(__file__).parent
-PARTS = (cards, journal, signing, publishing, configuring, policies, deciding, looking_back, charging, sessions, states)
+PARTS = (
+    *(cards, journal, signing, publishing, configuring, policies, deciding, looking_back, charging, sessions, states),
+    binding,
+    closing,
+)
 
 
 def contents() -> dict[str, str]:

@@ -72,8 +72,10 @@ FIELDS = {
     "reader-detail": "reader state why profile firmware",
     "admit-detail": "staff why sequence",
     "undo-detail": "sequence why",
+    "closure-detail": "staff why from_ms until_ms",
     "input-detail": "input on inside",
     "config-detail": "part what version why",
+    "bind-detail": "session:h sealed:h",
     "store-detail": "what why epoch:h first through",
     "batch": "device epoch:h first previous_head:h events:h* head:h lost",
     "upload": "batch:h personal:h*",
@@ -109,6 +111,8 @@ FIELDS = {
     "subject-state": "subject:h marks:mark* reserved lapse_ms notes",
     "counted": "epoch:h through",
     "state": "device domain base version at_ms counted:counted* inside subjects:subject-state*",
+    "bind": "device version session:h until_ms seal_public:h",
+    "tapped-card": "uid:h sak atr:h",
     "masked-name": "subject:h name",
     "names": "domain version names:masked-name*",
 }
@@ -140,6 +144,7 @@ ENVELOPED = (
         "config",
         "profiles",
         "names",
+        "bind",
         "state",
     ),
 )
@@ -336,16 +341,20 @@ def _expand(suite: bytes, secret: bytes, label: bytes, info: bytes, length: int)
 
 
 def seal_domain_key(key: bytes, device: str, domain: str, number: int, public: bytes, ephemeral: bytes) -> bytes:
+    info = b"\0".join([b"tapgate.domain-key.v1", device.encode(), domain.encode(), str(number).encode()])
+    return hpke(key, info, public, ephemeral)
+
+
+def hpke(plain: bytes, info: bytes, public: bytes, ephemeral: bytes) -> bytes:
     own = X25519PrivateKey.from_private_bytes(ephemeral)
     shared = own.exchange(X25519PublicKey.from_public_bytes(public))
     encapsulated = own.public_key().public_bytes_raw()
     secret = _extract(_KEM, b"", b"eae_prk", shared)
     secret = _expand(_KEM, secret, b"shared_secret", encapsulated + public, 32)
-    info = b"\0".join([b"tapgate.domain-key.v1", device.encode(), domain.encode(), str(number).encode()])
     context = b"\x00" + _extract(_HPKE, b"", b"psk_id_hash", b"") + _extract(_HPKE, b"", b"info_hash", info)
     schedule = _extract(_HPKE, secret, b"secret", b"")
     aead_key, nonce = (_expand(_HPKE, schedule, label, context, n) for label, n in ((b"key", 32), (b"base_nonce", 12)))
-    return encapsulated + ChaCha20Poly1305(aead_key).encrypt(nonce, key, b"")
+    return encapsulated + ChaCha20Poly1305(aead_key).encrypt(nonce, plain, b"")
 
 
 # --- joining (§5.7, §10) ----------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def _guard(policy: Json | None, entry: Json | None, tap: Json) -> str:
         return "not-yet-valid"
     if dated and entry["until_ms"] and tap["at_ms"] >= entry["until_ms"]:
         return "expired"
-    if dated and tap.get("is_closed", False):
+    if tap.get("is_closed", False):
         return "closed"
     if tap["staleness"] == "restrict" and not _classes(entry, tap) & set(policy.get("restricted", ())):
         return "list-stale"

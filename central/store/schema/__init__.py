@@ -11,11 +11,12 @@ from central.store.schema.attendance import (
     attendance_sessions,
     attendance_teams,
 )
+from central.store.schema.binding import bind_sessions, card_chips
 from central.store.schema.bindings import card_batches, card_bindings, member_class_history, member_flags
 from central.store.schema.custody import RARE, RARE_KINDS, batches, epochs, events, evidence
 from central.store.schema.devices import devices, join_tokens
 from central.store.schema.facts import facts
-from central.store.schema.judging import conflicts, entry_history
+from central.store.schema.judging import conflicts, denials, entry_history
 from central.store.schema.marks import REPEATS, fates, marks, projected, states, subject_states, visits
 from central.store.schema.metadata import PROJECTION, meta, metadata
 from central.store.schema.people import cards, member_classes, members, names, subjects
@@ -43,10 +44,13 @@ __all__ = [
     "attendance_sessions",
     "attendance_teams",
     "batches",
+    "bind_sessions",
     "card_batches",
     "card_bindings",
+    "card_chips",
     "cards",
     "conflicts",
+    "denials",
     "devices",
     "domains",
     "entry_history",

@@ -33,7 +33,7 @@ batches = Table(  # every batch as it came; the public parts of its events are i
     Column("receipt", LargeBinary, nullable=False),  # empty where a revoked device got none
 )
 
-RARE_KINDS = ("admit", "config", "input", "reader", "release-failed", "store", "undo")
+RARE_KINDS = ("admit", "bind", "closure", "config", "input", "reader", "release-failed", "store", "undo")
 RARE = text(f"kind IN ({', '.join(map(repr, RARE_KINDS))})")
 """Kinds that are few among taps and passages. A query that holds this very condition is answered by their index."""
 

@@ -17,6 +17,25 @@ entry_history = Table(  # every entry that a list ever had of a card; in force f
     sqlite_with_rowid=False,
 )
 
+denials = Table(  # denied taps of members, but for repeats: judged again beside the marks
+    "denials",
+    metadata,
+    Column("domain", String(64), primary_key=True),
+    Column("subject", LargeBinary(16), primary_key=True),  # as the gate said
+    Column("epoch", LargeBinary(8), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("device", String(64), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("venue", String(64), nullable=False),
+    Column("gate", String(64), nullable=False),
+    Column("direction", String(8), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("card", Integer, nullable=False),
+    Index("denials_at", "domain", "subject", "at_ms"),
+    info=PROJECTION,
+)
+
 conflicts = Table(  # what the re-check of every tap found, until it is not found any more
     "conflicts",
     metadata,
@@ -28,7 +47,7 @@ conflicts = Table(  # what the re-check of every tap found, until it is not foun
     Column("sequence", BigInteger, nullable=False),
     Column("subject", LargeBinary(16), nullable=False),
     Column("at_ms", BigInteger, nullable=False),  # of the event, as its gate said
-    Column("state", String(16), nullable=False),  # open, settled, or gone: not found any more, and a person spoke of it
+    Column("state", String(16), nullable=False),  # open, note, settled; gone: found no more, and somebody spoke of it
     Column("detail", Text, nullable=False),  # JSON: what the kind says
     Index("conflicts_subject", "domain", "subject", "at_ms"),
     Index("conflicts_state", "state", "at_ms"),

@@ -110,7 +110,7 @@ function fit() {
   const main = byId("main");
   for (const size of FITS) {
     root.style.setProperty("--fit", size);
-    if (main.scrollHeight <= main.clientHeight + 1 && main.scrollWidth <= main.clientWidth + 1) return;
+    if (main.scrollHeight <= main.clientHeight && main.scrollWidth <= main.clientWidth + 1) return;
   }
 }
 
@@ -203,7 +203,7 @@ document.fonts.ready.then(fit);
 const staff = staffDialog(ask, () => shown);
 shown = {
   mode: "waiting", headline: ["準備中", "Starting"], next: ["", ""], title: ["", ""], strip: ["", ""], way: ["", ""], name: "",
-  notes: ["", ""], is_said_by_way: false, choices: [], chosen: "", words: "", undo: -1, undo_left_ms: 0, staff: false, denied: -1, staff_letters: "", languages: ["zh-TW", "en"],
+  notes: ["", ""], is_said_by_way: false, choices: [], chosen: "", words: "", undo: -1, undo_left_ms: 0, staff: false, can_admit: false, can_close: false, is_closed_by_staff: false, denied: -1, staff_letters: "", languages: ["zh-TW", "en"],
   theme: "auto", sound: false, is_answer: false, is_strip_urgent: false, answer: 0,
 };
 show(shown);

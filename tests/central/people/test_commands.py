@@ -78,7 +78,7 @@ def test_a_venue_is_closed_and_opened_again(run: Operator) -> None:
     said = run("closure", "add", "--city", "--from", "2126-09-01", "--until", "2126-09-01", *texts, "--admit", "staff")
     assert "Told to door-1." in said.stdout
     assert "Limits are per local day" in said.stdout
-    (shown,) = run.json("closure", "list")
+    (shown,) = run.json("closure", "list")["closures"]
     assert (shown["venue"], shown["admits"], shown["who"]) == ("", ["staff"], "mayor")
     assert "Open again" in run("closure", "end", shown["id"]).stdout
     assert "Nothing is closed" in run("closure", "list").stdout

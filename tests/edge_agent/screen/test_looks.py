@@ -15,10 +15,10 @@ from edge_agent.door.passage import Alarm
 from edge_agent.readers import ReaderState
 from edge_agent.release import Signal
 from edge_agent.screen.situation import Membership
-from protocol.messages import Direction, Outcome, Wording
+from protocol.messages import Closure, Direction, Outcome, Wording
 from protocol.reasons import Reason
 from tests.edge_agent.screen.conftest import NewPage, mode
-from tests.edge_agent.screen.kiosk import GARDEN, KITCHEN, MEMBER, NAME, STRANGER, Kiosk, volunteers
+from tests.edge_agent.screen.kiosk import GARDEN, KITCHEN, MEMBER, NAME, STAFF, STRANGER, Kiosk, volunteers
 from tests.support.central_side import subject
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("screen-looks"), pytest.mark.asyncio(loop_scope="module")]
@@ -67,6 +67,22 @@ def _too_old(gate: Kiosk) -> None:
     gate.wait(31 * DAY_MS)
 
 
+def _closes(gate: Kiosk) -> None:
+    """Central, for an hour."""
+    now_ms = gate.clock.now().wall_ms
+    gate.configure(closures=(Closure(now_ms, now_ms + 3_600_000, why_zh="颱風停班停課", why_en="Typhoon"),))
+
+
+def _denied_while_closed(gate: Kiosk) -> None:
+    _closes(gate)
+    gate.tap(MEMBER)
+
+
+def _closed_by_staff(gate: Kiosk) -> None:
+    gate.gate.close_entry(STAFF, "early-closing", 2 * 3_600_000)
+    gate.screen.changed()
+
+
 SCENES = {
     "ready": Scene(lambda gate: None, "ready"),
     "granted": Scene(lambda gate: gate.tap(MEMBER), "granted"),
@@ -82,6 +98,9 @@ SCENES = {
     "starting": Scene(lambda gate: gate.set(readers=(ReaderState.STARTING,)), "waiting"),
     "pending": Scene(lambda gate: gate.set(membership=Membership.PENDING), "waiting"),
     "revoked": Scene(lambda gate: gate.set(membership=Membership.REVOKED), "closed"),
+    "closed": Scene(_closes, "closed"),
+    "closed-by-staff": Scene(_closed_by_staff, "closed"),
+    "denied-while-closed": Scene(_denied_while_closed, "denied"),
     "door": Scene(lambda gate: gate.set(door=DoorState(alarm=Alarm.HELD)), "door"),
     "fire": Scene(lambda gate: gate.set(door=DoorState(fire=True)), "fire"),
 }
@@ -213,6 +232,16 @@ async def test_what_a_person_is_told_and_may_choose_can_be_read(
         await look(name)
         gate.wait(4_000)
         await mode(page, "ready")
+    _closes(gate)
+    await mode(page, "closed")
+    await look("closed")
+    gate.tap(MEMBER)
+    await mode(page, "denied")
+    await look("denied-while-closed")
+    gate.gate.close_entry(STAFF, "typhoon", 26 * 3_600_000)
+    gate.wait(4_000)
+    await mode(page, "closed")
+    await look("closed-by-staff")
     assert "\n".join(faults) == ""
 
 

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, Route, expect
 
-from protocol.messages import AdmitDetail, Kind, decode
+from protocol.messages import AdmitDetail, ClosureDetail, Kind, decode
 from tests.edge_agent.screen.conftest import NewPage, mode
 from tests.edge_agent.screen.kiosk import GARDEN, KITCHEN, PIN, STAFF, STRANGER, Kiosk, volunteers
 from tests.edge_agent.screen.test_looks import AXE, SIZES, faults_of, measured, picture, sized
@@ -233,7 +233,7 @@ async def test_a_journal_that_cannot_be_written_is_said_to_staff_too(gate: Kiosk
     await at(page, gate)
     gate.edge.store.connection.close()
     await type_in(page, STAFF, PIN)
-    await expect(page.locator("#refused")).to_contain_text("The gate cannot keep records and admits nobody")
+    await expect(page.locator("#refused")).to_contain_text("The gate cannot keep records: nothing was done")
 
 
 async def test_what_happens_at_the_reader_is_seen_behind_the_dialog_too(gate: Kiosk, new_page: NewPage) -> None:
@@ -286,6 +286,68 @@ async def test_a_dialog_that_is_left_keeps_nothing(gate: Kiosk, new_page: NewPag
     assert await admissions(gate) == []
 
 
+def closings(gate: Kiosk) -> list[tuple[str, str, int]]:
+    """Who, why and for how long; 0 = opened."""
+    found = [decode(ClosureDetail, each.detail) for each in gate.edge.events() if each.kind == Kind.CLOSURE]
+    return [(each.staff, each.why, each.until_ms - each.from_ms) for each in found]
+
+
+async def test_staff_close_the_way_in_and_open_it_again_by_touch(gate: Kiosk, new_page: NewPage) -> None:
+    gate.configure({"staff_close": True})
+    page = await new_page(has_touch=True, viewport={"width": 360, "height": 640})
+    gate.is_online = False
+    await at(page, gate)
+    await page.tap("#staff")
+    await page.tap("#to-close")
+    await expect(page.locator("#to-open")).to_be_hidden()
+    await page.tap("#closing button[value=typhoon]")
+    await page.tap("#hours button[value='2']")
+    await expect(page.locator("#admit-title")).to_have_text("關閉入口 Close the way in")
+    await page.fill("#who", STAFF)
+    await page.tap("#next-step")
+    await page.fill("#pin", PIN)
+    await page.tap("#let")
+    await mode(page, "closed")
+    await expect(page.locator("dialog")).to_be_hidden()
+    await expect(page.locator("#next .zh")).to_contain_text("颱風停止開放，至 ")
+    assert gate.tap().reason == "closed"
+    await mode(page, "denied")
+    await expect(page.locator("#next .en")).to_contain_text("Closed for the typhoon, until ")
+    await page.tap("#staff")
+    await page.tap("#to-close")
+    await page.tap("#to-open")
+    await page.fill("#who", STAFF)
+    await page.tap("#next-step")
+    await page.fill("#pin", PIN)
+    await page.tap("#let")
+    await expect(page.locator("dialog")).to_be_hidden()
+    gate.wait(4_000)
+    await mode(page, "ready")
+    assert closings(gate) == [(STAFF, "typhoon", 2 * 3_600_000), (STAFF, "", 0)]
+    assert await admissions(gate) == []
+
+
+async def test_where_staff_may_only_close_they_are_asked_why_at_once(gate: Kiosk, new_page: NewPage) -> None:
+    gate.configure({"staff_close": True, "staff_admit": False})
+    page = await new_page()
+    await at(page, gate)
+    await page.click("#staff")
+    await expect(page.locator("#step-closing")).to_be_visible()
+    await page.click("#closing button[value=other]")
+    await page.click("#hours button[value='0']")
+    await page.fill("#who", STAFF)
+    await page.click("#next-step")
+    await page.fill("#pin", "000000")
+    await page.click("#let")
+    await expect(page.locator("#refused")).to_contain_text("Wrong id or PIN")
+    await page.fill("#pin", PIN)
+    await page.click("#let")
+    await mode(page, "closed")
+    await expect(page.locator("#next .zh")).to_have_text("臨時停止開放，至今日結束")
+    ((_, why, for_ms),) = closings(gate)
+    assert (why, 0 < for_ms <= 24 * 3_600_000) == ("other", True)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_the_dialog_can_be_used_by_everybody(gate: Kiosk, new_page: NewPage, shots: Path, theme: str) -> None:
     page = await new_page(color_scheme=theme, reduced_motion="reduce")
@@ -314,6 +376,17 @@ async def test_the_dialog_can_be_used_by_everybody(gate: Kiosk, new_page: NewPag
     await page.click("#let")
     await expect(page.locator("#refused")).to_contain_text("PIN")
     await look("pin")
+    await page.click("#cancel")
+    gate.configure({"staff_close": True})
+    gate.gate.close_entry(STAFF, "other", 3_600_000)
+    gate.screen.changed()
+    await mode(page, "closed")
+    await page.click("#staff")
+    await look("why-or-close")
+    await page.click("#to-close")
+    await look("closing")
+    await page.click("#closing button[value=typhoon]")
+    await look("hours")
     assert "\n".join(faults) == ""
 
 

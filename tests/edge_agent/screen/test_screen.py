@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from edge_agent.door.passage import Alarm
 from edge_agent.screen.view import Mode
-from protocol.messages import AdmitDetail, Choice, Direction, Event, Kind, Outcome, UndoDetail, decode
+from protocol.messages import AdmitDetail, Choice, Clock, Closure, Direction, Event, Kind, Outcome, UndoDetail, decode
 from protocol.messages import Passage as Passed
 from tests.edge_agent.screen.kiosk import (
     GARDEN,
@@ -284,3 +284,93 @@ async def test_only_what_is_listed_and_holds_now_can_be_chosen(gate: Kiosk) -> N
     assert rules_of_taps(gate) == ["kitchen"]
     gate.configure({"choices": ()})
     assert (gate.screen.look().choices, gate.screen.choose("garden")) == ((), False)
+
+
+# --- closed -----------------------------------------------------------------------------------------------------
+
+HOUR_MS = 3_600_000
+
+
+def closes(gate: Kiosk, *spans: tuple[int, int], **said: str) -> None:
+    """Central, from then until then, in milliseconds from now."""
+    now_ms = gate.clock.now().wall_ms
+    gate.configure(closures=tuple(Closure(now_ms + a, now_ms + b, **said) for a, b in spans))
+
+
+async def test_the_screen_and_the_tap_judge_a_closure_by_the_same_clock(gate: Kiosk) -> None:
+    closes(gate, (0, 2 * HOUR_MS), why_zh="停電", why_en="Power cut")
+    gate.clock.wall_ms += HOUR_MS
+    assert gate.gate.clock(gate.clock.now()) is Clock.AHEAD
+    assert gate.tap().reason != "closed"
+    gate.wait(10_000)
+    assert "停電" not in gate.screen.look().next.zh, "what the gate does not apply is not shown"
+    gate.clock.wall_ms -= HOUR_MS
+    assert gate.tap(OTHER).reason == "closed"
+    gate.wait(10_000)
+    assert gate.screen.look().next.zh.startswith("停電，至 ")
+
+
+async def test_the_answer_to_a_tap_says_why_it_is_closed_and_until_when(gate: Kiosk) -> None:
+    closes(gate, (0, HOUR_MS), why_en="Works")
+    gate.tap()
+    shown = gate.screen.look()
+    assert (shown.mode, shown.headline) == (Mode.DENIED, ("目前不開放", "Closed now"))
+    assert shown.next.zh.startswith("Works，至 "), "what is said in one language stands for both"
+    assert shown.next.en.startswith("Works, until ")
+
+
+async def test_the_page_is_drawn_again_when_a_closure_begins_and_ends(gate: Kiosk) -> None:
+    assert gate.screen.until_s() == 60.0
+    closes(gate, (30_000, 50_000))
+    assert gate.screen.until_s() == 30.0
+    gate.wait(30_000)
+    assert (gate.screen.look().mode, gate.screen.until_s()) == (Mode.CLOSED, 20.0)
+    gate.wait(20_000)
+    assert (gate.screen.look().mode, gate.screen.until_s()) == (Mode.READY, 60.0)
+
+
+async def test_a_closing_by_staff_is_drawn_until_it_ends(gate: Kiosk) -> None:
+    gate.configure({"staff_close": True})
+    assert gate.screen.close_entry(STAFF, PIN, "early-closing", 1)["done"]
+    gate.wait(HOUR_MS - 5_000)
+    assert (gate.screen.look().mode, gate.screen.until_s()) == (Mode.CLOSED, 5.0)
+    assert gate.screen.look().next.zh.startswith("今日提前閉館，至 ")
+    gate.wait(5_000)
+    assert gate.screen.look().mode is Mode.READY
+
+
+async def test_a_closing_whose_end_nobody_knows_is_said_to_last_until_staff_open_it(gate: Kiosk) -> None:
+    gate.configure({"staff_close": True})
+    gate.screen.close_entry(STAFF, PIN, "typhoon", 1)
+    closing = gate.gate.closing
+    assert closing is not None
+    gate.gate.closing = msgspec.structs.replace(closing, boot_id=b"earlier.", clock=Clock.BEHIND)
+    assert gate.screen.look().next.en == "Closed for the typhoon, until staff open it"
+
+
+async def test_until_the_end_of_today_is_until_local_midnight(gate: Kiosk) -> None:
+    gate.configure({"staff_close": True}, time_zone="Asia/Taipei")
+    gate.screen.close_entry(STAFF, PIN, "other", 0)
+    closing = gate.gate.closing
+    assert closing is not None
+    assert closing.until_ms % (24 * HOUR_MS) == 16 * HOUR_MS, "midnight in Taipei is 16:00 UTC"
+    assert gate.screen.look().next == ("臨時停止開放，至今日結束", "Temporarily closed, until the end of today")
+
+
+async def test_a_right_to_close_is_no_right_to_admit_and_wrong_pins_count_for_both(gate: Kiosk) -> None:
+    assert gate.screen.close_entry(STAFF, PIN, "other", 1)["why"] == "pin", "it is not offered"
+    gate.configure({"staff_close": True, "staff_admit": False})
+    assert not gate.screen.admit(STAFF, PIN, "group", -1)["admitted"]
+    for _ in range(3):
+        gate.screen.close_entry(STAFF, "000000", "other", 1)
+    gate.screen.admit(STAFF, PIN, "group", -1)
+    for _ in range(2):
+        gate.screen.open_entry(STAFF, "000000")
+    assert gate.screen.close_entry(STAFF, PIN, "other", 1)["why"] == "wait"
+    assert gate.gate.closing is None
+
+
+async def test_a_closing_that_cannot_be_written_down_is_said(gate: Kiosk) -> None:
+    gate.configure({"staff_close": True})
+    gate.edge.store.connection.close()
+    assert gate.screen.close_entry(STAFF, PIN, "other", 1) == {"done": False, "why": "journal-unwritable", "wait_ms": 0}
