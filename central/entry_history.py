@@ -6,6 +6,7 @@ came to say so, or a little later, so it answers both `as the gate held it` and 
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import select, text
@@ -30,7 +31,12 @@ class HeldEntry(NamedTuple):
     @property
     def entry(self) -> Entry | None:
         """None: not on the list."""
-        return decode(Entry, self.body) if self.body else None
+        return _entry(self.body) if self.body else None
+
+
+@lru_cache(maxsize=10_000)
+def _entry(body: bytes) -> Entry:
+    return decode(Entry, body)
 
 
 class CardHistory:
@@ -44,6 +50,10 @@ class CardHistory:
         """What the list of this version, or central at this instant, said; None = nothing is known of then."""
         place = bisect_right(self._versions, version)
         return self.rows[place - 1] if place else None
+
+    def between(self, version: int, through: int) -> Sequence[HeldEntry]:
+        """What lists said after a version, through another one."""
+        return self.rows[bisect_right(self._versions, version) : bisect_right(self._versions, through)]
 
 
 NEVER_LISTED = CardHistory(())

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.services.judging.conflicts import SETTLED
+from central.services.judging.conflicts import OPEN, SETTLED
+from central.services.judging.kinds import Kinds
 from central.services.judging.stated import ABOUT_CONFLICTS, ConflictCommented, ConflictReopened, ConflictSettled
 from central.services.projector import settle
 from central.services.service import Touched
@@ -18,7 +19,7 @@ MOST_LISTED = 10_000
 
 
 class ConflictListParams(Params, frozen=True):
-    """Filters; empty = any. `open`: only those that no person settled."""
+    """Filters; empty = any. `open`: only what a person is to settle, so no notes."""
 
     kind: str = ""
     domain: str = ""
@@ -28,7 +29,8 @@ class ConflictListParams(Params, frozen=True):
 
 
 class ConflictRow(msgspec.Struct, frozen=True):
-    """One conflict. `event`: DEVICE/EPOCH/SEQUENCE, as `explain` takes it."""
+    """One conflict. `state`: open; note (worth knowing, nothing to do); settled; gone (found no more, and spoken of).
+    `event`: DEVICE/EPOCH/SEQUENCE, as `explain` takes it."""
 
     id: str
     kind: str
@@ -86,12 +88,14 @@ _QUERY = select(*_COLUMNS).outerjoin(events, _OF_EVENT)
 @action("conflict.list", ConflictListParams, writes=False)
 async def conflict_list(context: Context, params: ConflictListParams) -> ConflictList:
     """By the time of their taps."""
+    if params.kind and params.kind not in set(Kinds):
+        raise ActionFailed(f"there is no kind {params.kind[:80]!r}: one of {', '.join(sorted(Kinds))}")
     c, query = conflicts.c, _QUERY
     for column, wanted in ((c.kind, params.kind), (c.domain, params.domain), (c.device, params.device)):
         if wanted:
             query = query.where(column == wanted)
     if params.open:
-        query = query.where(c.state == "open")
+        query = query.where(c.state == OPEN)
     query = query.where(c.at_ms >= params.since_ms).order_by(c.at_ms, c.id).limit(MOST_LISTED + 1)
     async with context.database.read() as connection:
         rows = [_shown(row) for row in await connection.execute(query)]

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
 from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.services.judging.clock_facts import clocks_of
 from central.services.judging.clocks import Clocks, Offset
-from central.services.judging.loading import clocks_of
 from central.services.judging.stated import ClockOffset, TravelTime
 from central.services.projector import settle
 from central.services.service import Touched

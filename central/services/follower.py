@@ -22,6 +22,7 @@ from central.metrics import Metrics
 from central.services import backlog
 from central.services.attendance.told import overtaken
 from central.services.backlog import Behind, Epoch, Slice
+from central.services.denials import settle_denials
 from central.services.mark_rows import settle_marks
 from central.services.members import members_after
 from central.services.projector import (
@@ -231,7 +232,8 @@ class Follower:
                     await _take(connection, part)
                     touched = await settle_marks(connection, part.happened)
                     changed: set[Member] = {(each.domain, each.subject) for each in touched}
-                    due = await _settling(connection, touched)
+                    denied = await settle_denials(connection, part.happened)  # gates hear nothing of these
+                    due = await _settling(connection, [*touched, *denied])
                     changed |= await self._settle_in_services(connection, due, failed)
                     told = await self._tell(connection, await new_versions(connection, changed, self._now_ms()))
                 self._are_told(told)

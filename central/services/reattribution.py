@@ -12,7 +12,7 @@ from central.people.bindings import Statement, aliases, bound_at
 from central.services.projector import renew_promises, settle_services, tell
 from central.services.service import Touched
 from central.services.turns import one_at_a_time
-from central.store.schema import marks, subjects
+from central.store.schema import denials, marks, subjects
 from central.store.slices import slices
 
 
@@ -65,8 +65,8 @@ async def _move(
         for member, number in aliases(one.after):
             if member in within:
                 cards[Person(within[member], number)] = one.after
-    moves, touched = [], dict[bytes, int]()
-    m = marks.c
+    moves, m = [], marks.c
+    touched = await _denied(connection, domain, cards)
     for some in slices(sorted({person.subject for person in cards})):
         query = select(m.subject, m.epoch, m.sequence, m.card, m.at_ms)
         for row in await connection.execute(query.where(m.domain == domain, m.subject.in_(some))):
@@ -82,11 +82,26 @@ async def _move(
                     touched[subject] = min(touched.get(subject, row.at_ms), row.at_ms)
     if moves:
         await connection.execute(_MOVE, [{"of_domain": domain, **move} for move in moves])
+    if touched:
         members = [Touched(domain, subject, since_ms) for subject, since_ms in sorted(touched.items())]
         changed = await settle_services(connection, members)
         changed |= await renew_promises(connection, members, now_ms)
         await tell(connection, changed | {(domain, subject) for subject in touched}, now_ms)
     return len(moves)
+
+
+async def _denied(
+    connection: AsyncConnection, domain: str, cards: Mapping[Person, Sequence[Statement]]
+) -> dict[bytes, int]:
+    """Who was denied with one of these cards, since when. Denials stay where they are; those that are another's now are
+    judged no more, and are judged again once they are not."""
+    d, found = denials.c, dict[bytes, int]()
+    for some in slices(sorted({person.subject for person in cards})):
+        query = select(d.subject, d.card, d.at_ms).where(d.domain == domain, d.subject.in_(some))
+        for subject, card, at_ms in await connection.execute(query):
+            if Person(subject, card) in cards:
+                found[subject] = min(found.get(subject, at_ms), at_ms)
+    return found
 
 
 _MOVE = (

@@ -16,6 +16,7 @@ from central.services.attendance.pairing import Signing
 from central.services.attendance.rules import Rules
 from central.services.attendance.stated import OF_MEMBER, MonthLocked, Row
 from central.services.attendance.teams import Team, Teams, Version
+from central.services.judging.clock_facts import clocks_of
 from central.services.service import Touched
 from central.store.put_rows import put_rows
 from central.store.schema import (
@@ -133,13 +134,16 @@ async def _signings(
         .correlate(marks)
         .scalar_subquery()
     )
-    columns = (m.subject, m.epoch, m.sequence, m.at_ms, m.direction, m.rule, m.venue, m.gate, received)
+    columns = (m.subject, m.device, m.epoch, m.sequence, m.at_ms, m.direction, m.rule, m.venue, m.gate, received)
     query = select(*columns).where(m.domain == domain, m.subject.in_(subjects))
     query = query.where(m.fate == "counts", m.reason.in_(SIGNINGS))
     found: dict[bytes, list[Signing]] = {}
     every = (await connection.execute(query)).all()
     kiosks = await _read_kiosks(connection, {row.gate for row in every})
-    for subject, epoch, sequence, at_ms, way, rule, venue, gate, received_ms in every:
+    clocks = await clocks_of(connection, domain)
+    for subject, device, epoch, sequence, said_ms, way, rule, venue, gate, received_ms in every:
+        offset = clocks.stated(device, said_ms)
+        at_ms = clocks.corrected_ms(device, said_ms)
         meant = teams.meant_by(rule, venue, at_ms)
         session = kiosks[gate].session_at(at_ms) if gate in kiosks else Session()
         signing = Signing(
@@ -149,7 +153,7 @@ async def _signings(
             *(meant.team, meant.shift, meant.activity, venue),
             double_tap_ms=session.double_tap_s * 1_000,
             longest_ms=session.longest_hours * 3_600_000,
-            known_ms=received_ms if received_ms is not None else at_ms,
+            known_ms=max(received_ms if received_ms is not None else said_ms, offset.known_ms if offset else 0),
         )
         found.setdefault(subject, []).append(signing)
     return found

@@ -11,6 +11,8 @@ class Offset(NamedTuple):
     from_ms: int
     until_ms: int
     ms: int
+    known_ms: int = 0
+    """When it was stated."""
 
 
 class Clocks:

@@ -9,14 +9,19 @@ from sqlalchemy import Table, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
-from central.services.judging.loading import Windows, clocks_of, load, overspent
-from central.services.judging.rejudge import Finding, Kinds, judge_again, of_overspends
+from central.services.judging.clock_facts import clocks_of
+from central.services.judging.kinds import Finding, Kinds
+from central.services.judging.loading import load, travel_of
+from central.services.judging.reading import Windows, overspent
+from central.services.judging.rejudge import judge_again, of_overspends
 from central.services.judging.stated import ABOUT_CONFLICTS, ConflictReopened, ConflictSettled
 from central.services.service import Touched
 from central.store.schema import conflicts
 from central.store.slices import slices
 
-OPEN, SETTLED, GONE = "open", "settled", "gone"
+OPEN, NOTE, SETTLED, GONE = "open", "note", "settled", "gone"
+
+Row = dict[str, Any]
 
 
 class Conflicts:
@@ -37,31 +42,32 @@ class Conflicts:
 
 
 async def _settle(connection: AsyncConnection, domain: str, windows: Windows) -> None:
-    widest_ms = (await clocks_of(connection, domain)).widest_ms
-    windows = {subject: since_ms - 2 * widest_ms for subject, since_ms in windows.items()}
-    loaded = await load(connection, domain, windows)
+    clocks = await clocks_of(connection, domain)
+    windows = {subject: since_ms - 2 * clocks.widest_ms for subject, since_ms in windows.items()}
+    seen = await load(connection, domain, windows, clocks)
+    travel = await travel_of(connection, domain)
     spent = await overspent(connection, domain, windows)
     said = await _said(connection, domain, windows)
-    rows: list[dict[str, Any]] = []
+    rows: dict[bytes, Row] = {}
     for subject, since_ms in windows.items():
-        found = judge_again(loaded.seen.get(subject, ()), loaded.travel)
+        found = [one for one in judge_again(seen.get(subject, ()), travel) if one.at_ms >= since_ms]
         found += of_overspends(spent.get(subject, ()))
-        rows += _rows(domain, subject, found, said.get(subject, ()), since_ms)
+        rows |= _rows(domain, subject, found, said.get(subject, ()), since_ms)
     await _replace(connection, domain, windows, rows)
 
 
-async def _replace(connection: AsyncConnection, domain: str, windows: Windows, rows: list[dict[str, Any]]) -> None:
+async def _replace(connection: AsyncConnection, domain: str, windows: Windows, rows: Mapping[bytes, Row]) -> None:
     """Most members have no conflict, so what stands is read before anything is written."""
-    c, gone = conflicts.c, list[bytes]()
+    c, standing = conflicts.c, dict[bytes, Row]()
     for some in slices(sorted(windows)):
-        query = select(c.id, c.subject, c.at_ms, c.kind).where(c.domain == domain, c.subject.in_(some))
-        for id_, subject, at_ms, kind in await connection.execute(query):
-            if at_ms >= windows[subject] or kind == Kinds.OVERSPENT:
-                gone.append(id_)
-    for ids in slices(gone):
+        query = select(conflicts).where(c.domain == domain, c.subject.in_(some))
+        for row in (await connection.execute(query)).mappings():
+            if row["at_ms"] >= windows[row["subject"]] or row["kind"] == Kinds.OVERSPENT:
+                standing[row["id"]] = dict(row)
+    for ids in slices([id_ for id_, row in standing.items() if rows.get(id_) != row]):
         await connection.execute(delete(conflicts).where(c.domain == domain, c.id.in_(ids)))
-    if rows:
-        await connection.execute(insert(conflicts), rows)
+    if changed := [row for id_, row in rows.items() if standing.get(id_) != row]:
+        await connection.execute(insert(conflicts), changed)
 
 
 async def _said(connection: AsyncConnection, domain: str, windows: Windows) -> Mapping[bytes, list[facts.Fact]]:
@@ -73,8 +79,9 @@ async def _said(connection: AsyncConnection, domain: str, windows: Windows) -> M
 
 def _rows(
     domain: str, subject: bytes, found: Iterable[Finding], said: Iterable[facts.Fact], since_ms: int
-) -> Iterable[dict[str, Any]]:
-    """What is found, and what is not found any more though somebody spoke of it: that stays to be read."""
+) -> dict[bytes, Row]:
+    """By id: what is found, and what is not found any more though somebody spoke of it: that stays to be read."""
+    first = {one.id: NOTE if one.is_note else OPEN for one in found}
     rows = {one.id: _row(domain, subject, one) for one in found}
     for fact in said:
         body = fact.body
@@ -85,11 +92,11 @@ def _rows(
             if isinstance(body, ConflictSettled):
                 rows[body.id]["state"] = SETTLED
             elif isinstance(body, ConflictReopened):
-                rows[body.id]["state"] = OPEN
-    return rows.values()
+                rows[body.id]["state"] = first[body.id]
+    return rows
 
 
-def _row(domain: str, subject: bytes, one: Finding) -> dict[str, Any]:
+def _row(domain: str, subject: bytes, one: Finding) -> Row:
     return {
         "domain": domain,
         "id": one.id,
@@ -99,6 +106,6 @@ def _row(domain: str, subject: bytes, one: Finding) -> dict[str, Any]:
         "sequence": one.sequence,
         "subject": subject,
         "at_ms": one.at_ms,
-        "state": OPEN,
+        "state": NOTE if one.is_note else OPEN,
         "detail": msgspec.json.encode(one.detail).decode(),
     }

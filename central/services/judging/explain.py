@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.entry_history import HeldEntry, entry_at, known_since
 from central.generation import generation_of
 from central.services.judging.account import Account, Who, explained
+from central.services.judging.clock_facts import clocks_of
 from central.services.judging.held_policies import HeldPolicies, PolicyVersion, held_policies
-from central.services.judging.loading import clocks_of, mark_of
 from central.services.judging.public_parts import PublicPart, public_parts
+from central.services.judging.reading import mark_of
 from central.services.marks import EventName, MarkFate
 from central.store.schema import domains, events, gates, list_entries, marks, members, subjects, venues
 from protocol.errors import Refused

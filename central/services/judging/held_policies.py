@@ -4,10 +4,9 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.store.schema import gates, policies
+from central.store.wanted import rows_wanted
 from protocol.compiled import CompiledPolicy
 from protocol.messages import decode
 from protocol.policy import Policy
@@ -40,6 +39,12 @@ class HeldPolicies:
         found = self._by_version.get(version, [])
         return next((each for each in found if each.id == self._of_gates.get(gate)), found[0] if found else None)
 
+    def lately(self, id_: str, from_ms: int, until_ms: int) -> list[PolicyVersion]:
+        """All that central had in force from one instant through another."""
+        first = self.in_force(id_, from_ms)
+        later = [each for each in self._by_id.get(id_, ()) if from_ms < each.at_ms <= until_ms]
+        return later if first is None else [first, *later]
+
     def in_force(self, id_: str, at_ms: int) -> PolicyVersion | None:
         """What central had in force at an instant."""
         before = [each for each in self._by_id.get(id_, ()) if each.at_ms <= at_ms]
@@ -50,17 +55,24 @@ async def held_policies(
     connection: AsyncConnection, at_gates: Collection[str], versions: Collection[int]
 ) -> HeldPolicies:
     """Every version of the policies that these gates go by now, and of those that they say these versions of."""
-    goes_by = select(gates.c.id, gates.c.policy).where(gates.c.id.in_(sorted(at_gates)))
-    own = {row.id: row.policy for row in await connection.execute(goes_by)}
-    named = select(policies.c.id).where(policies.c.version.in_(sorted(versions))).distinct()
-    ids = {*own.values(), *(await connection.execute(named)).scalars()}
-    query = select(policies).where(policies.c.id.in_(sorted(ids))).order_by(policies.c.id, policies.c.version)
+    goes_by = await rows_wanted(connection, {"id": "text"}, [(gate,) for gate in at_gates], _GOES_BY)
+    own = {str(row[0]): str(row[1]) for row in goes_by}
+    named = await rows_wanted(connection, {"version": "bigint"}, [(version,) for version in versions], _NAMED)
+    ids = {*own.values(), *(id_ for (id_,) in named)}
     found, keeps = [], dict[str, bool]()
-    for row in await connection.execute(query):
-        compiled = _compiled(row.body)
-        keeps[row.id] = keeps.get(row.id, True) and compiled.looks_back
-        found.append(PolicyVersion(row.id, row.version, row.at_ms, compiled, keeps[row.id]))
+    for id_, version, at_ms, body in await rows_wanted(connection, {"id": "text"}, [(id_,) for id_ in ids], _VERSIONS):
+        compiled = _compiled(body)
+        keeps[id_] = keeps.get(id_, True) and compiled.looks_back
+        found.append(PolicyVersion(id_, version, at_ms, compiled, keeps[id_]))
     return HeldPolicies(found, own)
+
+
+_GOES_BY = "SELECT g.id, g.policy FROM wanted w CROSS JOIN gates g WHERE g.id = w.id"
+_NAMED = "SELECT DISTINCT p.id FROM wanted w CROSS JOIN policies p WHERE p.version = w.version"
+_VERSIONS = (
+    "SELECT p.id, p.version, p.at_ms, p.body FROM wanted w CROSS JOIN policies p WHERE p.id = w.id"
+    " ORDER BY p.id, p.version"
+)
 
 
 @lru_cache(maxsize=512)

@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.entry_history import rows_of
-from central.services.judging.loading import mark_of
 from central.services.judging.public_parts import opened
+from central.services.judging.reading import mark_of
 from central.services.judging.replay import Different, PastTap, Replay
 from central.services.marks import EventName, MarkFate
 from central.store.schema import events, gates, marks, venues

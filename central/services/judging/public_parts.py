@@ -1,16 +1,16 @@
 """The signed public parts of single events, out of the batches that brought them."""
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.services.marks import EventName
-from central.store.schema import batches
+from central.store.wanted import rows_wanted
 from protocol.envelope import unwrap
 from protocol.errors import Refused
 from protocol.messages import Batch, Event, decode
+from protocol.wire import MAX_BATCH_EVENTS
 
 BATCHES_AT_ONCE = 32
 """Held in memory together: at most 8 MiB."""
@@ -45,23 +45,22 @@ class Opened(NamedTuple):
     events: list[tuple[int, bytes]]
 
 
+Epoch = tuple[str, bytes]
+"""Device and epoch."""
+Events = tuple[bytes, ...]
+
+
 async def opened(connection: AsyncConnection, names: Iterable[EventName]) -> AsyncIterator[Opened]:
     """The batches that hold these events, each opened once. Of two that hold an event the earlier one counts; what is
     damaged is left out: `verify` says so."""
-    wanted: dict[tuple[str, bytes], list[int]] = {}
-    for device, epoch, sequence in names:
-        wanted.setdefault((device, epoch), []).append(sequence)
-    for (device, epoch), sequences in wanted.items():
-        needed = list(_shared_out(await _heads(connection, device, epoch, sequences), sequences))
-        for at in range(0, len(needed), BATCHES_AT_ONCE):
-            some = needed[at : at + BATCHES_AT_ONCE]
-            envelopes = await _envelopes(connection, device, epoch, [head.first for head, _ in some])
-            for head, within in some:
-                try:
-                    events = decode(Batch, unwrap(envelopes[head.first, head.digest]).payload).events
-                except Refused:
-                    continue
-                yield Opened(device, epoch, head, [(sequence, events[sequence - head.first]) for sequence in within])
+    needed = [(of, *each) for of, some in (await _needed(connection, names)).items() for each in some]
+    for at in range(0, len(needed), BATCHES_AT_ONCE):
+        some = needed[at : at + BATCHES_AT_ONCE]
+        events_of = await _events(connection, [(of, head) for of, head, _ in some])
+        for of, head, within in some:
+            events = events_of.get(head.digest)
+            if events is not None:
+                yield Opened(*of, head, [(sequence, events[sequence - head.first]) for sequence in within])
 
 
 async def public_parts(connection: AsyncConnection, names: Iterable[EventName]) -> dict[EventName, PublicPart]:
@@ -78,14 +77,36 @@ async def public_parts(connection: AsyncConnection, names: Iterable[EventName]) 
     return found
 
 
-async def _heads(connection: AsyncConnection, device: str, epoch: bytes, sequences: Collection[int]) -> list[Head]:
-    b = batches.c
-    query = select(b.first, b.through, b.received_ms, b.digest).where(
-        *(b.device == device, b.epoch == epoch, b.outcome != "forked"),
-        *(b.first <= max(sequences), b.through >= min(sequences)),
-    )
-    rows = await connection.execute(query.order_by(b.received_ms, b.first))
-    return [Head(*row) for row in rows]
+async def received(connection: AsyncConnection, names: Iterable[EventName]) -> dict[EventName, int]:
+    """When central had each of these events."""
+    found: dict[EventName, int] = {}
+    for of, some in (await _needed(connection, names)).items():
+        for head, within in some:
+            found.update(((*of, sequence), head.received_ms) for sequence in within)
+    return found
+
+
+Needed = dict[Epoch, list[tuple[Head, list[int]]]]
+"""The batches that hold what is asked for, and which of the sequences each brings."""
+
+
+async def _needed(connection: AsyncConnection, names: Iterable[EventName]) -> Needed:
+    asked: dict[Epoch, list[int]] = {}
+    for device, epoch, sequence in names:
+        asked.setdefault((device, epoch), []).append(sequence)
+    keys = {"device": "text", "epoch": "bytea", "low": "bigint", "high": "bigint"}
+    spans = [(*of, min(sequences), max(sequences)) for of, sequences in asked.items()]
+    heads: dict[Epoch, list[Head]] = {}
+    for device, epoch, *head in await rows_wanted(connection, keys, spans, _HEADS, MAX_BATCH_EVENTS):
+        heads.setdefault((device, epoch), []).append(Head(*head))
+    return {of: list(_shared_out(heads.get(of, []), sequences)) for of, sequences in asked.items()}
+
+
+_HEADS = (
+    "SELECT b.device, b.epoch, b.first, b.through, b.received_ms, b.digest FROM wanted w CROSS JOIN batches b"
+    " WHERE b.device = w.device AND b.epoch = w.epoch AND b.first <= w.high AND b.first > w.low - ?"
+    " AND b.through >= w.low AND b.outcome <> 'forked' ORDER BY b.received_ms, b.first"
+)
 
 
 def _shared_out(heads: Iterable[Head], sequences: Iterable[int]) -> Iterable[tuple[Head, list[int]]]:
@@ -97,10 +118,28 @@ def _shared_out(heads: Iterable[Head], sequences: Iterable[int]) -> Iterable[tup
             left = [sequence for sequence in left if not head.first <= sequence <= head.through]
 
 
-async def _envelopes(
-    connection: AsyncConnection, device: str, epoch: bytes, firsts: Collection[int]
-) -> dict[tuple[int, bytes], bytes]:
-    """By the first event and the digest."""
-    b = batches.c
-    query = select(b.first, b.digest, b.envelope).where(b.device == device, b.epoch == epoch, b.first.in_(firsts))
-    return {(first, digest): envelope for first, digest, envelope in await connection.execute(query)}
+async def _events(connection: AsyncConnection, of: Sequence[tuple[Epoch, Head]]) -> dict[bytes, Events]:
+    """By digest."""
+    found = {head.digest: _opened[head.digest] for _, head in of if head.digest in _opened}
+    keys = {"device": "text", "epoch": "bytea", "first": "bigint", "digest": "bytea"}
+    wanted = [(*epoch, head.first, head.digest) for epoch, head in of if head.digest not in found]
+    for digest, envelope in await rows_wanted(connection, keys, wanted, _ENVELOPES):
+        try:
+            found[digest] = decode(Batch, unwrap(envelope).payload).events
+        except Refused:
+            continue
+    for digest, events in found.items():
+        _opened.pop(digest, None)
+        _opened[digest] = events
+    for digest in list(_opened)[:-BATCHES_AT_ONCE]:
+        del _opened[digest]
+    return found
+
+
+_ENVELOPES = (
+    "SELECT b.digest, b.envelope FROM wanted w CROSS JOIN batches b"
+    " WHERE b.device = w.device AND b.epoch = w.epoch AND b.first = w.first AND b.digest = w.digest"
+)
+
+_opened: dict[bytes, Events] = {}
+"""By digest, which says all of a batch: what was opened last, the newest at the end, is often asked for again."""

@@ -1,68 +1,29 @@
 """Judge a member's taps again, with everything that all gates and central know together (DESIGN invariant 5). Pure.
 
-What a gate did is never rewritten: each disagreement is a finding, for a person. The same taps in any order of arrival
-give the same findings.
+What a gate did is never rewritten: each disagreement is a finding, for a person (`kinds.py` has the table). The same
+taps in any order of arrival give the same findings.
 """
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
-from typing import Any, NamedTuple
 
+from central.services.judging.charges import charged_otherwise
+from central.services.judging.chips import other_chip
+from central.services.judging.exits import left_without_entry
+from central.services.judging.kinds import Detail, Finding, Kinds, finding, said
 from central.services.judging.possible import granting, judged_tap, knowing
-from central.services.judging.seen import Circumstances, Seen
+from central.services.judging.seen import DENIED, LATE_MS, Circumstances, Seen
+from central.services.judging.turned_away import AGAIN_MS, BY_HISTORY, wronged
 from central.services.marks import MarkFate
 from central.services.points.books import Overspend
 from protocol.allowlist import CardState
 from protocol.clock import TOLERANCE_MS
+from protocol.compiled import CompiledPolicy
 from protocol.decision import decide
-from protocol.history import FORGOTTEN_MS, Mark
 from protocol.messages import Clock, Kind, Outcome
 from protocol.reasons import Reason
 
 MINUTE_MS = 60_000
-
-
-class Kinds(StrEnum):
-    """What can contradict. A kind never changes its meaning: it stands in the conflict's id."""
-
-    USED_APART = "used-apart"
-    """The gates' marks together keep out whom this gate, which did not know them all, let in."""
-    OVERSPENT = "overspent"
-    """More points were spent than the member had (of the points service)."""
-    AFTER_REVOCATION = "admitted-after-revocation"
-    """Central knew that the card was blocked, lost, replaced, ended or taken off the list."""
-    IMPOSSIBLE_TRAVEL = "impossible-travel"
-    """At another venue sooner than anybody gets there."""
-    FINGERPRINT_CHANGED = "fingerprint-changed"
-    """Another chip answered with the card's UID at the same device."""
-    CLOCK_OFF = "clock-off"
-    """The gate's clock was wrong, and nobody stated by how much."""
-    POLICY_DIFFERS = "policy-differs"
-    """By its own policy and list the gate cannot have granted it."""
-
-
-Detail = dict[str, Any]
-
-
-class Finding(NamedTuple):
-    """One disagreement about one event. `detail` is JSON."""
-
-    kind: str
-    device: str
-    epoch: bytes
-    sequence: int
-    at_ms: int
-    """As the event says."""
-    detail: Detail
-
-    @property
-    def id(self) -> bytes:
-        """The same whenever it is found again."""
-        named = b"\0".join((self.kind.encode(), self.device.encode(), self.epoch))
-        return hashlib.sha256(b"tapgate-conflict-v1\0" + named + self.sequence.to_bytes(8)).digest()[:16]
-
 
 Travel = Callable[[str, str, int], int]
 """Minutes that it takes at least between two venues, for a tap of this instant; 0 = nothing is known."""
@@ -80,16 +41,23 @@ def judge_again(seen: Iterable[Seen], travel: Travel = no_travel) -> list[Findin
     """
     found: list[Finding] = []
     before: list[Seen] = []
+    given_back: list[Seen] = []
+    denied: dict[tuple[str, str, str], int] = {}
     for one in sorted(seen, key=lambda one: one.order):
+        if one.fate == DENIED:
+            found += _of_denied(one, before, given_back, denied)
+            continue
         if one.told is not None and one.fate != MarkFate.REPEAT:
             found += _of_clock(one, one.told)
             if one.kind == Kind.TAP:
-                found += _of_rules(one, one.told, before)
+                found += _of_rules(one, one.told, before, given_back)
                 found += _of_chip(one, before)
             if one.fate == MarkFate.COUNTS:
                 found += _of_travel(one, before, travel)
         if one.fate == MarkFate.COUNTS:
             before.append(one)
+        elif one.fate != MarkFate.REPEAT:
+            given_back.append(one)
     return found
 
 
@@ -105,34 +73,61 @@ def of_overspends(overspends: Iterable[Overspend]) -> list[Finding]:
     return found
 
 
-def _finding(kind: Kinds, one: Seen, detail: Detail) -> Finding:
-    return Finding(kind.value, one.device, one.mark.epoch, one.mark.sequence, one.mark.at_ms, detail)
+def _bearing(earlier: Sequence[Seen], one: Seen, policies: Iterable[CompiledPolicy]) -> Sequence[Seen]:
+    """Those that any of the policies looks back to from a tap."""
+    off_ms = abs(one.at_ms - one.mark.at_ms)
+    since_ms = min((policy.day(min(one.at_ms, one.mark.at_ms)).since_ms for policy in policies), default=one.at_ms)
+    return earlier[bisect_left(earlier, since_ms - off_ms, key=lambda each: each.at_ms) :]
 
 
-def _said(one: Seen) -> Detail:
-    """How another tap stands in a detail."""
-    name = f"{one.device}/{one.mark.epoch.hex()}/{one.mark.sequence}"
-    return {"event": name, "gate": one.mark.gate, "venue": one.mark.venue, "at_ms": one.at_ms}
+# --- who was denied ---------------------------------------------------------------------------------------------
+
+
+def _of_denied(
+    one: Seen, before: Sequence[Seen], given_back: Sequence[Seen], denied: dict[tuple[str, str, str], int]
+) -> Iterator[Finding]:
+    """`denied`: when each answer was last found wrong at each gate."""
+    told = one.told
+    if told is None:
+        return
+    if off := list(_of_clock(one, told)):
+        yield from off
+        return
+    policies = [*(told.lately.policies if told.lately else ()), *([told.policy] if told.policy else ())]
+    lately = [each for each in given_back if one.at_ms - LATE_MS < each.at_ms]
+    detail = wronged(one, told, _bearing(before, one, policies), lately)
+    if detail is None:
+        return
+    answer = one.device, one.reason, one.mark.rule
+    if one.at_ms - denied.get(answer, one.at_ms - AGAIN_MS) >= AGAIN_MS:
+        yield finding(Kinds.DENIED_ENTITLED, one, detail)
+    denied[answer] = one.at_ms
 
 
 # --- what the rules say -----------------------------------------------------------------------------------------
 
 
-def _of_rules(one: Seen, told: Circumstances, before: Sequence[Seen]) -> Iterator[Finding]:
+def _of_rules(one: Seen, told: Circumstances, before: Sequence[Seen], given_back: Sequence[Seen]) -> Iterator[Finding]:
     is_entering = one.mark.direction != "out"
     if told.policy is not None and (told.entry_held is not None or not is_entering):
-        horizon_ms = told.policy.day(min(one.at_ms, one.mark.at_ms)).since_ms - abs(one.at_ms - one.mark.at_ms)
-        bearing = before[bisect_left(before, horizon_ms, key=lambda earlier: earlier.at_ms) :]
+        bearing = _bearing(before, one, [told.policy])
         own = [b.mark for b in bearing if _certainly_had(b, one, told)]
         others = [b.mark for b in bearing if not _certainly_had(b, one, told)]
-        granted = granting(one, told, own, others)
-        if granted is None:
-            yield _finding(Kinds.POLICY_DIFFERS, one, _versions(one, told))
+        if granting(one, told, own, others) is None:
+            yield finding(Kinds.POLICY_DIFFERS, one, _versions(one, told))
             return
-        if told.policy.policy.session is None and is_entering:
-            yield from _apart(one, told, bearing)
+        others += [each.mark for each in _bearing(given_back, one, [told.policy])]
+        charge = charged_otherwise(one, told, own, sorted(others, key=lambda mark: (mark.at_ms, mark.name)))
+        if charge is not None:
+            yield finding(Kinds.CHARGED_OTHERWISE, one, charge)
+        if told.policy.policy.session is None and is_entering and told.policy.looks_back:
+            yield from _apart(one, told, told.policy, bearing)
     if is_entering:
         yield from _revoked(one, told)
+    elif told.policy is not None and one.fate == MarkFate.COUNTS:
+        left = left_without_entry(one, told.policy, before)
+        if left is not None:
+            yield finding(Kinds.LEFT_WITHOUT_ENTRY, one, *left)
 
 
 def _certainly_had(earlier: Seen, one: Seen, told: Circumstances) -> bool:
@@ -147,32 +142,20 @@ def _versions(one: Seen, told: Circumstances) -> Detail:
     return {"reason": one.reason, "rule": one.mark.rule, "policy": held.policy, "allowlist": held.allowlist}
 
 
-def _apart(one: Seen, told: Circumstances, bearing: Sequence[Seen]) -> Iterator[Finding]:
+def _apart(one: Seen, told: Circumstances, policy: CompiledPolicy, bearing: Sequence[Seen]) -> Iterator[Finding]:
     """The same policy and list with every gate's marks, at the time that it was."""
-    assert told.policy is not None
     if one.at_ms != one.mark.at_ms:
         told = told._replace(clock=Clock.TRUSTED)  # somebody stated by how much it was off
     entry = told.entry_held.entry if told.entry_held else None
-    marks = [_corrected(earlier) for earlier in bearing]
-    answers = [
-        decide(told.policy, entry, knowing(marks), judged_tap(one, told, one.at_ms, choice))
-        for choice in ("", one.mark.rule)
-    ]
-    if any(answer.outcome is Outcome.GRANTED for answer in answers) or answers[0].reason not in _BY_HISTORY:
+    history = knowing([earlier.corrected for earlier in bearing])
+    answer = decide(policy, entry, history, judged_tap(one, told, one.at_ms))
+    if answer.outcome is Outcome.GRANTED or answer.reason not in BY_HISTORY:
+        return
+    if decide(policy, entry, history, judged_tap(one, told, one.at_ms, one.mark.rule)).outcome is Outcome.GRANTED:
         return
     others = [b for b in bearing if b.device != one.device and b.mark.direction == "in"]
     last = others[-1] if others else bearing[-1]
-    yield _finding(Kinds.USED_APART, one, {"reason": answers[0].reason, "rule": answers[0].rule, "other": _said(last)})
-
-
-_BY_HISTORY = frozenset({Reason.LIMIT_REACHED.value, Reason.TOO_SOON.value, Reason.ALREADY_INSIDE.value})
-
-
-def _corrected(one: Seen) -> Mark:
-    mark = one.mark
-    if one.at_ms == mark.at_ms:
-        return mark
-    return Mark(one.at_ms, *(getattr(mark, name) for name in Mark.__struct_fields__[1:]))
+    yield finding(Kinds.USED_APART, one, {"reason": answer.reason, "rule": answer.rule, "other": said(last)})
 
 
 def _revoked(one: Seen, told: Circumstances) -> Iterator[Finding]:
@@ -189,7 +172,7 @@ def _revoked(one: Seen, told: Circumstances) -> Iterator[Finding]:
         why = "expired"
     if why:
         detail = {"why": why, "known_since_ms": known.version, "allowlist": told.held.allowlist}
-        yield _finding(Kinds.AFTER_REVOCATION, one, detail)
+        yield finding(Kinds.AFTER_REVOCATION, one, detail)
 
 
 # --- what no rule says ------------------------------------------------------------------------------------------
@@ -202,24 +185,17 @@ def _of_clock(one: Seen, told: Circumstances) -> Iterator[Finding]:
         return
     manifest = told.held.manifest
     if told.clock >= Clock.BEHIND:
-        yield _finding(Kinds.CLOCK_OFF, one, {"clock": told.clock.name.lower()})
+        yield finding(Kinds.CLOCK_OFF, one, {"clock": told.clock.name.lower()})
     elif one.mark.at_ms > told.received_ms + TOLERANCE_MS:
-        yield _finding(Kinds.CLOCK_OFF, one, {"clock": "ahead", "received_ms": told.received_ms})
+        yield finding(Kinds.CLOCK_OFF, one, {"clock": "ahead", "received_ms": told.received_ms})
     elif one.mark.at_ms + TOLERANCE_MS < manifest <= told.received_ms + TOLERANCE_MS:
-        yield _finding(Kinds.CLOCK_OFF, one, {"clock": "behind", "manifest": manifest})
+        yield finding(Kinds.CLOCK_OFF, one, {"clock": "behind", "manifest": manifest})
 
 
 def _of_chip(one: Seen, before: Sequence[Seen]) -> Iterator[Finding]:
-    """Only at one device, since readers tell more or less of a chip, and under one token, which is in it."""
-    if not one.fingerprint:
-        return
-    for earlier in reversed(before):
-        if one.at_ms - earlier.at_ms >= FORGOTTEN_MS:
-            return
-        if (earlier.device, earlier.card) == (one.device, one.card) and earlier.fingerprint:
-            if earlier.fingerprint != one.fingerprint and earlier.token == one.token != b"":
-                yield _finding(Kinds.FINGERPRINT_CHANGED, one, {"card": one.card, "other": _said(earlier)})
-            return
+    other = other_chip(one, before)
+    if other is not None:
+        yield finding(Kinds.FINGERPRINT_CHANGED, one, {"card": one.card, "other": said(other)})
 
 
 def _of_travel(one: Seen, before: Sequence[Seen], travel: Travel) -> Iterator[Finding]:
@@ -228,4 +204,4 @@ def _of_travel(one: Seen, before: Sequence[Seen], travel: Travel) -> Iterator[Fi
     last = before[-1]
     minutes = travel(last.mark.venue, one.mark.venue, one.at_ms)
     if one.at_ms - last.at_ms < minutes * MINUTE_MS:
-        yield _finding(Kinds.IMPOSSIBLE_TRAVEL, one, {"minutes": minutes, "other": _said(last)})
+        yield finding(Kinds.IMPOSSIBLE_TRAVEL, one, {"minutes": minutes, "other": said(last)})

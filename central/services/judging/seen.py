@@ -3,9 +3,28 @@
 from typing import NamedTuple
 
 from central.entry_history import HeldEntry
+from protocol.allowlist import Entry
+from protocol.clock import TOLERANCE_MS
 from protocol.compiled import CompiledPolicy
 from protocol.history import Mark
 from protocol.messages import Clock, Held
+
+LATE_MS = TOLERANCE_MS
+"""What central came to know or say so shortly before a tap, the gate need not have known: two seconds are promised, and
+a clock that counts as right may be off by this."""
+
+DENIED = "denied"
+"""In place of a fate: a tap that was denied."""
+
+
+class Lately(NamedTuple):
+    """All that central said until a tap, from `LATE_MS` before it on. None among the entries: not on the list."""
+
+    entries: tuple[Entry | None, ...]
+    policies: tuple[CompiledPolicy, ...]
+    list_version: int
+    """Since when the newest of the entries stands."""
+    policy_version: int
 
 
 class Circumstances(NamedTuple):
@@ -21,10 +40,12 @@ class Circumstances(NamedTuple):
     policy: CompiledPolicy | None
     keeps_marks: bool = True
     """Every version of this policy that the gate may have had before looks back: so it kept the marks that it made."""
+    lately: Lately | None = None
+    """Of a denied tap."""
 
 
 class Seen(NamedTuple):
-    """A granted tap, or an admission by hand."""
+    """A tap, or an admission by hand."""
 
     device: str
     mark: Mark
@@ -35,7 +56,7 @@ class Seen(NamedTuple):
     reason: str
     card: int
     fate: str
-    """`central.services.marks.MarkFate`."""
+    """`central.services.marks.MarkFate`, or DENIED."""
     is_repeat: bool
     """It took the place of a tap that it repeated."""
     fingerprint: bytes = b""
@@ -43,8 +64,19 @@ class Seen(NamedTuple):
     """The card's, in the list that the gate held; empty = not looked up."""
     told: Circumstances | None = None
     """None: it is history only."""
+    received_ms: int = 0
+    """When central had it; 0 = not looked up."""
+    reader: str = ""
+    """The profile by which the device's readers read; empty = not looked up, or they differ."""
 
     @property
     def order(self) -> tuple[int, tuple[bytes, int]]:
         """The order of taps, the same at every gate and here (`conditions.is_after`)."""
         return self.at_ms, self.mark.name
+
+    @property
+    def corrected(self) -> Mark:
+        """The mark, at the time that it was."""
+        if self.at_ms == self.mark.at_ms:
+            return self.mark
+        return Mark(self.at_ms, *(getattr(self.mark, name) for name in Mark.__struct_fields__[1:]))

@@ -536,3 +536,27 @@ async def test_who_has_nothing_to_do_with_volunteers_has_no_rows(crew: Crew) -> 
     assert await crew.rows() == []
     async with crew.city.database.read() as connection:
         assert len((await connection.execute(select(events.c.sequence))).all()) == 2
+
+
+# --- clocks that were off -----------------------------------------------------------------------------------------
+
+
+async def test_a_clock_that_was_off_is_mended_by_one_statement_and_a_locked_month_by_an_adjustment(crew: Crew) -> None:
+    """Two volunteers left at a kiosk that was an hour ahead; one of the months is closed when that is stated."""
+    for who, month, other in (("A-1", "02", "laptop"), ("A-2", "03", "laptop")):
+        crew.tap(who, "kiosk-1", f"2026-{month}-02 09:00", "in")
+        crew.tap(who, other, f"2026-{month}-02 13:00", "out")
+    for gate in ("kiosk-1", "laptop"):
+        await crew.sync(gate, "2026-03-02 14:00")
+    await crew.act("approve", team="desk", month="2026-02", who="lin")
+    locked = await crew.act("lock", team="desk", month="2026-02", who="lin")
+    assert locked.minutes == 240
+    crew.now("2026-04-07 09:00")
+    span = {"from_ms": ms("2026-01-01 00:00"), "until_ms": ms("2026-05-01 00:00"), "ms": 3_600_000}
+    await crew.admin.act("clock.offset", device="laptop-device", **span, why="summer time", who="lin")
+    assert await crew.booked(member="A-1") == [("desk", "2026-02", 240), ("desk", "2026-04", -60)]
+    assert await crew.booked(member="A-2") == [("desk", "2026-03", 180)]
+    assert (await crew.act("month", team="desk", month="2026-02")).minutes == 240
+    assert await crew.differences() == []
+    await crew.admin.act("clock.offset", device="laptop-device", **span | {"ms": 0}, why="it was not", who="lin")
+    assert await crew.booked(member="A-1") == [("desk", "2026-02", 240)]

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from central.entry_history import HeldEntry
-from central.services.judging.seen import Circumstances, Seen
+from central.services.judging.seen import DENIED, Circumstances, Lately, Seen
 from protocol.allowlist import CardState, Entry, Grant
 from protocol.compiled import CompiledPolicy
 from protocol.decision import Decision, Staleness, Tap, decide
@@ -115,6 +115,14 @@ class Gate:
         )
         self.history = with_tap(self.history, last, mark if decision.counts else None)
         return decision, self.seen(mark, decision.reason, tap.clock)
+
+    def denied(self, at_ms: int, reason: str, rule: str = "", **changes: Any) -> Seen:
+        """What central sees of a tap that it denied, where the list and the policy stayed as they are."""
+        mark = Mark(at_ms, self.venue, self.name, self.direction.value, rule, 0, 0, self.epoch, self.sequence)
+        one = self.seen(mark, reason, fate=DENIED, received_ms=at_ms + 1_000)
+        assert one.told is not None
+        lately = Lately((self.entry,), (self.policy,), 1, 1)
+        return one._replace(told=one.told._replace(lately=lately), **changes)
 
     def seen(self, mark: Mark, reason: str, clock: Clock = Clock.TRUSTED, **changes: Any) -> Seen:
         held = HeldEntry(1, TOKEN, encode(self.entry) if self.entry else b"")
