@@ -114,6 +114,7 @@ PURE = (
     "central/services/points/ledger.py",
     "central/services/points/plans.py",
     "central/services/points/stated.py",
+    "central/services/points/volunteering.py",
     "edge_agent/sync.py",
     "edge_agent/door/debounce.py",
     "edge_agent/door/fitness.py",

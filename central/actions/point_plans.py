@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
@@ -13,6 +13,7 @@ from central.actions.dates import end_ms
 from central.actions.places import Id, NamedParams, must_exist
 from central.actions.points import Who, Why
 from central.facts import About, append
+from central.services.attendance.stated import MemberMonthLocked
 from central.services.points import rounds
 from central.services.points.accounts import AT_ONCE, plans_of, read_members, write_members
 from central.services.points.books import totals
@@ -21,7 +22,7 @@ from central.services.points.plans import Month, Plan, check, month_span
 from central.services.points.returns import write_off
 from central.services.points.stated import ReservationsWrittenOff
 from central.services.turns import one_at_a_time
-from central.store.schema import domains, gates, marks, point_books, point_plans, subjects, venues
+from central.store.schema import domains, facts, gates, marks, point_books, point_plans, subjects, venues
 from protocol.errors import Refused
 
 
@@ -105,7 +106,8 @@ class WrittenOff(Result, frozen=True):
 
 @action("points.plan.put", PlanParams, writes=True)
 async def plan_put(context: Context, params: PlanParams) -> PlanPut:
-    """Put a plan in force. What months gave already stays; what entries earned in open months is counted anew."""
+    """Put a plan in force. What months gave already stays; what entries and hours earned is counted anew, and where it
+    differs in a closed month, adjusted in an open one."""
     plan = _checked(params.body)
     async with context.database.write() as connection:
         await must_exist(connection, domains, plan.domain, "domain")
@@ -122,7 +124,8 @@ async def plan_put(context: Context, params: PlanParams) -> PlanPut:
         await connection.execute(insert(point_plans).values(row))
         await rounds.begin_again(connection, plan.domain)
         earning = before.earning | {line.rule for line in plan.earn}
-    settled = await _settle_earners(context, plan.domain, earning)
+        rewards_hours = before.rewards_hours or bool(plan.hours)
+    settled = await _settle_earners(context, plan.domain, earning, rewards_hours)
     return PlanPut(id=params.id, version=version, settled=settled)
 
 
@@ -137,15 +140,22 @@ def _checked(body: dict[str, object]) -> Plan:
     return plan
 
 
-async def _settle_earners(context: Context, domain: str, earning: set[str]) -> int:
-    """Whoever entered by a rule that earned before or earns now."""
-    m, cursor, done = marks.c, b"", 0
-    while earning:
+async def _settle_earners(context: Context, domain: str, earning: set[str], rewards_hours: bool) -> int:
+    """Whoever entered by a rule, or served hours, that earned before or earn now."""
+    m, f, cursor, done = marks.c, facts.c, b"", 0
+    asked: list[tuple[Any, ColumnElement[bool]]] = []
+    if earning:
+        asked.append((m, (m.domain == domain) & m.rule.in_(sorted(earning))))
+    if rewards_hours:
+        asked.append((f, (f.domain == domain) & (f.kind == MemberMonthLocked.KIND)))
+    while asked:
         async with context.database.write() as connection:
             await one_at_a_time(connection)
-            query = select(m.subject).where(m.domain == domain, m.subject > cursor, m.rule.in_(sorted(earning)))
-            found = await connection.execute(query.distinct().order_by(m.subject).limit(AT_ONCE))
-            members = found.scalars().all()
+            found: set[bytes] = set()
+            for c, these in asked:
+                query = select(c.subject).where(these, c.subject > cursor).distinct()
+                found.update((await connection.execute(query.order_by(c.subject).limit(AT_ONCE))).scalars())
+            members = sorted(found)[:AT_ONCE]
             if not members:
                 break
             await write_members(connection, domain, await read_members(connection, domain, members))

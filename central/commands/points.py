@@ -46,6 +46,9 @@ def plan_put(settings: Config, plan_id: str, file: Path, as_json: bool) -> None:
           {class = "senior", points = 600, valid_from = 2026-07-01},
         ]
         earn = [{rule = "health-check", points = 50, valid_from = 2026-01-01, per = "month", expire_months = 6}]
+        hours = [{team = "desk", points = 10, valid_from = 2026-01-01, expire_months = 12}]
+    `earn` is for an entry by a rule: a health check, an activity's check-in. `hours` is for each full hour of
+    volunteers, given when its month is locked; minutes that are left over count on.
     """
     values = {"id": plan_id, "body": table_in(file, "a plan")}
     say(act(settings, "points.plan.put", values, bar=True), as_json)

@@ -10,11 +10,13 @@ import msgspec
 from sqlalchemy import and_, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.facts import read
+from central.facts import Fact, read
+from central.services.attendance.stated import MemberMonthLocked
 from central.services.points.books import Line, open_lines
 from central.services.points.ledger import Given, Kept, Taken, keep, venue_account, venue_loss
 from central.services.points.plans import Plan, Tap, earned
 from central.services.points.stated import ENTRIES, entry_of
+from central.services.points.volunteering import locked_of, of_hours
 from central.store.schema import (
     batches,
     ledger,
@@ -41,6 +43,11 @@ class DomainPlans:
     def earning(self) -> set[str]:
         """Rules by which an entry earns points."""
         return {line.rule for plan in self.plans.values() for line in plan.earn}
+
+    @property
+    def rewards_hours(self) -> bool:
+        """Whether volunteers' hours earn points."""
+        return any(plan.hours for plan in self.plans.values())
 
     @property
     def time_zone(self) -> str:
@@ -122,6 +129,8 @@ async def read_members(
     for subject, taps in (await _taps(connection, domain, found, plans.earning)).items():
         found[subject].given += earned(plans.plans.values(), taps)
         found[subject].taken += [_spent(tap) for tap in taps if tap.points > 0]
+    if plans.rewards_hours:
+        await _read_hours(connection, domain, found, plans)
     for row in await connection.execute(_of(point_books, domain, found)):
         found[row.subject].booked.append(_line(row))
     await _read_closings(connection, domain, found)
@@ -172,6 +181,18 @@ async def _taps(
         cause = f"event {row.device} {row.epoch.hex()} {row.sequence}"
         found[row.subject].append(Tap(at_ms, row.venue, row.gate, row.direction, row.rule, row.points, cause))
     return found
+
+
+async def _read_hours(
+    connection: AsyncConnection, domain: str, found: Mapping[bytes, Member], plans: DomainPlans
+) -> None:
+    stated: dict[bytes, list[Fact]] = defaultdict(list)
+    for fact in await read(connection, [MemberMonthLocked], domain=domain, subjects=found):
+        stated[fact.subject].append(fact)
+    for subject, facts in stated.items():
+        given, taken = of_hours(plans.plans, locked_of(facts))
+        found[subject].given += given
+        found[subject].taken += taken
 
 
 async def _read_closings(connection: AsyncConnection, domain: str, found: Mapping[bytes, Member]) -> None:

@@ -52,6 +52,14 @@ class Earn(_Line, frozen=True, kw_only=True):
     """At most so often in a local day or month; the first ones in time count."""
 
 
+class Hours(_Line, frozen=True, kw_only=True):
+    """So many points for each full hour of volunteers' service in months that are locked. The day on which a session
+    began decides which line it counts for; points are given, and their months counted, when its month is locked."""
+
+    team: Name | None = None
+    """Only its; not given = any team of the domain."""
+
+
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is given in a domain. Of `monthly` the first line that fits a person decides."""
 
@@ -59,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     time_zone: Name = "Asia/Taipei"
     monthly: Annotated[tuple[Monthly, ...], Meta(max_length=200)] = ()
     earn: Annotated[tuple[Earn, ...], Meta(max_length=200)] = ()
+    hours: Annotated[tuple[Hours, ...], Meta(max_length=200)] = ()
     reserve: Annotated[int, Meta(ge=0, le=1_000_000)] = 200
     """At most so many points of a member are reserved to one gate for a day."""
     ahead: Literal["used", "all"] = "used"
@@ -91,11 +100,12 @@ class Tap(NamedTuple):
 def check(plan: Plan) -> None:
     """Whether a plan can work. Raises Refused `not-satisfiable` and names the line."""
     zone_named(plan.time_zone)
-    if not plan.monthly and not plan.earn:
-        raise Refused(Failure.NOT_SATISFIABLE, "the plan gives nothing: it has neither `monthly` nor `earn`")
-    lines: list[tuple[str, Monthly | Earn]] = [
+    if not plan.monthly and not plan.earn and not plan.hours:
+        raise Refused(Failure.NOT_SATISFIABLE, "the plan gives nothing: it has no `monthly`, `earn` or `hours`")
+    lines: list[tuple[str, Monthly | Earn | Hours]] = [
         *((f"monthly {number}", each) for number, each in enumerate(plan.monthly, 1)),
         *((f"earn {number}", each) for number, each in enumerate(plan.earn, 1)),
+        *((f"hours {number}", each) for number, each in enumerate(plan.hours, 1)),
     ]
     for where, line in lines:
         if line.valid_until is not None and line.valid_until <= line.valid_from:
@@ -106,6 +116,11 @@ def check(plan: Plan) -> None:
         for earlier in plan.monthly[: number - 1]:
             if earlier.class_ == line.class_ and _overlap(earlier, line):
                 raise Refused(Failure.NOT_SATISFIABLE, f"monthly {number} overlaps an earlier line of {line.class_!r}")
+    for number, hours in enumerate(plan.hours, 1):
+        for before in plan.hours[: number - 1]:
+            is_of_the_same = None in (before.team, hours.team) or before.team == hours.team
+            if is_of_the_same and _overlap(before, hours):
+                raise Refused(Failure.NOT_SATISFIABLE, f"hours {number} gives for the same hours as an earlier line")
 
 
 def _overlap(one: _Line, other: _Line) -> bool:
@@ -151,8 +166,8 @@ def of_month(plan: Plan, month: str, classes: Collection[Held], cause: str) -> G
     at_ms = day_ms(first, zone)
     valid = {held.name for held in classes if held.holds_at(at_ms)}
     for line in plan.monthly:
-        if line.class_ in valid and _in_force(line, first):
-            return Given(at_ms, line.points, _expires_ms(line, first, zone), cause, "month")
+        if line.class_ in valid and in_force(line, first):
+            return Given(at_ms, line.points, expires_ms(line, first, zone), cause, "month")
     return None
 
 
@@ -166,21 +181,23 @@ def earned(plans: Iterable[Plan], taps: Sequence[Tap]) -> list[Given]:
             times: Counter[str] = Counter()
             for tap in ordered:
                 date = date_of(tap.at_ms, zone)
-                if tap.rule != line.rule or line.venue not in (None, tap.venue) or not _in_force(line, date):
+                if tap.rule != line.rule or line.venue not in (None, tap.venue) or not in_force(line, date):
                     continue
                 within = date.isoformat() if line.per == "day" else date.isoformat()[:7]
                 times[within] += 1
                 if times[within] <= line.most:
-                    expires_ms = _expires_ms(line, date.replace(day=1), zone)
-                    found.append(Given(tap.at_ms, line.points, expires_ms, tap.cause, "earned"))
+                    until_ms = expires_ms(line, date, zone)
+                    found.append(Given(tap.at_ms, line.points, until_ms, tap.cause, "earned"))
     return found
 
 
-def _in_force(line: _Line, date: dt.date) -> bool:
+def in_force(line: _Line, date: dt.date) -> bool:
+    """On this local date."""
     return line.valid_from <= date < (line.valid_until or _FOREVER)
 
 
-def _expires_ms(line: _Line, first: dt.date, zone: ZoneInfo) -> int:
+def expires_ms(line: _Line, date: dt.date, zone: ZoneInfo) -> int:
+    """From when on points are gone that are given on this local date; 0 = they stay."""
     if line.expire_on is not None:
         return day_ms(line.expire_on, zone)
-    return day_ms(months_later(first, line.expire_months), zone) if line.expire_months else 0
+    return day_ms(months_later(date.replace(day=1), line.expire_months), zone) if line.expire_months else 0
