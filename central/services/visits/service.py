@@ -14,10 +14,13 @@ from central.services.visits.closing import LONGEST_MS, Closings
 from central.services.visits.stated import ClosingChanged
 from central.services.visits.stays import SESSIONS, Passed, Visit, visits_of
 from central.store.put_rows import put_rows
-from central.store.schema import marks, venues, visits
+from central.store.schema import gates, marks, venues, visits
 from central.store.slices import named
 
 ALIKE_MS = 30 * 86_400_000
+_COUNTERS = select(gates.c.id).where(gates.c.kind == "counter")
+THROUGH_A_DOOR = (marks.c.fate == "counts", marks.c.reason.not_in(SESSIONS), marks.c.gate.not_in(_COUNTERS))
+"""Of a mark. Who pays, asks or checks in at a counter walks through no door there."""
 
 
 class Stay(NamedTuple):
@@ -104,9 +107,8 @@ async def _computed(
         m.subject.in_(list(windows)),
         m.at_ms >= min(since_ms for since_ms, _ in windows.values()),
         m.at_ms <= max(until_ms for _, until_ms in windows.values()) + LONGEST_MS,
-        m.fate == "counts",
         m.direction.in_(("in", "out")),
-        m.reason.not_in(SESSIONS),
+        *THROUGH_A_DOOR,
     )
     passed: dict[tuple[str, bytes], list[Passed]] = {}
     for venue, subject, *fields in await connection.execute(query):

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from central.actions.action import ActionFailed
 from central.keys import Keys
@@ -55,6 +55,37 @@ async def test_who_came_and_did_not_leave_is_inside_until_the_venue_closes(
     assert found.closed_ms == NOON_MS - 12 * HOUR_MS
     admin.now_ms = found.closes_ms
     assert await inside(admin) == 0
+
+
+async def test_an_entry_that_was_undone_is_no_visit(town: Town, city: City, admin: Admin) -> None:
+    diary = Diary(city.device)
+    entry = diary.came(A, NOON_MS)
+    await taken(town, diary)
+    assert await inside(admin) == 1
+    diary.undid(entry, NOON_MS + 5_000)
+    await taken(town, diary, entry + 1)
+    assert (await inside(admin), await held(city)) == (0, [])
+
+
+async def test_a_tap_at_a_counter_is_neither_an_entry_nor_an_exit(town: Town, city: City, admin: Admin) -> None:
+    await city.add(gates, {"id": "desk", "venue": "main", "kind": "counter", "policy": "open"})
+    door, desk = Diary(city.device), Diary(await city.add_device(Device("desk-device", "desk")))
+    door.came(A, NOON_MS)
+    desk.came(A, NOON_MS + MINUTE_MS, gate="desk")
+    desk.left(A, NOON_MS + 2 * MINUTE_MS, gate="desk")
+    desk.came(B, NOON_MS, gate="desk")
+    for diary in (desk, door):
+        await taken(town, diary)
+    assert [(row.in_ms, row.out_ms) for row in await held(city)] == [(NOON_MS, None)]
+    assert await inside(admin) == 1
+    door.left(A, NOON_MS + HOUR_MS)
+    await taken(town, door, 1)
+    assert [(row.in_ms, row.out_ms) for row in await held(city)] == [(NOON_MS, NOON_MS + HOUR_MS)]
+
+
+async def held(city: City) -> list[Any]:
+    async with city.database.read() as connection:
+        return list(await connection.execute(select(visits)))
 
 
 async def test_what_staff_counted_holds_until_the_venue_closes(town: Town, city: City, admin: Admin) -> None:
