@@ -7,6 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
 from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.actions.correct_payers import payers_of
+from central.actions.correct_visits import VisitChange, book_visits, visit_changes
 from central.actions.replay import compiled_of, name_of, played, references, scene_for
 from central.services.judging.corrections import Correction, correction_of
 from central.services.judging.past import Scene
@@ -16,8 +18,9 @@ from central.services.marks import EventName
 from central.services.points.stated import PointsAdjusted
 from central.services.projector import settle
 from central.services.service import Touched
+from central.services.turns import one_at_a_time
 from central.store.slices import slices
-from protocol.messages import Millis
+from protocol.messages import Millis, Outcome
 
 TAPS_AT_ONCE = 200
 """Booked in one transaction."""
@@ -36,7 +39,8 @@ class CorrectParams(Params, frozen=True):
 
 
 class ChargeChange(msgspec.Struct, frozen=True):
-    """What is added to a tap's charge; below 0 = given back."""
+    """What is added to a tap's charge; below 0 = given back. `visits`: −1 = an entry that would have been denied, and
+    counts as a visit no more."""
 
     event: str
     at_ms: int
@@ -45,29 +49,31 @@ class ChargeChange(msgspec.Struct, frozen=True):
     subject: str
     points: int
     due: int
+    visits: int = 0
 
 
 class Corrected(Result, frozen=True):
-    """What was, or would be, booked. `not_charged`: taps with another answer, of which nothing is booked: who was let
-    in stays let in, who was denied did not enter."""
+    """What was, or would be, booked. `visits`: how many fewer, or more, count. `not_charged`: taps with another answer,
+    whose charge stays: who was let in stays let in, who was denied did not enter."""
 
     taps: int
     corrected: int
     members: int
     points: int
     due: int
+    visits: int
     not_charged: int
     applied: bool
 
 
 @action("policy.correct", CorrectParams, writes=True)
 async def policy_correct(context: Context, params: CorrectParams) -> Corrected:
-    """Book, as facts, the difference between what taps charged and what a corrected policy would have. Safe to repeat:
-    what was corrected already is not corrected again."""
+    """Book, as facts, the difference between what taps charged and what a corrected policy would have, and the visits
+    that it would have denied. Safe to repeat: what was corrected already is not corrected again."""
     if not params.why.strip() or not params.who.strip():
         raise ActionFailed("state who says so and why")
     policy = compiled_of(params.body)
-    found, others = list[Correction](), 0
+    found, others, denied = list[Correction](), 0, set[EventName]()
 
     def take(different: Sequence[Different]) -> None:
         nonlocal others
@@ -77,25 +83,44 @@ async def policy_correct(context: Context, params: CorrectParams) -> Corrected:
                 found.append(correction)
             elif each.tap.decision != each.would.outcome:
                 others += 1
+                if each.tap.decision == Outcome.GRANTED:
+                    denied.add((each.tap.device, each.tap.epoch, each.tap.sequence))
 
     async with context.database.read() as connection:
         scene = await scene_for(connection, params.id, params.since_ms, params.until_ms)
         scene = scene._replace(corrected=await _corrected(connection, scene))
         replay = await played(context, connection, scene, policy, take)
-        named = await references(connection, [each.tap.subject for each in found])
+        found = await _of_payers(connection, found)
+        visits = await visit_changes(connection, scene, params.id, denied)
+        touched = {each.tap.subject for each in found} | {each.subject for each in visits}
+        named = await references(connection, sorted(touched))
     if params.apply:
         await _book(context, params, scene, found)
-    for some in slices(found):
-        await context.emit([_change(each, named) for each in some])
+        async with context.database.write() as connection:
+            visits = await book_visits(connection, scene, params.id, denied, params.who, params.why, context.now_ms)
+    changes = [_change(each, named) for each in found] + [_of_visit(each, named) for each in visits]
+    for some in slices(changes):
+        await context.emit(some)
     return Corrected(
         taps=replay.taps,
         corrected=len(found),
-        members=len({each.tap.subject for each in found}),
+        members=len(touched),
         points=sum(each.points for each in found),
         due=sum(each.due for each in found),
+        visits=sum(each.visits for each in visits),
         not_charged=others,
         applied=params.apply,
     )
+
+
+async def _of_payers(connection: AsyncConnection, found: Sequence[Correction]) -> list[Correction]:
+    """Of those whom the taps are known to be of by now; where nobody paid, nothing is corrected."""
+    payers = await payers_of(connection, [each.name for each in found])
+    return [
+        each._replace(tap=msgspec.structs.replace(each.tap, subject=payers[each.name]))
+        for each in found
+        if each.name in payers
+    ]
 
 
 async def _corrected(connection: AsyncConnection, scene: Scene) -> dict[EventName, tuple[int, int]]:
@@ -113,6 +138,10 @@ async def _book(context: Context, params: CorrectParams, scene: Scene, found: Se
     for at in range(0, len(found), TAPS_AT_ONCE):
         some = found[at : at + TAPS_AT_ONCE]
         async with context.database.write() as connection:
+            await one_at_a_time(connection)
+            now = await _corrected(connection, scene)
+            if any(now.get(each.name) != scene.corrected.get(each.name) for each in some):
+                raise ActionFailed("somebody else corrects the same taps just now: correct again, it books the rest")
             for each in some:
                 await _book_one(connection, params, scene.domain_of[each.tap.gate], each, context.now_ms)
             touched = [Touched(scene.domain_of[each.tap.gate], each.tap.subject, each.tap.at_ms) for each in some]
@@ -145,3 +174,9 @@ def _change(correction: Correction, named: dict[bytes, str]) -> ChargeChange:
     tap = correction.tap
     who = named.get(tap.subject, ""), tap.subject.hex()
     return ChargeChange(name_of(tap), tap.at_ms, tap.gate, *who, correction.points, correction.due)
+
+
+def _of_visit(change: VisitChange, named: dict[bytes, str]) -> ChargeChange:
+    device, epoch, sequence = change.name
+    who = named.get(change.subject, ""), change.subject.hex()
+    return ChargeChange(f"{device}/{epoch.hex()}/{sequence}", change.at_ms, change.gate, *who, 0, 0, change.visits)

@@ -1,6 +1,7 @@
 """Visits of a venue, counted; how many are inside it; and what staff counted themselves."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from central.services.visits.closing import LONGEST_MS
 from central.services.visits.inside import occupancy
 from central.services.visits.report import Counted, Line, Sweep
 from central.services.visits.service import closings_of
-from central.services.visits.stated import OccupancyCorrection
+from central.services.visits.stated import OccupancyCorrection, VisitCorrected
 from central.store.schema import member_classes, subjects, venues, visits
 
 MOST = 1_000_000
@@ -35,11 +36,13 @@ class VisitsParams(Params, frozen=True):
 
 
 class VisitLine(msgspec.Struct, frozen=True):
-    """`by_hand`: let in by staff, nobody knows who; `exits_unknown`: ended by another entry or by closing; `open`: not
-    ended yet; `peak`: how many were inside at once, and when."""
+    """`corrected`: below 0, how many of the visits a corrected policy would have denied, as was booked since (`policy
+    correct`); they were inside all the same. `by_hand`: let in by staff, nobody knows who; `exits_unknown`: ended by
+    another entry or by closing; `open`: not ended yet; `peak`: how many were inside at once, and when."""
 
     label: str
     visits: int
+    corrected: int
     members: int
     by_hand: int
     exits_unknown: int
@@ -90,7 +93,7 @@ async def visits_report(context: Context, params: VisitsParams) -> VisitsResult:
     async with context.database.read() as connection:
         domain, zone = await _place(connection, params.venue)
         since_ms, until_ms = _days(params, zone, context.now_ms)
-        rows = _visits(connection, params.venue, since_ms, until_ms)
+        rows = _visits(connection, domain, params.venue, since_ms, until_ms)
         if params.by == "class":
             lines = await _by_class(connection, domain, rows, since_ms, context.now_ms)
         else:
@@ -167,12 +170,17 @@ def _days(params: VisitsParams, zone: str, now_ms: int) -> tuple[int, int]:
     return since_ms, until_ms
 
 
-async def _visits(connection: AsyncConnection, venue: str, since_ms: int, until_ms: int) -> AsyncIterator[Counted]:
+async def _visits(
+    connection: AsyncConnection, domain: str, venue: str, since_ms: int, until_ms: int
+) -> AsyncIterator[Counted]:
+    corrected: Counter[tuple[bytes, int]] = Counter()
+    for fact in await facts.read(connection, [VisitCorrected], domain=domain, venue=venue):
+        corrected[fact.body.epoch, fact.body.sequence] += fact.body.visits
     v = visits.c
-    query = select(v.subject, v.in_ms, func.coalesce(v.out_ms, v.ends_by_ms), v.ended)
+    query = select(v.subject, v.in_ms, func.coalesce(v.out_ms, v.ends_by_ms), v.ended, v.epoch, v.sequence)
     query = query.where(v.venue == venue, v.in_ms >= since_ms - LONGEST_MS, v.in_ms < until_ms)
     async for row in await connection.stream(query.order_by(v.in_ms, v.subject)):
-        yield Counted(*row)
+        yield Counted(*row[:4], corrected[row.epoch, row.sequence])
 
 
 async def _by_class(
@@ -203,6 +211,6 @@ async def _classes(connection: AsyncConnection, domain: str, since_ms: int) -> d
 
 def _told(line: Line) -> VisitLine:
     return VisitLine(
-        *(line.label, line.visits, len(line.members), line.by_hand),
+        *(line.label, line.visits, line.corrected, len(line.members), line.by_hand),
         *(line.exits_unknown, line.open, line.peak, line.peak_ms),
     )

@@ -15,7 +15,7 @@ from protocol.wire import LAST_MS
 OF_CONFLICT = "id kind state at_ms gate event"
 OF_REPLAY = "at_ms gate member was was_reason would would_reason would_rule event"
 OF_CHANGE = "was was_reason would would_reason taps"
-OF_CHARGE = "at_ms gate member points due event"
+OF_CHARGE = "at_ms gate member points due visits event"
 MOST_SHOWN = 50
 
 why_option = click.option("--why", required=True, help="Why; it is kept with the name of who says so.")
@@ -30,15 +30,18 @@ def conflict() -> None:
 
 
 @conflict.command("list")
-@click.option("--kind", default="", help="used-apart, overspent, admitted-after-revocation, impossible-travel, …")
+@click.option("--kind", default="", help="used-apart, denied-but-entitled, …: README names all of them.")
 @click.option("--domain", default="", help="Only of one domain.")
 @click.option("--device", default="", help="Only of one device.")
-@click.option("--open", is_flag=True, help="Only what nobody settled.")
+@click.option("--open", is_flag=True, help="Only what a person is to settle.")
 @click.option("--since", "since_ms", type=Instant(), default=0, help="Of taps since then.")
 @as_json
 @click.pass_obj
 def conflict_list(settings: Config, /, as_json: bool, **values: Any) -> None:
     """Conflicts by the time of their taps.
+
+    State open: somebody is to settle it. note: worth knowing, and nothing to do. gone: late taps explain it, and it is
+    kept since somebody spoke of it.
 
     Example: tapgate-central conflict list --open --kind used-apart
     """
@@ -209,8 +212,9 @@ def policy_correct(
 ) -> None:
     """Book the difference between what taps charged and what the corrected policy in FILE would have.
 
-    Without --apply it lists whom it touches. Taps that would have been answered otherwise are counted and not booked.
-    Safe to repeat: what was corrected is not corrected again.
+    Without --apply it lists whom it touches. An entry that would have been denied counts as a visit no more; its charge
+    stays. Who was denied did not come in, so nothing is booked of them. Safe to repeat: what was corrected is not
+    corrected again.
 
     Example: tapgate-central policy correct right.toml --policy pool --since 2026-01-01 --until 2026-01-08 --why typo
     """
@@ -225,11 +229,12 @@ def policy_correct(
     if as_json:
         say_json({**found, "list": touched})
         return
-    say_rows(touched[:MOST_SHOWN], as_json, "No charge would have been another.", OF_CHARGE)
+    say_rows(touched[:MOST_SHOWN], as_json, "No charge would have been another, and no visit.", OF_CHARGE)
     if len(touched) > MOST_SHOWN:
         click.echo(f"… and {len(touched) - MOST_SHOWN:,} more: --json lists all.")
     done = "Booked" if found["applied"] else "Not booked yet (--apply)"
     click.echo(
         f"{done}: {found['corrected']:,} of {found['taps']:,} taps, {found['members']:,} members,"
-        f" {found['points']:+,} points, NT${found['due']:+,}; {found['not_charged']:,} would have had another answer."
+        f" {found['points']:+,} points, NT${found['due']:+,}, {found['visits']:+,} visits;"
+        f" {found['not_charged']:,} would have had another answer."
     )

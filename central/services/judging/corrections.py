@@ -13,6 +13,10 @@ class Correction(NamedTuple):
     points: int
     due: int
 
+    @property
+    def name(self) -> tuple[str, bytes, int]:
+        return self.tap.device, self.tap.epoch, self.tap.sequence
+
 
 def correction_of(different: Different) -> Correction | None:
     """None: nothing to book. Only who was let in and would have been is charged otherwise: nobody pays for an entry

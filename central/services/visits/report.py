@@ -14,6 +14,8 @@ class Counted(NamedTuple):
     in_ms: int
     end_ms: int
     ended: str
+    corrected: int = 0
+    """−1: a corrected policy would have denied it."""
 
 
 class Line:
@@ -21,11 +23,12 @@ class Line:
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.visits = self.by_hand = self.exits_unknown = self.open = self.peak = self.peak_ms = 0
+        self.visits = self.corrected = self.by_hand = self.exits_unknown = self.open = self.peak = self.peak_ms = 0
         self.members: set[bytes] = set()
 
     def count(self, visit: Counted, now_ms: int) -> None:
         self.visits += 1
+        self.corrected += visit.corrected
         if visit.subject:
             self.members.add(visit.subject)
         else:

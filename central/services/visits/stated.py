@@ -19,6 +19,23 @@ class ClosingChanged(FactBody, frozen=True):
     before: ClosesAt
 
 
+class VisitCorrected(FactBody, frozen=True):
+    """A corrected policy would have denied this entry: it counts as a visit no more (`visits` −1), or again (+1). Who
+    came in was inside all the same."""
+
+    KIND: ClassVar[str] = "visit-corrected"
+    device: str
+    epoch: bytes
+    sequence: int
+    policy: str
+    visits: int
+    why: str
+
+    @property
+    def name(self) -> tuple[str, bytes, int]:
+        return self.device, self.epoch, self.sequence
+
+
 class OccupancyCorrection(FactBody, frozen=True):
     """Staff counted who is inside at the fact's `at_ms`: so many (`count`), or so many more or fewer (`change`)."""
 

@@ -1,5 +1,6 @@
 """What if: the same policy changes nothing, another one shows whom, and nothing is changed by asking."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from central import facts as stated
 from central.actions.action import ActionFailed
+from central.actions.correct import Corrected
+from central.people.attribution import Reattributed
 from central.services.judging import past as past_taps
 from central.services.judging.corrections import correction_of
 from central.services.judging.replay import Different, PastTap, Replay
@@ -18,7 +21,7 @@ from central.store.schema import events, facts, gates, lists, member_classes
 from protocol.compiled import CompiledPolicy
 from protocol.decision import Decision
 from protocol.history import Mark
-from protocol.messages import Clock, Direction, Outcome
+from protocol.messages import Clock, Direction, Outcome, Passage
 from protocol.policy import Admit, Limit, Policy, Tariff
 from tests.central.actors import NOW_MS
 from tests.central.services.judging.borough import MINUTE_MS, Borough
@@ -312,7 +315,81 @@ async def test_a_correction_can_be_corrected(borough: Borough) -> None:
     assert [row[4] for row in await booked(borough)] == [-59, 59]
 
 
+SENIORS = {"rules": [{"kind": "admit", "id": "seniors", "classes": ["senior"]}]}
+
+
+async def counted(borough: Borough) -> tuple[int, int]:
+    found = await borough.admin.act("visits", venue="main")
+    return sum(row.visits for row in found.rows), sum(row.corrected for row in found.rows)
+
+
+async def test_an_entry_that_would_have_been_denied_counts_as_a_visit_no_more(borough: Borough) -> None:
+    """It was one all the same: how many were inside stays as it was."""
+    borough.tap(borough.here, NOW_MS - 30 * MINUTE_MS)
+    gone = borough.tap(borough.here, NOW_MS - 20 * MINUTE_MS, who=1)
+    borough.here.undid(int(gone.rpartition("/")[2]), NOW_MS - 19 * MINUTE_MS)
+    borough.tap(borough.here, NOW_MS - 15 * MINUTE_MS, who=2, decision="denied", reason="class-not-admitted")
+    await borough.take()
+    inside = (await borough.admin.act("occupancy", venue="main")).inside
+    shown = await correct(borough, SENIORS)
+    assert (shown.visits, shown.members, shown.corrected) == (-1, 1, 0)
+    assert [(item.member, item.visits) for item in borough.admin.items] == [(borough.members[0].hex(), -1)]
+    assert await counted(borough) == (1, 0)
+    await correct(borough, SENIORS, apply=True)
+    assert await counted(borough) == (1, -1)
+    assert (await borough.admin.act("occupancy", venue="main")).inside == inside
+    assert (await correct(borough, SENIORS, apply=True)).visits == 0
+    assert (await correct(borough, DEAR | {"tariffs": {"t": {"price": 0}}}, apply=True)).visits == 1
+    assert await counted(borough) == (1, 0)
+
+
 async def test_nothing_is_booked_without_a_name_and_a_reason(borough: Borough) -> None:
     with pytest.raises(ActionFailed, match="who says so and why"):
         await correct(borough, why=" ", apply=True)
     assert await borough.city.rows(facts) == []
+
+
+async def test_two_people_who_correct_the_same_at_once_book_it_once(borough: Borough) -> None:
+    borough.tap(borough.here, NOW_MS - 30 * MINUTE_MS, who=0, due=60)
+    await borough.take()
+    done = await asyncio.gather(*(correct(borough, apply=True) for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(each, Corrected | ActionFailed) for each in done)
+    assert [row[4] for row in await booked(borough)] == [-35]
+    done = await asyncio.gather(*(correct(borough, SENIORS, apply=True) for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(each, Corrected | ActionFailed) for each in done)
+    assert sum(each.visits for each in done if isinstance(each, Corrected)) == (await counted(borough))[1] == -1
+
+
+async def test_nothing_is_given_back_twice_of_a_tap_that_was_undone(borough: Borough) -> None:
+    gone = borough.tap(borough.here, NOW_MS - 30 * MINUTE_MS, points=30, due=30)
+    borough.here.undid(int(gone.rpartition("/")[2]), NOW_MS - 29 * MINUTE_MS)
+    await borough.take()
+    done = await correct(borough, apply=True)
+    assert (done.corrected, done.points, await booked(borough)) == (0, 0, [])
+
+
+async def test_the_repeat_that_counts_in_the_place_of_one_not_taken_is_corrected(borough: Borough) -> None:
+    first = borough.tap(borough.here, NOW_MS - 30 * MINUTE_MS, points=30, due=30)
+    sequence = int(first.rpartition("/")[2])
+    borough.tap(borough.here, NOW_MS - 30 * MINUTE_MS + 2_000, points=30, due=30, repeat_of=sequence + 1)
+    borough.here.passed(sequence, Passage.NOT_TAKEN, NOW_MS - 30 * MINUTE_MS + 3_000)
+    await borough.take()
+    await correct(borough, apply=True)
+    assert [row[1:] for row in await booked(borough)] == [
+        ("lin", borough.subjects[0], -5, -30),
+        ("lin", borough.subjects[0], 5, None),
+    ]
+
+
+async def test_a_correction_goes_to_whom_the_tap_is_known_to_be_of(borough: Borough) -> None:
+    """The card was bound to the wrong member: the right one paid, and is given back."""
+    told, right = borough.subjects[0], borough.subjects[1]
+    borough.tap(borough.here, NOW_MS - 30 * MINUTE_MS, points=30, due=30)
+    async with borough.database.write() as connection:
+        body = Reattributed(card=1, to=right, to_card=1, from_ms=0, until_ms=0)
+        await stated.append(connection, stated.About("lin", NOW_MS, "library", told), body, NOW_MS)
+    await borough.take()
+    await correct(borough, apply=True)
+    assert [(item.member, item.points) for item in borough.admin.items] == [(borough.members[1].hex(), -5)]
+    assert [row[2:4] for row in await booked(borough)] == [(right, -5), (right, 5)]
+    assert (await correct(borough, apply=True)).corrected == 0
