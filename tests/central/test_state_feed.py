@@ -314,6 +314,19 @@ async def test_never_more_is_counted_than_is_held(feed: Feed, city: City) -> Non
     assert [(each.epoch, each.through) for each in told.counted] == [(diary.epoch, last)]
 
 
+async def test_what_is_held_and_not_settled_is_not_counted(feed: Feed, city: City) -> None:
+    gate, diary = feed.gate(city.device), Diary(city.device)
+    first = diary.came(A)
+    await feed.take(diary)
+    await gate.catch_up()
+    diary.came(B)
+    assert await feed.town.take(diary, first + 1) == "accepted"
+    await city.change(states, states.c.domain == "library", version=states.c.version + 1)
+    told = await gate.ask()
+    assert told is not None
+    assert [(each.epoch, each.through) for each in told.counted] == [(diary.epoch, first)]
+
+
 # --- when -------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,8 @@
 """The planted faults, each a small edit that a tired engineer could make."""
 
 from tests.planted.fault import Edit, Fault
+from tests.planted.judging import JUDGING
+from tests.planted.settling import SETTLING
 
 TAP = "tests/edge_agent/test_order_of_a_tap.py"
 PASSAGE = "tests/edge_agent/test_gate_passage.py"
@@ -706,4 +708,4 @@ EDGE = (
     ),
 )
 
-FAULTS = (*CENTRAL, *PROTOCOL, *EDGE)
+FAULTS = (*CENTRAL, *JUDGING, *SETTLING, *PROTOCOL, *EDGE)
