@@ -12,6 +12,8 @@ from central.entry_history import entry_at
 from central.facts import Fact, read
 from central.people.attribution import Person, Reattributed
 from central.people.bindings import FOR_EVER
+from central.services.judging.public_parts import public_parts
+from central.services.marks import EventName
 from central.store.schema import card_batches, events, marks, members, subjects
 from central.store.slices import named, slices
 from protocol.errors import Refused
@@ -29,7 +31,7 @@ class BatchShowParams(Params, frozen=True):
 
 class TapMoved(msgspec.Struct, frozen=True):
     """A granted tap that is `to`'s and not `told`'s, though the gate took the person for `told`: what it showed and
-    charged was of `told`. `flags`: the notices that the card carried then."""
+    charged was of `told`. `flags`: the notices that the card carried in the list that the gate held."""
 
     device: str
     epoch: str
@@ -69,6 +71,10 @@ class Moved(NamedTuple):
     due: int
     told: Person
     to: Person
+
+    @property
+    def name(self) -> EventName:
+        return self.device, self.epoch, self.sequence
 
 
 @action("card.batch.show", BatchShowParams, writes=False)
@@ -150,9 +156,11 @@ async def _said(connection: AsyncConnection, domain: str, moved: Sequence[Moved]
     query = select(subjects.c.subject, members.c.reference).join(members, members.c.id == subjects.c.member)
     rows = await connection.execute(query.where(subjects.c.domain == domain, subjects.c.subject.in_(asked)))
     who: dict[bytes, str] = {row.subject: row.reference for row in rows}
+    parts = await public_parts(connection, (one.name for one in moved))
     said = []
     for one in moved:
-        held = await entry_at(connection, domain, one.told.subject, one.told.card, one.at_ms)
+        list_version = parts[one.name].event.held.allowlist if one.name in parts else 0
+        held = await entry_at(connection, domain, one.told.subject, one.told.card, list_version)
         entry = held.entry if held is not None else None
         told, to = (who.get(person.subject, person.subject.hex()) for person in (one.told, one.to))
         flags = list(entry.flags) if entry is not None else []

@@ -2,15 +2,14 @@
 
 import datetime as dt
 import os
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from central.actions.action import ActionFailed, no_progress
-from central.store.schema import card_bindings, cards, facts, marks, visits
+from central.store.schema import card_bindings, cards, conflicts, facts, marks, visits
 from protocol.allowlist import CardState
-from protocol.messages import Kind, Personal, encode
+from protocol.messages import Held, Kind, Personal, encode
 from tests.central.actors import NOW_MS, Journal
 from tests.central.admin import Admin
 from tests.central.city import City, uid
@@ -168,10 +167,15 @@ class PowerCut:
 class Gate(Journal):
     """An epoch of taps by the subjects and cards that the gate's list had."""
 
-    def came(self, subject: bytes, card: int, at_ms: int, **charge: int) -> None:
-        personal = encode(Personal(os.urandom(16), subject=subject, card=card, **charge))
-        fields: dict[str, Any] = {"direction": "in", "decision": "granted", "reason": "ok", "rule": "members"}
-        self.add(Kind.TAP, personal, at_ms=at_ms, **fields)
+    def came(self, subject: bytes, card: int, at_ms: int, allowlist: int = 0, **charge: int) -> None:
+        fields = {"direction": "in", "decision": "granted", "reason": "ok", "rule": "members"}
+        personal = Personal(os.urandom(16), subject=subject, card=card, **charge)
+        self.add(Kind.TAP, encode(personal), at_ms=at_ms, held=Held(1, allowlist), **fields)
+
+    def denied(self, subject: bytes, card: int, at_ms: int, held: Held) -> None:
+        fields = {"direction": "in", "decision": "denied", "reason": "limit-reached", "rule": "once"}
+        personal = Personal(os.urandom(16), subject=subject, card=card)
+        self.add(Kind.TAP, encode(personal), at_ms=at_ms, held=held, **fields)
 
 
 async def subject_of(listed: Listed, number: int) -> bytes:
@@ -273,16 +277,41 @@ async def test_a_notice_shown_to_the_wrong_person_is_listed(
 ) -> None:
     town, gate = Town(city.database, city.keys), Gate(city.device)
     ann = await subject_of(listed, 0)
+    before = await listed.version()
     await admin.act("card.flag", member="M-0", domain="library", set=["overdue"])
-    gate.came(ann, 1, await listed.version() + 10)
+    flagged = await listed.version()
+    gate.came(ann, 1, flagged + 10, allowlist=before)  # it had not heard of it
+    gate.came(ann, 1, flagged + 11, allowlist=flagged)
+    admin.now_ms = flagged + 1_000
+    await admin.act("card.flag", member="M-0", domain="library", clear=["overdue"])
+    gate.came(ann, 1, admin.now_ms + 5_000, allowlist=flagged)  # nor of that
     await town.take(gate)
     await town.settle()
-    admin.now_ms = await listed.version() + 1_000
-    await admin.act("card.flag", member="M-0", domain="library", clear=["overdue"])
     await admin.act("card.batch.rebind", name="mend", file=write("uid,member", f"{text(0)},M-1"), apply=True, **LIBRARY)
     shown = await admin.act("card.batch.show", name="mend")
-    assert (shown.taps, shown.with_flags) == (1, 1)
-    assert [(tap.told, tap.to, tap.flags) for tap in admin.items] == [("M-0", "M-1", ["overdue"])]
+    assert (shown.taps, shown.with_flags) == (3, 2)
+    assert [tap.flags for tap in admin.items] == [[], ["overdue"], ["overdue"]]
+    assert {(tap.told, tap.to) for tap in admin.items} == {("M-0", "M-1")}
+
+
+async def test_who_was_denied_is_judged_no_more_while_the_card_is_anothers(
+    admin: Admin, city: City, listed: Listed, write: Write
+) -> None:
+    """No rule of the policy denies anybody."""
+    town, gate = Town(city.database, city.keys), Gate(city.device)
+    version = await listed.version()
+    town.now_ms = version + HOUR_MS
+    gate.denied(await subject_of(listed, 0), 1, town.now_ms, Held(1, version, NOW_MS - 1_000))
+    await town.take(gate)
+    await town.settle()
+    assert [row.kind for row in await city.rows(conflicts)] == ["denied-but-entitled"]
+    day = iso(version - 48 * HOUR_MS)
+    file = write("uid,member,from", f"{text(0)},M-1,{day}")
+    await admin.act("card.batch.rebind", name="mend", file=file, apply=True, **LIBRARY)
+    assert await city.rows(conflicts) == []
+    assert (await admin.act("rebuild")).different == 0
+    await admin.act("card.batch.undo", name="mend", apply=True)
+    assert len(await city.rows(conflicts)) == 1
 
 
 async def test_taps_of_a_domain_where_the_right_member_is_not_stay_where_they_are(
