@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from central import device_api, tls
-from central.actions.bind_settling import bind_for_ever
+from central.actions.cards.bind_settling import bind_for_ever
 from central.config import LOOPBACK, Config, ConfigError
 from central.device_api import MAX_BODY_BYTES, SERVICES, Services
 from central.flags import lapse_for_ever

@@ -1,87 +1,35 @@
 """Every action, by importing the modules that define them."""
 
-from central.actions import (
-    activities,
-    attendance_certificates,
-    attendance_months,
-    attendance_sessions,
-    attendance_settling,
-    attendance_teams,
-    backup,
+# ruff: noqa: F401 - imported for what they define
+
+from central.actions.action import ACTIONS
+from central.actions.attendance import certificates, months, sessions, settling, teams
+from central.actions.cards import (
     batch_effects,
     batches,
     bind_sessions,
     bindings,
-    calendars,
-    card_import,
-    card_names,
     cards,
     classes,
-    closures,
-    conflicts,
-    correct,
-    custody_log,
-    devices,
-    evidence,
-    explain,
     flags,
+    importing,
+    names,
+)
+from central.actions.custody import backup, evidence, journal_import, log, verify
+from central.actions.judging import conflicts, correct, explain, rebuild, replay, stated
+from central.actions.places import (
+    calendars,
+    closures,
+    devices,
     gate_configs,
     inside,
-    journal_import,
-    judging,
-    offers,
     places,
-    point_plans,
-    points,
     policies,
     profiles,
-    rebuild,
-    replay,
     staff,
-    verify,
     visits,
 )
-from central.actions.action import ACTIONS
+from central.actions.points import members, plans
+from central.actions.programmes import activities, offers
 
-__all__ = [
-    "ACTIONS",
-    "activities",
-    "attendance_certificates",
-    "attendance_months",
-    "attendance_sessions",
-    "attendance_settling",
-    "attendance_teams",
-    "backup",
-    "batch_effects",
-    "batches",
-    "bind_sessions",
-    "bindings",
-    "calendars",
-    "card_import",
-    "card_names",
-    "cards",
-    "classes",
-    "closures",
-    "conflicts",
-    "correct",
-    "custody_log",
-    "devices",
-    "evidence",
-    "explain",
-    "flags",
-    "gate_configs",
-    "inside",
-    "journal_import",
-    "judging",
-    "offers",
-    "places",
-    "point_plans",
-    "points",
-    "policies",
-    "profiles",
-    "rebuild",
-    "replay",
-    "staff",
-    "verify",
-    "visits",
-]
+__all__ = ["ACTIONS"]

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from central import operate
-from central.actions.restore import restore as restore_backup
+from central.actions.custody.restore import restore as restore_backup
 from central.app import only_writer
 from central.commands.shell import act, as_json, fail, finish, progress_bar, readable, say, say_json, say_rows
 from central.config import Config

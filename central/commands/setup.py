@@ -11,8 +11,8 @@ import structlog
 
 from central import admin_api, app, operate, tls
 from central.actions.action import Context
-from central.actions.places import DomainParams, VenueParams, domain_add, venue_add
-from central.actions.restore import remember_generation
+from central.actions.custody.restore import remember_generation
+from central.actions.places.places import DomainParams, VenueParams, domain_add, venue_add
 from central.commands.shell import as_json, finish, say_json
 from central.config import Config
 from central.generation import generation_of

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from central.actions.action import ActionFailed
-from central.actions.backup_file import BackupReader
-from central.actions.restore import remember_generation, remembered_generation, restore
+from central.actions.custody.backup_file import BackupReader
+from central.actions.custody.restore import remember_generation, remembered_generation, restore
 from central.config import parse
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
@@ -192,8 +192,8 @@ async def test_a_backup_is_of_one_instant(admin: Admin, city: City, tmp_path: Pa
             written.set()
             await city.add_members(3, first=200)
 
-    from central.actions import backup
     from central.actions.action import Context
+    from central.actions.custody import backup
 
     context = Context(admin.config, admin.database, admin.keys, NOW_MS, progress)
     backup.BLOCK_BYTES, size = 100, backup.BLOCK_BYTES

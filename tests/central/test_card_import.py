@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from central.actions import card_import
 from central.actions.action import ActionFailed
-from central.actions.card_file import CardFile
-from central.actions.card_plan import Reader, Row, RowVerdict, Verdict
-from central.actions.card_repeats import RepeatFinder
+from central.actions.cards import importing as card_import
+from central.actions.cards.import_file import CardFile
+from central.actions.cards.import_plan import Reader, Row, RowVerdict, Verdict
+from central.actions.cards.import_repeats import RepeatFinder
+from central.actions.cards.uid_column import UidColumn
 from central.actions.dates import end_ms, parse_date, start_ms
-from central.actions.uid_column import UidColumn
 from central.store.schema import cards, list_entries, lists, member_classes, members, subjects
 from protocol.allowlist import CardState, Entry
 from protocol.messages import decode

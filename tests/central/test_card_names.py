@@ -180,12 +180,12 @@ async def test_who_leaves_the_domain_leaves_the_names(admin: Admin, city: City, 
 async def test_more_than_are_published_is_refused_before_anything_is_written(
     admin: Admin, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("central.actions.card_names.MAX_NAMES", 2)
+    monkeypatch.setattr("central.actions.cards.names.MAX_NAMES", 2)
     for apply in (False, True):
         with pytest.raises(ActionFailed, match="library would have 3 names, 2 are published"):
             await put(admin, tmp_path, "M-0,王小明,yes\nM-1,李四,yes\nM-2,陳大文,yes\n", apply=apply)
     assert await city.rows(names) == []
-    monkeypatch.setattr("central.actions.card_names.MAX_ROWS", 2)
+    monkeypatch.setattr("central.actions.cards.names.MAX_ROWS", 2)
     with pytest.raises(ActionFailed, match="has more than 2 rows"):
         await put(admin, tmp_path, "M-0,王小明,yes\nM-1,李四,yes\nM-2,陳大文,no\n")
     (tmp_path / "names.csv").write_text(HEADER)

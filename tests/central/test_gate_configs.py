@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from central.actions.action import ActionFailed
-from central.actions.gate_configs import differences, merged
+from central.actions.places.gate_configs import differences, merged
 from central.configs import put_config, read_configs
 from central.lists import refresh_domain
 from protocol.configuration import MAX_CONFIG_BYTES

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from central import enrolment
-from central.actions import custody_log
+from central.actions.custody import log as custody_log
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from tests.central.actors import NOW_MS, Device, Journal

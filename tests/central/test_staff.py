@@ -136,7 +136,7 @@ async def test_staff_are_those_of_the_gates_own_venue(admin: Admin, city: City) 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 async def test_no_more_staff_than_a_gate_holds(admin: Admin, city: City, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("central.actions.staff.MAX_STAFF", 2)
+    monkeypatch.setattr("central.actions.places.staff.MAX_STAFF", 2)
     for name in ("a", "b"):
         await admin.act("staff.add", venue="main", id=name, pin="246813")
     await admin.act("staff.add", venue="main", id="b", pin="111222", replace=True)

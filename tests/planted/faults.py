@@ -136,7 +136,7 @@ answer = self._keys.receipt.seal(
     Fault(
         "import-last-write-wins",
         "A card opens doors in the name of whoever stands last in the file.",
-        "central/actions/card_plan.py",
+        "central/actions/cards/import_plan.py",
         (
             Edit(
                 """\
@@ -147,14 +147,14 @@ answer = self._keys.receipt.seal(
         card = None  # it has changed hands
 """,
             ),
-            Edit("INSERT INTO", "INSERT OR REPLACE INTO", "central/actions/card_store.py"),
+            Edit("INSERT INTO", "INSERT OR REPLACE INTO", "central/actions/cards/import_store.py"),
         ),
         (f"{CARDS}::test_a_uid_is_never_taken_from_another_member",),
     ),
     Fault(
         "import-takes-random-uids",
         "Telephones that invent a number at every tap are enrolled, and one of them becomes somebody else.",
-        "central/actions/card_plan.py",
+        "central/actions/cards/import_plan.py",
         (
             Edit(
                 """\

@@ -136,7 +136,7 @@ async def test_a_card_that_was_taken_back_can_be_bound_to_somebody_else(
 async def test_an_undo_that_was_cut_short_goes_on(
     admin: Admin, listed: Listed, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("central.actions.batch_undo.CARDS_AT_ONCE", 2)
+    monkeypatch.setattr("central.actions.cards.batch_undo.CARDS_AT_ONCE", 2)
     file = write("uid,member", *(f"{text(70 + n)},M-{n}" for n in range(5)))
     await admin.act("card.batch.issue", name="may", file=file, apply=True, **LIBRARY)
 

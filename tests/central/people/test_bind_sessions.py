@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from central.actions import bind_settling
 from central.actions.action import ActionFailed
-from central.actions.bind_settling import settle_sessions
-from central.actions.issuing import DAY_MS
-from central.actions.restore import restore
+from central.actions.cards import bind_settling
+from central.actions.cards.bind_settling import settle_sessions
+from central.actions.cards.issuing import DAY_MS
+from central.actions.custody.restore import restore
 from central.bind_sessions import GRACE_MS, Chip, chips_of
 from central.config import parse
 from central.custody import Custodian

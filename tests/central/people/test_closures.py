@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from central.actions.action import ActionFailed
-from central.actions.closure_effects import Span, turns_within
+from central.actions.places.closure_effects import Span, turns_within
 from central.closures import Closed, ClosureEnded, at_venue, stated
 from central.configs import read_configs
 from central.facts import Fact

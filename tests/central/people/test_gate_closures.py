@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from central.actions.closures import ClosuresListed
+from central.actions.places.closures import ClosuresListed
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.gate_closures import Told, closings

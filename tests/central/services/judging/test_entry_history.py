@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 from sqlalchemy import delete, insert, select, update
 
-from central.actions.restore import restore
+from central.actions.custody.restore import restore
 from central.config import parse
 from central.entry_history import entry_at, histories, known_since
 from central.lists import refresh_domain, refresh_members

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete
 
 from central.actions.action import ActionFailed
-from central.actions.explain import event_name
+from central.actions.judging.explain import event_name
 from central.generation import next_generation
 from central.store.schema import batches, entry_history, events, member_classes, policies, subjects
 from protocol.allowlist import CardState

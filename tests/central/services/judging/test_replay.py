@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from central import facts as stated
 from central.actions.action import ActionFailed
-from central.actions.correct import Corrected
+from central.actions.judging.correct import Corrected
 from central.people.attribution import Reattributed
 from central.services.judging import past as past_taps
 from central.services.judging.corrections import correction_of

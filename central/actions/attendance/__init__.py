@@ -1,0 +1,1 @@
+"""Volunteers: teams, sessions, months, certificates."""

@@ -1,0 +1,172 @@
+"""A team's month: its sheet, its approval, and its lock, which is for ever."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central import facts
+from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.actions.attendance.access import OfTeam, find_team, month_start, references, require_coordinator
+from central.services import projector
+from central.services.attendance.local import end_of, month_of
+from central.services.attendance.months import digest
+from central.services.attendance.sheet import Line, lines
+from central.services.attendance.stated import MemberMonthLocked, MonthApproved, MonthLocked, Row
+from central.services.attendance.store import read_locks, read_rows, read_rules, take_up_locks
+from central.services.service import Touched
+from central.store.schema import attendance_sessions
+
+
+class MonthParams(Params, frozen=True):
+    """Which team's, and which: 2026-02."""
+
+    team: str
+    month: str
+
+
+class ApproveParams(MonthParams, frozen=True):
+    """Who found it right. `leave_review`: what is in review stays there; settled later, it becomes an adjustment of a
+    later month where this one is locked by then."""
+
+    who: str
+    leave_review: bool = False
+
+
+class LockParams(MonthParams, frozen=True):
+    """Who locks it."""
+
+    who: str
+
+
+class Sheet(Result, frozen=True):
+    """`state`: open, approved, changed (since it was approved), locked. `unsettled`: sessions of the month that are in
+    review and count for nothing."""
+
+    team: str
+    month: str
+    state: str
+    by: str
+    unit_minutes: int
+    minutes: int
+    rounded_minutes: int
+    unsettled: int
+    lines: list[Line]
+
+
+@action("volunteer.month", MonthParams, writes=False)
+async def month(context: Context, params: MonthParams) -> Sheet:
+    """The sheet of a team's month."""
+    async with context.database.read() as connection:
+        found = await find_team(connection, params.team)
+        return await _sheet(connection, found, params.month)
+
+
+@action("volunteer.approve", ApproveParams, writes=True)
+async def approve(context: Context, params: ApproveParams) -> Sheet:
+    """State that a month that is over is right as it is. What changes afterwards wants another approval."""
+    async with context.database.write() as connection:
+        found, sheet = await _own_month(context, connection, params, params.who)
+        if sheet.unsettled and not params.leave_review:
+            raise ActionFailed(
+                f"{sheet.unsettled} sessions of {params.month} are in review: settle them (`volunteer review"
+                f" --team {params.team} --month {params.month}`), or state --leave-review"
+            )
+        held = await _rows(connection, found, params.month)
+        body = MonthApproved(team=params.team, month=params.month, digest=digest(held))
+        await facts.append(connection, _about(found, params, params.who), body, context.now_ms)
+        return await _sheet(connection, found, params.month)
+
+
+@action("volunteer.lock", LockParams, writes=True)
+async def lock(context: Context, params: LockParams) -> Sheet:
+    """Close an approved month for ever: whatever becomes known later is booked as an adjustment of a later month."""
+    async with context.database.write() as connection:
+        found, sheet = await _own_month(context, connection, params, params.who)
+        if sheet.state != "approved":
+            raise ActionFailed(f"{params.month} is {_NOT_APPROVED[sheet.state]}: look at it and approve it first")
+        held = await _rows(connection, found, params.month)
+        if not held:
+            raise ActionFailed(f"nothing is booked in {params.month}: there is nothing to lock")
+        about = _about(found, params, params.who)
+        body = MonthLocked(team=params.team, month=params.month, digest=digest(held), unit_minutes=sheet.unit_minutes)
+        await facts.append(connection, about, body, context.now_ms)
+        for subject, rows in held.items():
+            of_member = MemberMonthLocked(team=params.team, month=params.month, rows=tuple(rows))
+            await facts.append(connection, about._replace(subject=subject), of_member, context.now_ms)
+        await take_up_locks(connection, found.domain)
+        touched = [Touched(found.domain, subject, about.at_ms) for subject in held]
+        await projector.settle(connection, touched, context.now_ms)
+        return await _sheet(connection, found, params.month)
+
+
+_NOT_APPROVED = {"open": "not approved", "changed": "not as it was when it was approved"}
+
+
+async def _own_month(
+    context: Context, connection: AsyncConnection, params: MonthParams, who: str
+) -> tuple[OfTeam, Sheet]:
+    """Of one's own team, over and not locked. Raises ActionFailed."""
+    found = await find_team(connection, params.team)
+    require_coordinator(found.teams, who, params.team)
+    month_start(params.month, found.zone)
+    if context.now_ms < end_of(params.month, found.zone):
+        raise ActionFailed(f"{params.month} is not over yet")
+    sheet = await _sheet(connection, found, params.month)
+    if sheet.state == "locked":
+        raise ActionFailed(f"{params.month} of {params.team} was locked by {sheet.by}, and stays as it is")
+    return found, sheet
+
+
+def _about(found: OfTeam, params: MonthParams, who: str) -> facts.About:
+    return facts.About(who, month_start(params.month, found.zone), found.domain, venue=found.team.body.venue)
+
+
+async def _rows(connection: AsyncConnection, found: OfTeam, of_month: str) -> dict[bytes, list[Row]]:
+    c = attendance_sessions.c
+    return await read_rows(connection, c.domain == found.domain, c.team == found.team.id, c.month == of_month)
+
+
+async def _sheet(connection: AsyncConnection, found: OfTeam, of_month: str) -> Sheet:
+    month_start(of_month, found.zone)
+    team, domain = found.team.id, found.domain
+    held = await _rows(connection, found, of_month)
+    locks = await read_locks(connection, domain, [team])
+    state, by = await _state(connection, found, of_month, held)
+    if (team, of_month) in locks:
+        unit = locks[team, of_month].unit_minutes
+    else:
+        unit = (await read_rules(connection)).unit_of(of_month)
+    every = lines(held, await references(connection, domain, held), unit, found.zone)
+    return Sheet(
+        team=team,
+        month=of_month,
+        state=state,
+        by=by,
+        unit_minutes=unit,
+        minutes=sum(each.minutes for each in every),
+        rounded_minutes=sum(each.rounded_minutes for each in every),
+        unsettled=await _unsettled(connection, found, of_month),
+        lines=every,
+    )
+
+
+async def _state(
+    connection: AsyncConnection, found: OfTeam, of_month: str, held: dict[bytes, list[Row]]
+) -> tuple[str, str]:
+    kinds = (MonthApproved, MonthLocked)
+    said = [
+        fact
+        for fact in await facts.read(connection, kinds, domain=found.domain, subjects=[b""])
+        if fact.body.team == found.team.id and fact.body.month == of_month
+    ]
+    for fact in said:
+        if isinstance(fact.body, MonthLocked):
+            return "locked", fact.who
+    if not said:
+        return "open", ""
+    return ("approved" if said[-1].body.digest == digest(held) else "changed"), said[-1].who
+
+
+async def _unsettled(connection: AsyncConnection, found: OfTeam, of_month: str) -> int:
+    c = attendance_sessions.c
+    doubtful = c.state.in_(("open", "review"))
+    held = await read_rows(connection, c.domain == found.domain, c.team == found.team.id, doubtful)
+    return sum(month_of(row.at_ms, found.zone) == of_month for rows in held.values() for row in rows)

@@ -1,0 +1,1 @@
+"""Cards, members and what is theirs."""

@@ -1,0 +1,1 @@
+"""What is in custody: to look at, prove, back up and take back."""

@@ -1,0 +1,1 @@
+"""Judged again: conflicts, corrections, why, what if."""

@@ -1,0 +1,1 @@
+"""Venues, gates, devices, and what is published to them."""

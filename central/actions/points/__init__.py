@@ -1,0 +1,1 @@
+"""Points: what members have, and the plans that they go by."""

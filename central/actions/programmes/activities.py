@@ -1,0 +1,279 @@
+"""Activities: who is registered, how many may come, and who checked in: a granted tap by a rule at a gate."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.actions.cards.named import members_by_reference, subjects_within
+from central.actions.places.places import Id, must_exist
+from central.actions.table_file import Cells, TableFile
+from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
+from central.people.attendance_list import attended
+from central.policies import admitting_rules, read_policies
+from central.store.put_rows import put_rows
+from central.store.schema import activities, gates, marks, members, registrations, subjects, venues
+from protocol.wire import Name, Text
+
+ADDED, UNCHANGED = "added", "unchanged"
+YES, NO = frozenset({"", "add", "報名"}), frozenset({"remove", "取消"})
+
+
+class ActivityPutParams(Params, frozen=True, kw_only=True):
+    """An activity, whole. `rule`: an entry by it at any gate of the venue is a check-in, from `since` until `until`
+    (local times). `capacity` 0 = any number."""
+
+    id: Id
+    venue: Id
+    rule: Name
+    since: str
+    until: str
+    title_zh: Text = ""
+    title_en: Text = ""
+    capacity: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    walk_ins: bool = True
+    who: str = ""
+
+
+class RegisterParams(TableParams, frozen=True, kw_only=True):
+    """A list of members for an activity; of whom it says so, the registration is taken back."""
+
+    domain: str = ""
+    activity: str
+
+
+class ActivityParams(Params, frozen=True):
+    """Which activity."""
+
+    id: str
+
+
+class ActivitiesParams(Params, frozen=True):
+    """Of a venue; empty = all."""
+
+    venue: str = ""
+
+
+class ActivityShown(Result, frozen=True):
+    """One activity."""
+
+    id: str
+    venue: str
+    rule: str
+    title_zh: str
+    title_en: str
+    from_ms: int
+    until_ms: int
+    capacity: int
+    walk_ins: bool
+    registered: int
+    gates: list[str]
+    """Of the venue, whose policy has the rule now: nobody can check in at another one."""
+
+
+class ActivitiesListed(Result, frozen=True):
+    """By their beginnings."""
+
+    activities: list[ActivityShown]
+
+
+class PersonAttended(msgspec.Struct, frozen=True):
+    """Somebody who came, or was to come. `came`: came, absent, walk-in, not-registered, over-capacity."""
+
+    member: str
+    came: str
+    at_ms: int
+
+
+class Attendance(Result, frozen=True):
+    """How many of each; the people by the time at which they came."""
+
+    id: str
+    registered: int
+    counts: dict[str, int]
+    people: list[PersonAttended]
+
+
+@action("activity.put", ActivityPutParams, writes=True)
+async def activity_put(context: Context, params: ActivityPutParams) -> ActivityShown:
+    """A new activity, or an old one as it is from now on; registrations stay."""
+    async with context.database.write() as connection:
+        await must_exist(connection, venues, params.venue, "venue")
+        zone = await _zone(connection, params.venue)
+        from_ms, until_ms = _at_ms("from", params.since, zone), _at_ms("until", params.until, zone)
+        if until_ms <= from_ms:
+            raise ActionFailed(f"until: {params.until} is not after {params.since}")
+        registered = await _registered(connection, params.id)
+        if params.capacity and len(registered) > params.capacity:
+            raise ActionFailed(f"capacity: {len(registered)} are registered already")
+        row = {
+            **{name: getattr(params, name) for name in ("id", "venue", "rule", "title_zh", "title_en", "capacity")},
+            **{"walk_ins": params.walk_ins, "from_ms": from_ms, "until_ms": until_ms},
+            **{"at_ms": context.now_ms, "who": params.who},
+        }
+        await put_rows(connection, activities, [row])
+        row = await _activity(connection, params.id)
+        return _shown(row, len(registered), await _gates(connection, [row]))
+
+
+@action("activity.register", RegisterParams, writes=True)
+async def activity_register(context: Context, params: RegisterParams) -> TableDone:
+    """Plan, and with `apply` write, a list; beyond the capacity nobody is registered."""
+    file = TableFile(context.attached(), ("member",), ("action",), params.encoding, params.delimiter)
+    run = TableRun(context, params, file, (ADDED, "removed", UNCHANGED))
+    planned: dict[bytes, bool] = {}
+    async for block in run.blocks():
+        await _block(run, params.activity, block, planned)
+    return run.done()
+
+
+async def _block(run: TableRun, activity: str, block: Sequence[Cells], planned: dict[bytes, bool]) -> None:
+    said: list[RowSaid] = []
+    async with run.transaction() as connection:
+        row = await _activity(connection, activity)
+        domain = await _domain(connection, row.venue)
+        known = await members_by_reference(connection, [cells[0] for _, cells, _ in block])
+        within = await subjects_within(connection, domain, known.values())
+        held = dict.fromkeys(await _registered(connection, activity), True) | planned
+        there = {member for member, is_in in held.items() if is_in}
+        before = set(there)
+        for number, (reference, what), _ in block:
+            member = known.get(reference, b"")
+            try:
+                said.append(RowSaid(number, _follow(what, member, member in within, there, row.capacity)))
+            except ValueError as error:
+                said.append(RowSaid(number, REFUSED, str(error)))
+        new, gone = sorted(there - before), sorted(before - there)
+        planned.update({**dict.fromkeys(new, True), **dict.fromkeys(gone, False)})
+        if run.params.apply:
+            r = registrations.c
+            if gone:
+                await connection.execute(delete(registrations).where(r.activity == activity, r.member.in_(gone)))
+            if new:
+                at_ms = run.context.now_ms
+                rows = [{"activity": activity, "member": member, "at_ms": at_ms} for member in new]
+                await connection.execute(insert(registrations), rows)
+    await run.say(said)
+
+
+def _follow(what: str, member: bytes, is_within: bool, there: set[bytes], capacity: int) -> str:
+    """The verdict on a row; `there` follows. Raises ValueError."""
+    if what.lower() not in YES | NO:
+        raise ValueError(f"action: {what[:20]!r} is neither add nor remove (報名, 取消)")
+    if not is_within:
+        raise ValueError("member: not in the domain of the activity's venue; import the member's card first")
+    if what.lower() in NO:
+        if member not in there:
+            return UNCHANGED
+        there.discard(member)
+        return "removed"
+    if member in there:
+        return UNCHANGED
+    if capacity and len(there) >= capacity:
+        raise ValueError(f"capacity: {capacity} are registered")
+    there.add(member)
+    return ADDED
+
+
+@action("activity.list", ActivitiesParams, writes=False)
+async def activity_list(context: Context, params: ActivitiesParams) -> ActivitiesListed:
+    """Every activity, over or to come."""
+    number = select(func.count()).where(registrations.c.activity == activities.c.id).scalar_subquery()
+    query = select(activities, number.label("registered")).order_by(activities.c.from_ms, activities.c.id)
+    if params.venue:
+        query = query.where(activities.c.venue == params.venue)
+    async with context.database.read() as connection:
+        rows = (await connection.execute(query)).all()
+        open_at = await _gates(connection, rows)
+    return ActivitiesListed(activities=[_shown(row, row.registered, open_at) for row in rows])
+
+
+@action("activity.attendance", ActivityParams, writes=False)
+async def activity_attendance(context: Context, params: ActivityParams) -> Attendance:
+    """Out of what is settled: a late gate's check-ins come when the gate does."""
+    async with context.database.read() as connection:
+        row = await _activity(connection, params.id)
+        domain = await _domain(connection, row.venue)
+        registered = await subjects_within(connection, domain, await _registered(connection, params.id))
+        m = marks.c
+        query = select(m.subject, m.at_ms).where(m.domain == domain, m.venue == row.venue, m.rule == row.rule)
+        query = query.where(m.fate == "counts", m.direction == "in", m.subject != b"")
+        within = (m.at_ms >= row.from_ms) & (m.at_ms < row.until_ms)
+        check_ins = [(subject, at_ms) for subject, at_ms in await connection.execute(query.where(within))]
+        found = attended(registered.values(), check_ins, row.capacity, row.walk_ins)
+        who = await _who(connection, domain, [each.subject for each in found])
+    counts: dict[str, int] = {}
+    for each in found:
+        counts[each.came.value] = counts.get(each.came.value, 0) + 1
+    people = [PersonAttended(who.get(each.subject, each.subject.hex()), each.came.value, each.at_ms) for each in found]
+    return Attendance(id=params.id, registered=len(registered), counts=counts, people=people)
+
+
+async def _activity(connection: AsyncConnection, id_: str) -> Any:
+    row = (await connection.execute(select(activities).where(activities.c.id == id_))).first()
+    if row is None:
+        raise ActionFailed(f"there is no activity {id_!r}: put it first (`activity put`)")
+    return row
+
+
+async def _registered(connection: AsyncConnection, id_: str) -> list[bytes]:
+    query = select(registrations.c.member).where(registrations.c.activity == id_)
+    return list((await connection.execute(query.order_by(registrations.c.member))).scalars())
+
+
+async def _domain(connection: AsyncConnection, venue: str) -> str:
+    return str((await connection.execute(select(venues.c.domain).where(venues.c.id == venue))).scalar_one())
+
+
+async def _zone(connection: AsyncConnection, venue: str) -> ZoneInfo:
+    return ZoneInfo((await connection.execute(select(venues.c.time_zone).where(venues.c.id == venue))).scalar_one())
+
+
+async def _gates(connection: AsyncConnection, rows: Sequence[Any]) -> dict[tuple[str, str], list[str]]:
+    """Of a venue and a rule, the gates that admit by it."""
+    g, wanted = gates.c, {(row.venue, row.rule) for row in rows}
+    there = (await connection.execute(select(g.id, g.venue, g.policy).order_by(g.id))).all()
+    held = await read_policies(connection, {row.policy for row in there})
+    admitting = {name: admitting_rules(payload.body) for name, payload in held.items()}
+    return {
+        (venue, rule): [row.id for row in there if row.venue == venue and rule in admitting.get(row.policy, ())]
+        for venue, rule in wanted
+    }
+
+
+async def _who(connection: AsyncConnection, domain: str, asked: Sequence[bytes]) -> dict[bytes, str]:
+    query = select(subjects.c.subject, members.c.reference).join(members, members.c.id == subjects.c.member)
+    rows = await connection.execute(query.where(subjects.c.domain == domain, subjects.c.subject.in_(asked)))
+    return {row.subject: row.reference for row in rows}
+
+
+def _at_ms(column: str, text: str, zone: ZoneInfo) -> int:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+        at_ms = int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        raise ActionFailed(f"{column}: {text!r} is not a time such as 2026-09-01T12:00") from None
+    if at_ms <= 0:
+        raise ActionFailed(f"{column}: {text} is before 1970")
+    return at_ms
+
+
+def _shown(row: Any, registered: int, open_at: Mapping[tuple[str, str], list[str]]) -> ActivityShown:
+    return ActivityShown(
+        id=row.id,
+        venue=row.venue,
+        rule=row.rule,
+        title_zh=row.title_zh,
+        title_en=row.title_en,
+        from_ms=row.from_ms,
+        until_ms=row.until_ms,
+        capacity=row.capacity,
+        walk_ins=row.walk_ins,
+        registered=registered,
+        gates=open_at[row.venue, row.rule],
+    )
