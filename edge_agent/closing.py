@@ -48,7 +48,7 @@ class Closing(Amends):
         """By staff, or by a closure of central's that this gate's clock can tell and that does not admit this entry."""
         if self.closed_by_staff_ms(moment) != 0:
             return True
-        return self.clock(moment) < Clock.BEHIND and self.holding.is_closed(moment.wall_ms, entry)
+        return self.holding.is_closed(moment.wall_ms, entry) and self.clock(moment) < Clock.BEHIND
 
     def _stand(self, moment: Moment, detail: ClosureDetail, closing: StaffClosing | None) -> bool:
         def work(transaction: Transaction) -> None:

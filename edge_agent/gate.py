@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import structlog
 
-from edge_agent.closing import Closing
+from edge_agent.binding import Binding
 from edge_agent.granted import Granted
 from edge_agent.journal.database import StoreDamaged
 from edge_agent.journal.store import Store
@@ -20,9 +20,7 @@ from edge_agent.readers import CardRead
 from edge_agent.recorder import cut
 from edge_agent.release import Release, Signal
 from edge_agent.tap_record import Known, history_after, notes_of, personal_of
-from protocol.binding import tapped
 from protocol.decision import Decision, Staleness, Tap, decide, staleness
-from protocol.envelope import seal_card
 from protocol.history import LastTap
 from protocol.journal import personal_digest
 from protocol.messages import AdmitDetail, Direction, Event, Kind, Outcome, encode
@@ -38,11 +36,9 @@ CHOICE_MS = 30_000
 """For so long a choice waits for its tap."""
 BY = {"in": 1, "out": -1}
 """What a way changes in how many are inside."""
-BIND_USED = "bind-used"
-"""The fact that names the last session that took a card (SPEC §7.9)."""
 
 
-class Gate(Closing):
+class Gate(Binding):
     """One access point. `tap` may be called by several readers' threads; taps are taken one at a time."""
 
     def __init__(self, store: Store, release: Release, moments: Moments, holding: Holding) -> None:
@@ -52,7 +48,6 @@ class Gate(Closing):
         """Told of every answer once the release has been; what they raise is logged and breaks no tap."""
         self.list_damaged = threading.Event()
         self._choice: tuple[str, int] | None = None
-        self._bind_used = b""
         self._one_at_a_time = threading.RLock()
 
     # --- the tap ----------------------------------------------------------------------------------------
@@ -91,7 +86,7 @@ class Gate(Closing):
         moment = self.moments.now()
         problem = judge_uid(read.raw, read.sak)
         if holding.session is not None and problem is None:
-            taken = self._take_for_binding(holding, read, moment)
+            taken = self.take_for_binding(holding, read, moment)
             if taken is not None:
                 return taken
         known = Known() if problem else self._recognise(holding, read)
@@ -116,33 +111,6 @@ class Gate(Closing):
             )
             if signal.outcome is Outcome.GRANTED:
                 self._hold(signal, moment, last, repeats)
-        return signal
-
-    def waits_for_card(self) -> bool:
-        """Whether the next card is taken to be bound, as far as this run took none for the session."""
-        moment = self.moments.now()
-        return self.holding.open_session(moment.wall_ms, self.clock(moment), self._bind_used) is not None
-
-    def _take_for_binding(self, holding: Holding, read: CardRead, moment: Moment) -> Signal | None:
-        """The card sealed to central, where a session waits for it; None: it is a tap as any."""
-        clock = self.clock(moment)
-        if holding.open_session(moment.wall_ms, clock) is None:
-            return None
-
-        def work(transaction: Transaction) -> Signal | None:
-            session = holding.open_session(moment.wall_ms, clock, transaction.fact(BIND_USED) or b"")
-            if session is None:
-                return None
-            detail = encode(seal_card(tapped(read.raw, read.sak, read.atr), session))
-            reason = Reason.BIND_TAKEN.value
-            sequence = self.append(transaction, moment, Kind.BIND, detail, reason=reason)
-            transaction.set_fact(BIND_USED, session.session)
-            epoch = transaction.epoch.epoch
-            return Signal(epoch, sequence, Outcome.GRANTED, reason, "", frees=False, reader=read.reader)
-
-        signal = self.store.commit(work)
-        if signal is not None and holding.session is not None:
-            self._bind_used = holding.session.session
         return signal
 
     def _take_choice(self, moment: Moment) -> str:
