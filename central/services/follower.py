@@ -20,7 +20,6 @@ from central.custody import retrying
 from central.generation import generation_of
 from central.metrics import Metrics
 from central.services import backlog
-from central.services.attendance.told import overtaken
 from central.services.backlog import Behind, Epoch, Slice
 from central.services.denials import settle_denials
 from central.services.mark_rows import settle_marks
@@ -34,8 +33,8 @@ from central.services.projector import (
     settle_services,
 )
 from central.services.service import Touched
+from central.services.telling import Telling
 from central.services.turns import one_at_a_time
-from central.services.visits.inside import domains_that_closed
 from central.store import faults
 from central.store.database import Database
 from central.store.put_rows import put_rows
@@ -52,16 +51,12 @@ SLICE, FEWEST = 250, 50
 """Events settled in one transaction, as it takes long or not."""
 HELD_S = 0.1
 """A transaction that settles should hold the database no longer: an upload may wait for it."""
-TELL_EVERY_S = 0.3
-"""A domain's devices are woken no more often."""
 LOOK_EVERY_S = 1.0
 """Looked for what no upload of this process told of: an imported journal, another process that ended."""
 PATIENCE_S = 1.0
 """While uploads come in, so long passes at most until the next events are settled."""
 NAP_S = 0.02
 WALK_EVERY_S = 3_600.0
-CLOSINGS_EVERY_S = 20.0
-DAY_MS = 86_400_000
 RETRY_S = 1.0
 
 Failed = Callable[[str, Exception], None]
@@ -84,9 +79,7 @@ class Follower:
         self._looked_ms = self._generation = 0
         self._begun: dict[str, bytes | None] = {}
         """Domains that are settled for the first time, and the last member settled in every service."""
-        self._untold: set[str] = set()
-        self._told_s = 0.0
-        self._closed_ms, self._closed_s = now_ms() - DAY_MS, 0.0
+        self._telling = Telling(database, now_ms)
 
     @contextmanager
     def custody_at_work(self) -> Iterator[None]:
@@ -132,8 +125,8 @@ class Follower:
         # where taps never end there is always something behind, of a moment ago
         is_level = self._walked_to is None and not self._waiting
         begun = is_level and await self._begin()
-        await self._tell_what_time_changed()
-        await self._tell_late()
+        await self._telling.what_time_changed()
+        await self._telling.who_waits()
         if part.reach or begun:
             await self._give_way(began_s)
         return bool(part.reach) or begun or not is_level
@@ -164,9 +157,8 @@ class Follower:
 
     async def _rest(self) -> None:
         """Until something comes, or it is time to look whether something came unheard."""
-        late_s = self._told_s + TELL_EVERY_S - time.monotonic() if self._untold else LOOK_EVERY_S
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.01, min(late_s, LOOK_EVERY_S))):
+            async with asyncio.timeout(max(0.01, min(self._telling.due_s(), LOOK_EVERY_S))):
                 await self._bell.wait()
 
     async def _give_way(self, began_s: float) -> None:
@@ -235,8 +227,9 @@ class Follower:
                     denied = await settle_denials(connection, part.happened)  # gates hear nothing of these
                     due = await _settling(connection, [*touched, *denied])
                     changed |= await self._settle_in_services(connection, due, failed)
-                    told = await self._tell(connection, await new_versions(connection, changed, self._now_ms()))
-                self._are_told(told)
+                    newer = await new_versions(connection, changed, self._now_ms())
+                    told = await self._telling.tell(connection, newer)
+                self._telling.are_told(told)
                 took_s = time.monotonic() - began_s
                 if part.happened:
                     self._most = max(FEWEST, min(SLICE, 2 * self._most, int(self._most * HELD_S / took_s)))
@@ -252,27 +245,7 @@ class Follower:
         changed = await settle_services(connection, touched)
         return changed | await renew_promises(connection, touched, now_ms)
 
-    # --- telling --------------------------------------------------------------------------------------------
-
-    async def _tell(self, connection: AsyncConnection, domains_: Iterable[str]) -> set[str]:
-        """Wake the devices of these domains and of those that wait to be told, if it is time; returns which."""
-        self._untold.update(domains_)
-        if time.monotonic() - self._told_s < TELL_EVERY_S:
-            return set()
-        told = set(self._untold)
-        await note(connection, map(state_topic, sorted(told)))
-        return told
-
-    def _are_told(self, told: set[str]) -> None:
-        if told:
-            self._untold -= told
-            self._told_s = time.monotonic()
-
-    async def _tell_late(self) -> None:
-        if self._untold and time.monotonic() - self._told_s >= TELL_EVERY_S:
-            async with self._database.write() as connection:
-                told = await self._tell(connection, ())
-            self._are_told(told)
+    # --- for the first time ---------------------------------------------------------------------------------
 
     async def _begin(self) -> bool:
         """Of a domain all of whose events are settled for the first time, settle the next members in every service;
@@ -311,29 +284,6 @@ class Follower:
                 raise
             for each in touched:
                 await self._settle_members([each], partial(self._say, "member", domain=each.domain))
-
-    async def _tell_what_time_changed(self) -> None:
-        """From time to time. Where it fails, it is tried again the next time, and nothing else waits for it."""
-        if time.monotonic() - self._closed_s < CLOSINGS_EVERY_S:
-            return
-        self._closed_s = time.monotonic()
-        try:
-            await self._close_venues()
-        except Exception as error:
-            faults.say("closings-not-told", error)
-
-    async def _close_venues(self) -> None:
-        """Where a venue closed, nobody is inside any more, and volunteers may sign out after a time: devices hear of it
-        although nothing happened."""
-        now_ms = self._now_ms()
-        async with self._database.read() as connection:
-            changed = [(each, b"") for each in await domains_that_closed(connection, self._closed_ms, now_ms)]
-            changed += sorted(await overtaken(connection, self._closed_ms, now_ms))
-        for at in range(0, len(changed), SLICE):
-            async with self._database.write() as connection:
-                told = await new_versions(connection, changed[at : at + SLICE], now_ms)
-                await note(connection, map(state_topic, told))
-        self._closed_ms = now_ms
 
 
 async def _set_stage(connection: AsyncConnection, domain: str, stage: str) -> None:

@@ -420,7 +420,7 @@ async def test_how_many_are_inside_is_told_to_gates_that_count_them(feed: Feed, 
     await gate.catch_up()
     assert gate.word.inside == (("main", 2),)
     await feed.pass_time(DAY_MS)
-    feed.town.follower._closed_s = 0.0  # as the minute passes
+    feed.town.follower._telling._looked_s = 0.0  # as the minute passes
     await feed.town.settle()
     await gate.catch_up()
     assert gate.word.inside == (("main", 0),), "the venue closed, and no tap said so"

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 
 from central.keys import Keys
 from central.services import follower as follower_module
-from central.services import registry
+from central.services import registry, telling
 from central.services.projector import settle
 from central.services.service import Touched
 from central.store.database import Database
@@ -196,27 +196,27 @@ async def test_what_is_due_by_the_clock_may_fail_and_devices_are_told_all_the_sa
     async def overtaken(*_: object) -> set[tuple[str, bytes]]:
         raise ValueError("a fault of ours")
 
-    monkeypatch.setattr(follower_module, "overtaken", overtaken)
+    monkeypatch.setattr(telling, "overtaken", overtaken)
     noted: list[str] = []
-    real = follower_module.note
+    real = telling.note
 
     async def note(connection: Any, topics: Any) -> None:
         noted.extend(topics)
         await real(connection, noted)
 
-    monkeypatch.setattr(follower_module, "note", note)
-    monkeypatch.setattr(follower_module, "CLOSINGS_EVERY_S", 0.0)
+    monkeypatch.setattr(telling, "note", note)
+    monkeypatch.setattr(telling, "LOOK_EVERY_S", 0.0)
     await town.settle()
     diary = Diary(city.device)
     diary.came(A)
     await town.take(diary)
     await town.settle()
-    monkeypatch.setattr(follower_module, "TELL_EVERY_S", 3_600.0)
+    monkeypatch.setattr(telling, "TELL_EVERY_S", 3_600.0)
     diary.came(B)
     await town.take(diary, 2)
     await town.settle()
     noted.clear()  # devices were not woken by it, within a moment of the tap before it
-    monkeypatch.setattr(follower_module, "TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(telling, "TELL_EVERY_S", 0.0)
     task = asyncio.create_task(town.follower.run())
     try:
         async with asyncio.timeout(5):
@@ -237,7 +237,7 @@ async def test_what_is_due_by_the_clock_waits_for_no_end_of_a_backlog(
         asked.append(through_ms)
         return set()
 
-    monkeypatch.setattr(follower_module, "overtaken", overtaken)
+    monkeypatch.setattr(telling, "overtaken", overtaken)
     monkeypatch.setattr(follower_module, "SLICE", 1)
     diary = Diary(city.device)
     for n in range(5):

@@ -177,7 +177,7 @@ async def test_gates_are_told_when_somebody_may_sign_out_though_nothing_happened
     before = await version()
     for at, is_told in (("2026-02-02 11:59", False), ("2026-02-02 12:00", True)):
         crew.now(at)
-        crew.town.follower._closed_s -= 60
+        crew.town.follower._telling._looked_s -= 60
         await crew.town.settle()
         assert (await version() > before) is is_told
 
