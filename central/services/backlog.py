@@ -1,4 +1,4 @@
-"""Which epochs hold events that are not settled yet, and the next few hundred of those events.
+"""Which epochs hold events that are not settled yet, the next few hundred of those events, and taking them as settled.
 
 Epochs are found by when they were last added to; a walk over all of them finds what was missed while no server ran, or
 after a restore. What is held decides: nothing is ever settled beyond it.
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.services.marks import KINDS, Happened
+from central.store.put_rows import put_rows
 from central.store.schema import epochs, events, projected
 from central.store.slices import named
 
@@ -122,3 +123,29 @@ def _within(of: Behind) -> Any:
 
 def _between(of: Behind) -> ColumnElement[bool]:
     return and_(_e.device == of.device, _e.epoch == of.epoch, _e.sequence > of.after, _e.sequence <= of.through)
+
+
+class Overtaken(Exception):
+    """What was read is not what is there any more."""
+
+
+async def take(connection: AsyncConnection, part: Slice) -> None:
+    """From here on these epochs are settled through their reach, so an upload that brings lost events of them after all
+    waits, and sets them back. Raises Overtaken where some were settled or came since they were read."""
+    if not await _is_as_read(connection, part.reach):
+        raise Overtaken
+    await put_rows(connection, projected, [_projected(each) for each in part.reach])
+    if part.happened and await number_of(connection, part.reach) != len(part.happened):
+        raise Overtaken
+
+
+async def _is_as_read(connection: AsyncConnection, reach: list[Behind]) -> bool:
+    held: dict[Epoch, int] = {}
+    for these in named((projected.c.device, projected.c.epoch), [each.of for each in reach]):
+        for row in await connection.execute(select(projected).where(these)):
+            held[row.device, row.epoch] = row.through
+    return all(held.get(each.of, -1) == each.after for each in reach)
+
+
+def _projected(each: Behind) -> dict[str, object]:
+    return {"device": each.device, "epoch": each.epoch, "through": each.through}

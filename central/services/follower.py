@@ -37,9 +37,7 @@ from central.services.telling import Telling
 from central.services.turns import one_at_a_time
 from central.store import faults
 from central.store.database import Database
-from central.store.put_rows import put_rows
-from central.store.schema import domains, projected, states
-from central.store.slices import named
+from central.store.schema import domains, states
 from central.wakeups import note, state_topic
 
 FILLING, SETTLING, TOLD = "filling", "settling", "told"
@@ -217,11 +215,11 @@ class Follower:
         """One transaction. False: some of it was settled, or came, meanwhile, so nothing was done. `failed`: is told
         which service failed, and the others go on."""
         async for attempt in retrying():
-            with attempt, suppress(_Overtaken):
+            with attempt, suppress(backlog.Overtaken):
                 async with self._database.write() as connection:
                     await one_at_a_time(connection)
                     began_s = time.monotonic()
-                    await _take(connection, part)
+                    await backlog.take(connection, part)
                     touched = await settle_marks(connection, part.happened)
                     changed: set[Member] = {(each.domain, each.subject) for each in touched}
                     denied = await settle_denials(connection, part.happened)  # gates hear nothing of these
@@ -296,29 +294,3 @@ async def _settling(connection: AsyncConnection, touched: Sequence[Touched]) -> 
     query = select(states.c.domain).where(states.c.domain.in_(of), states.c.stage != FILLING)
     found = set((await connection.execute(query)).scalars()) if of else set()
     return [each for each in touched if each.domain in found]
-
-
-class _Overtaken(Exception):
-    """What was read is not what is there any more."""
-
-
-async def _take(connection: AsyncConnection, part: Slice) -> None:
-    """From here on these epochs are settled through their reach, so an upload that brings lost events of them after all
-    waits, and sets them back. Raises _Overtaken where some were settled or came since they were read."""
-    if not await _is_as_read(connection, part.reach):
-        raise _Overtaken
-    await put_rows(connection, projected, [_projected(each) for each in part.reach])
-    if part.happened and await backlog.number_of(connection, part.reach) != len(part.happened):
-        raise _Overtaken
-
-
-async def _is_as_read(connection: AsyncConnection, reach: list[Behind]) -> bool:
-    held: dict[Epoch, int] = {}
-    for these in named((projected.c.device, projected.c.epoch), [each.of for each in reach]):
-        for row in await connection.execute(select(projected).where(these)):
-            held[row.device, row.epoch] = row.through
-    return all(held.get(each.of, -1) == each.after for each in reach)
-
-
-def _projected(each: Behind) -> dict[str, object]:
-    return {"device": each.device, "epoch": each.epoch, "through": each.through}
