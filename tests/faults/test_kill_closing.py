@@ -14,7 +14,7 @@ from edge_agent.preview import at_rest
 from protocol.closure import StaffClosing
 from protocol.messages import ClosureDetail, Event, Kind, decode
 from tests.faults import city
-from tests.faults.trial_life import TrialLife
+from tests.faults.trial_life import begin
 from tests.support.auditor import read_journal
 from tests.support.kill import KILLED, At, Nest
 
@@ -25,13 +25,7 @@ CALLS = [At("fdatasync", n) for n in (2, 5)] + [At("pwrite64", n) for n in (9, 3
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    (tmp_path / "store").mkdir()
-    city.enrol(tmp_path / "store")
-    life = TrialLife(tmp_path / "store", tmp_path)
-    life.take_config()
-    life.uptake.close()
-    life.store.close()
-    return tmp_path
+    return begin(tmp_path, proven=False)
 
 
 def told(place: Path) -> list[ClosureDetail]:

@@ -14,7 +14,7 @@ from edge_agent.published.proving import fact_of, in_use, standing_of
 from protocol.envelope import Keyring
 from protocol.messages import ConfigDetail, Event, Kind, PartName, decode
 from tests.faults import city
-from tests.faults.trial_life import TrialLife, kills, raises
+from tests.faults.trial_life import begin, kills, raises
 from tests.support.auditor import read_journal
 from tests.support.kill import KILLED, At, Nest
 
@@ -25,14 +25,7 @@ CALLS = [At("fdatasync", n) for n in (1, 3)] + [At("pwrite64", n) for n in (6, 2
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    (tmp_path / "store").mkdir()
-    city.enrol(tmp_path / "store")
-    life = TrialLife(tmp_path / "store", tmp_path)
-    life.take_config()
-    life.prove()
-    life.uptake.close()
-    life.store.close()
-    return tmp_path
+    return begin(tmp_path, proven=True)
 
 
 def findings(place: Path) -> list[str]:

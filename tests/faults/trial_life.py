@@ -50,6 +50,19 @@ class TrialLife(Life):
         self.uptake.take(city.publication(version, self.uptake.identity.sealing_public), self.moments.now())
 
 
+def begin(place: Path, *, proven: bool) -> Path:
+    """A machine that holds one configuration in `place / "store"`, and does not run."""
+    (place / "store").mkdir()
+    city.enrol(place / "store")
+    life = TrialLife(place / "store", place)
+    life.take_config()
+    if proven:
+        life.prove()
+    life.uptake.close()
+    life.store.close()
+    return place
+
+
 def live(directory: str, outside: str, seed: str, steps: str = "0") -> None:
     """Open, then `steps` configurations (0 = for ever)."""
     life, chance = TrialLife(Path(directory), Path(outside)), random.Random(seed)
