@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 import structlog
 
-from central import admin_api, app, operate, tls
+from central import local_api, app, operate, tls
 from central.actions.action import Context
 from central.actions.custody.restore import remember_generation
 from central.actions.places.places import DomainParams, VenueParams, domain_add, venue_add
@@ -98,7 +98,7 @@ def serve(settings: Config, log_level: str) -> None:
     Example: tapgate-central --config /etc/tapgate/central.toml serve
     """
     _log_to_stderr(log_level)
-    finish(app.serve(settings, functools.partial(admin_api.add_routes, config=settings)))
+    finish(app.serve(settings, functools.partial(local_api.add_routes, config=settings)))
 
 
 def _log_to_stderr(level: str) -> None:

@@ -35,10 +35,10 @@ log = structlog.get_logger()
 
 def add_routes(app: web.Application, config: Config) -> None:
     """To an application that holds the services of a running server."""
-    app.router.add_post("/actions/{name}", _AdminApi(config, app[SERVICES]).handle)
+    app.router.add_post("/actions/{name}", _LocalApi(config, app[SERVICES]).handle)
 
 
-class _AdminApi:
+class _LocalApi:
     def __init__(self, config: Config, services: Services) -> None:
         self._config, self._services = config, services
 
