@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.store.put_rows import put_new_row
 from central.store.schema import facts
 
 
@@ -51,7 +52,8 @@ async def append(connection: AsyncConnection, about: About, body: FactBody, now_
     id_ = now_ms.to_bytes(6) + secrets.token_bytes(10)
     if last is not None and last >= id_:
         id_ = (int.from_bytes(last) + 1).to_bytes(16)
-    await connection.execute(insert(facts).values(_row(id_, about, body, now_ms)))
+    while not await put_new_row(connection, facts, _row(id_, about, body, now_ms)):
+        id_ = (int.from_bytes(id_) + 1).to_bytes(16)  # somebody else stated something in this very moment
     return id_
 
 

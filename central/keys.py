@@ -70,6 +70,23 @@ class Keys:
     def open_name(self, sealed: bytes, member: bytes) -> str:
         return self._opened(sealed, b"name", member).decode()
 
+    def name_key(self, part: str) -> bytes:
+        """A keyed hash to find a name by, or a part of one (`central.people.search_keys`): half of a SHA-256 is enough
+        to tell parts apart, since what is found is opened and compared."""
+        return hmac.digest(self._index, b"name\0" + part.encode(), hashlib.sha256)[:16]
+
+    def seal_number(self, number: str, kind: str, member: bytes) -> bytes:
+        """What another system calls a member, as it is stored."""
+        return self._sealed(number.encode(), b"number", kind.encode() + b"\0" + member)
+
+    def open_number(self, sealed: bytes, kind: str, member: bytes) -> str:
+        """Raises Refused `bad-signature` when it was altered or is somebody else's."""
+        return self._opened(sealed, b"number", kind.encode() + b"\0" + member).decode()
+
+    def number_key(self, kind: str, number: str) -> bytes:
+        """A keyed hash to look a number up by; equal for equal numbers of one kind only."""
+        return hmac.digest(self._index, b"number\0" + kind.encode() + b"\0" + number.encode(), hashlib.sha256)
+
     def seal_pin(self, slow: bytes, venue: str, staff: str, salt: bytes) -> bytes:
         """The scrypt half of a PIN (`protocol.pin.slow`), bound to person and salt: without the seal six digits
         would be found by trying all of them."""
@@ -79,6 +96,14 @@ class Keys:
         """Raises Refused `bad-signature` when it was altered or is somebody else's."""
         return self._opened(sealed, b"pin", _person(venue, staff, salt))
 
+    def seal_webhook(self, url: str, contact: str) -> bytes:
+        """Where a contact is told of alerts: such addresses hold a secret of the system that listens there."""
+        return self._sealed(url.encode(), b"webhook", contact.encode())
+
+    def open_webhook(self, sealed: bytes, contact: str) -> str:
+        """Raises Refused `bad-signature` where it was altered or is another contact's."""
+        return self._opened(sealed, b"webhook", contact.encode()).decode()
+
     def seal_session_key(self, private: bytes, session: bytes) -> bytes:
         """The key that opens what is tapped in one session (SPEC §7.9)."""
         return self._sealed(private, b"bind", session)
@@ -86,6 +111,14 @@ class Keys:
     def open_session_key(self, sealed: bytes, session: bytes) -> bytes:
         """Raises Refused `bad-signature` where it was altered or is another session's."""
         return self._opened(sealed, b"bind", session)
+
+    def seal_totp(self, secret: bytes, account: str) -> bytes:
+        """The secret of an account's one-time codes: it must be readable, since each code is made again from it."""
+        return self._sealed(secret, b"totp", account.encode())
+
+    def open_totp(self, sealed: bytes, account: str) -> bytes:
+        """Raises Refused `bad-signature` where it was altered or is another account's."""
+        return self._opened(sealed, b"totp", account.encode())
 
     def _sealed(self, plain: bytes, purpose: bytes, owner: bytes) -> bytes:
         nonce = secrets.token_bytes(12)

@@ -15,15 +15,19 @@ import traceback
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import structlog
 from aiohttp import web
 
+from central.access import perform
+from central.access.caller import on_this_machine
 from central.actions.action import Action, ActionFailed, Context
 from central.actions.registry import ACTIONS
 from central.config import Config
 from central.device_api import SERVICES, Services
+from central.operate import USER_HEADER
 from protocol.errors import Refused
 
 MAX_PARAMS_BYTES = 2 * 1024 * 1024
@@ -55,11 +59,13 @@ class _LocalApi:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         async with _spooled(request, self._config.data_dir) as file:
-            await self._run(action, params, file, response)
+            await self._run(action, params, file, response, unquote(request.headers.get(USER_HEADER, "")))
         await response.write_eof()
         return response
 
-    async def _run(self, action: Action[Any], params: Any, file: Path | None, response: web.StreamResponse) -> None:
+    async def _run(
+        self, action: Action[Any], params: Any, file: Path | None, response: web.StreamResponse, user: str
+    ) -> None:
         said_at = 0.0
 
         async def line(**content: Any) -> None:
@@ -75,9 +81,10 @@ class _LocalApi:
             await line(items=items)
 
         now_ms = time.time_ns() // 1_000_000
-        context = Context(self._config, self._services.database, self._services.keys, now_ms, progress, emit, file)
+        services, caller = self._services, on_this_machine(user, "local socket")
+        context = Context(self._config, services.database, services.keys, now_ms, progress, emit, file, caller)
         try:
-            await line(result=await action.run(context, params))
+            await line(result=await perform.run(context, action, params))
             log.info("action", name=action.name)
         except (ActionFailed, Refused) as error:
             log.info("action-failed", name=action.name)

@@ -5,16 +5,21 @@ that write go to its socket. Commands that only read, and any on PostgreSQL, run
 """
 
 import asyncio
+import getpass
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from central.access import perform
+from central.access.caller import on_this_machine
 from central.actions.action import Action, ActionFailed, Context, Emit, Params, Progress, no_items, no_progress
 from central.app import LOCK_FILE, SOCKET_FILE, Locked, only_writer
 from central.config import Config
@@ -22,6 +27,8 @@ from central.keys import Keys
 from central.store.database import open_database
 from central.store.migrate import is_current
 
+USER_HEADER = "Tapgate-User"
+"""Who asks: believed, since whoever can open the socket can read the keys beside it."""
 SEND_BYTES = 1 << 18
 RETRY_S = 0.1
 STARTING_S = 5.0
@@ -56,8 +63,9 @@ async def _run_here(
             async with database.read() as connection:
                 if not await is_current(connection):
                     raise ActionFailed(f"{name_of(config)} has another schema than this version: run `init` to upgrade")
-            context = Context(config, database, Keys(config.keys_dir), now_ms(), progress, emit, file)
-            return dict(msgspec.to_builtins(await action.run(context, params)))
+            caller = on_this_machine(user_name(), "command line")
+            context = Context(config, database, Keys(config.keys_dir), now_ms(), progress, emit, file, caller)
+            return dict(msgspec.to_builtins(await perform.run(context, action, params)))
     except (SQLAlchemyError, OSError) as error:
         raise ActionFailed(f"{name_of(config)}: {_one_line(error)}") from error
 
@@ -74,6 +82,14 @@ def require_keys(config: Config) -> None:
     """Raises ActionFailed where there are none."""
     if not (config.keys_dir / "root.public").exists():
         raise ActionFailed(f"no keys in {config.keys_dir}: run `tapgate-central init` first, or state --config")
+
+
+def user_name() -> str:
+    """Who is at this machine's command line, for the audit log."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def now_ms() -> int:
@@ -123,7 +139,8 @@ async def _ask(
     progress: Progress,
     emit: Emit,
 ) -> dict[str, Any]:
-    async with session.post(f"http://central/actions/{action.name}", data=_body(params, file)) as response:
+    address, headers = f"http://central/actions/{action.name}", {USER_HEADER: quote(user_name())}
+    async with session.post(address, data=_body(params, file), headers=headers) as response:
         result: dict[str, Any] | None = None
         async for line in _lines(response):  # to the end: only then has the server let go of the attached file
             said = msgspec.json.decode(line)

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from central.access.caller import Caller, Scope, on_this_machine
 from central.config import Config
 from central.keys import Keys
 from central.store.database import Database
@@ -39,6 +40,10 @@ async def no_items(_items: Sequence[Any]) -> None:
     """For callers that want the result alone."""
 
 
+HERE = on_this_machine("", "command line")
+"""Whoever asks without saying who: code of this machine's own."""
+
+
 @dataclass
 class Context:
     """One run of one action. `file` is what the caller attached (a table, a journal, a backup)."""
@@ -50,6 +55,14 @@ class Context:
     progress: Progress = no_progress
     emit: Emit = no_items
     file: Path | None = None
+    caller: Caller = HERE
+    looks_on: bool = False
+    """An open page is drawn again: that somebody looked stands in the audit log already."""
+
+    @property
+    def scope(self) -> Scope:
+        """What of the city it may show: an action whose rule says `filtered` shows nothing else."""
+        return self.caller.scope
 
     def attached(self) -> Path:
         """The attached file. Raises ActionFailed when there is none."""

@@ -2,18 +2,26 @@
 
 import functools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 import structlog
 
-from central import local_api, app, operate, tls
-from central.actions.action import Context
+from central import app, local_api, operate, tls
+from central.access import perform
+from central.access.accounts import read_account
+from central.access.caller import on_this_machine
+from central.actions.access.accounts import AccountAddParams, AccountSecret
+from central.actions.action import ActionFailed, Context
 from central.actions.custody.restore import remember_generation
 from central.actions.places.places import DomainParams, VenueParams, domain_add, venue_add
-from central.commands.shell import as_json, finish, say_json
+from central.actions.registry import ACTIONS
+from central.commands.accounts import say_password
+from central.commands.shell import as_json, finish, login_name, say_json
 from central.config import Config
 from central.generation import generation_of
 from central.keys import Keys
@@ -37,25 +45,30 @@ PLACE = """tapgate-central domain add DOMAIN
 @click.command()
 @click.option("--domain", default="", help="A first domain to add.")
 @click.option("--venue", default="", help="A first venue to add, in that domain.")
+@click.option("--admin", default="", help="A first account to add, for whoever lets others in; prints its password.")
 @as_json
 @click.pass_obj
-def init(settings: Config, domain: str, venue: str, as_json: bool) -> None:
+def init(settings: Config, domain: str, venue: str, admin: str, as_json: bool) -> None:
     """Make data directory, keys, certificate and database; what is there already stays as it is.
 
-    Example: tapgate-central --config /etc/tapgate/central.toml init --domain library --venue library-1
+    Example: tapgate-central --config /etc/tapgate/central.toml init --domain library --venue library-1 --admin lin
     """
     if venue and not domain:
         raise click.UsageError("--venue needs --domain")
-    made = finish(_init(settings, domain, venue))
+    made = finish(_init(settings, domain, venue, admin))
     if as_json:
         say_json(made)
         return
     click.echo(f"Keys in {settings.keys_dir} ({'new' if made['keys_made'] else 'kept'}).")
     click.echo(f"Database {made['database']} is ready. Devices will call {settings.url}.")
+    if made.get("password"):
+        say_password({"account": admin, "password": made["password"]}, as_json=False)
+    elif admin:
+        click.echo(f"Account {admin} is there already and stays as it is: `account reset` gives it a new password.")
     click.echo(NEXT.format(keys=settings.keys_dir, place="" if venue else PLACE))
 
 
-async def _init(settings: Config, domain: str, venue: str) -> dict[str, Any]:
+async def _init(settings: Config, domain: str, venue: str, admin: str) -> dict[str, Any]:
     with app.only_writer(settings):
         now_ms = operate.now_ms()
         keys_made = not (settings.keys_dir / "root.public").exists()
@@ -68,6 +81,7 @@ async def _init(settings: Config, domain: str, venue: str) -> dict[str, Any]:
                 await domain_add(context, DomainParams(id=domain))
             if venue:
                 await venue_add(context, VenueParams(id=venue, domain=domain))
+            first = await _first_admin(context, admin) if admin else {}
             async with database.read() as connection:
                 remember_generation(settings.data_dir, await generation_of(connection))
     return {
@@ -76,7 +90,23 @@ async def _init(settings: Config, domain: str, venue: str) -> dict[str, Any]:
         "database": operate.name_of(settings),
         "url": settings.url,
         "keys_made": keys_made,
+        **first,
     }
+
+
+async def _first_admin(context: Context, name: str) -> dict[str, str]:
+    """The password of the new account; nothing where there is one of this name."""
+    try:
+        params = msgspec.convert({"account": name, "roles": ["admin"]}, AccountAddParams)
+    except msgspec.ValidationError as error:
+        raise ActionFailed(f"--admin {name}: {error}") from None
+    async with context.database.read() as connection:
+        if await read_account(connection, name):
+            return {}
+    context = replace(context, caller=on_this_machine(login_name(), "command line"))
+    made = await perform.run(context, ACTIONS["account.add"], params)
+    assert isinstance(made, AccountSecret)
+    return {"account": name, "password": made.password}
 
 
 def _certificate(settings: Config, now_ms: int) -> bytes | None:

@@ -21,3 +21,9 @@ async def put_rows(connection: AsyncConnection, table: Table, rows: Sequence[Map
     else:
         conflicting = statement.on_conflict_do_nothing(index_elements=keys)
     await connection.execute(conflicting, list(rows))
+
+
+async def put_new_row(connection: AsyncConnection, table: Table, row: Mapping[str, Any]) -> bool:
+    """False where its key is taken, also by somebody whose transaction had not ended."""
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return bool((await connection.execute(make(table).values(row).on_conflict_do_nothing())).rowcount)

@@ -5,6 +5,8 @@ Times are UTC milliseconds (BIGINT). What was signed is kept as the bytes receiv
 read out of those bytes for searching, never the other way round.
 """
 
+from central.store.schema.access import accounts, api_tokens, attempts, audit, sign_ins
+from central.store.schema.alerts import alert_contacts, alert_messages, alert_watch, alerts, servers
 from central.store.schema.attendance import (
     attendance_months,
     attendance_rules,
@@ -13,13 +15,22 @@ from central.store.schema.attendance import (
 )
 from central.store.schema.binding import bind_sessions, card_chips
 from central.store.schema.bindings import card_batches, card_bindings, member_class_history, member_flags
-from central.store.schema.custody import RARE, RARE_KINDS, batches, epochs, events, evidence
-from central.store.schema.devices import devices, join_tokens
+from central.store.schema.custody import DENIED, ODD, RARE, RARE_KINDS, RESENT, batches, epochs, events, evidence
+from central.store.schema.devices import bundles, device_moves, devices, join_tokens
 from central.store.schema.facts import facts
 from central.store.schema.judging import conflicts, denials, entry_history
 from central.store.schema.marks import REPEATS, fates, marks, projected, states, subject_states, visits
 from central.store.schema.metadata import PROJECTION, meta, metadata
-from central.store.schema.people import cards, member_classes, members, names, subjects
+from central.store.schema.people import (
+    ENDING,
+    cards,
+    member_classes,
+    member_name_keys,
+    member_numbers,
+    members,
+    names,
+    subjects,
+)
 from central.store.schema.places import domains, gate_configs, gates, policies, profiles, staff, venues
 from central.store.schema.points import (
     ledger,
@@ -32,25 +43,50 @@ from central.store.schema.points import (
 )
 from central.store.schema.programmes import activities, offers, registrations
 from central.store.schema.published import list_entries, lists, manifests, name_lists
+from central.store.schema.reporting import (
+    WHOLE_DAY,
+    device_states,
+    tap_counted,
+    tap_counts,
+    visit_counts,
+    visit_days_due,
+)
+from central.store.schema.rollouts import freezes, policy_stages, rollout_gates, rollout_steps, rollouts
 
 __all__ = [
+    "DENIED",
+    "ENDING",
+    "ODD",
     "PROJECTION",
     "RARE",
     "RARE_KINDS",
     "REPEATS",
+    "RESENT",
+    "WHOLE_DAY",
+    "accounts",
     "activities",
+    "alert_contacts",
+    "alert_messages",
+    "alert_watch",
+    "alerts",
+    "api_tokens",
+    "attempts",
     "attendance_months",
     "attendance_rules",
     "attendance_sessions",
     "attendance_teams",
+    "audit",
     "batches",
     "bind_sessions",
+    "bundles",
     "card_batches",
     "card_bindings",
     "card_chips",
     "cards",
     "conflicts",
     "denials",
+    "device_moves",
+    "device_states",
     "devices",
     "domains",
     "entry_history",
@@ -59,6 +95,7 @@ __all__ = [
     "evidence",
     "facts",
     "fates",
+    "freezes",
     "gate_configs",
     "gates",
     "join_tokens",
@@ -70,6 +107,8 @@ __all__ = [
     "member_class_history",
     "member_classes",
     "member_flags",
+    "member_name_keys",
+    "member_numbers",
     "members",
     "meta",
     "metadata",
@@ -82,14 +121,24 @@ __all__ = [
     "point_plans",
     "point_rounds",
     "policies",
+    "policy_stages",
     "profiles",
     "projected",
     "registrations",
     "reservations",
+    "rollout_gates",
+    "rollout_steps",
+    "rollouts",
+    "servers",
+    "sign_ins",
     "staff",
     "states",
     "subject_states",
     "subjects",
+    "tap_counted",
+    "tap_counts",
     "venues",
+    "visit_counts",
+    "visit_days_due",
     "visits",
 ]

@@ -40,6 +40,8 @@ bind_sessions = Table(
     Index("bind_sessions_open", "gate", unique=True, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
     Index("bind_sessions_state", "state"),
     Index("bind_sessions_device", "device", "version"),
+    Index("bind_sessions_member", "member", "opened_ms"),
+    Index("bind_sessions_opened", "opened_ms", "id"),
 )
 
 card_chips = Table(

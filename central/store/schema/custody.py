@@ -17,6 +17,11 @@ epochs = Table(
     Index("epochs_seen", "seen_ms"),
 )
 
+ODD = text("outcome <> 'accepted'")
+RESENT = text("resent > 0")
+DENIED = text("decision = 'denied'")
+"""What is looked for and is rare. A query that holds one of these very conditions can be answered by its index."""
+
 batches = Table(  # every batch as it came; the public parts of its events are in `envelope` and nowhere else
     "batches",
     metadata,
@@ -31,6 +36,10 @@ batches = Table(  # every batch as it came; the public parts of its events are i
     Column("resent", Integer, nullable=False, server_default="0"),
     Column("envelope", LargeBinary, nullable=False),
     Column("receipt", LargeBinary, nullable=False),  # empty where a revoked device got none
+    Index("batches_received", "received_ms"),
+    Index("batches_device_received", "device", "received_ms"),
+    Index("batches_odd", "outcome", "received_ms", sqlite_where=ODD, postgresql_where=ODD),
+    Index("batches_resent", "received_ms", sqlite_where=RESENT, postgresql_where=RESENT),
 )
 
 RARE_KINDS = ("admit", "bind", "closure", "config", "input", "reader", "release-failed", "store", "undo")
@@ -56,6 +65,12 @@ events = Table(
     Column("detail", LargeBinary),  # null = the event has none
     Index("events_gate_at", "gate", "at_ms"),
     Index("events_rare", "device", "epoch", "sequence", sqlite_where=RARE, postgresql_where=RARE),
+    Index("events_at", "at_ms"),
+    Index("events_device_at", "device", "at_ms"),
+    Index("events_rare_at", "kind", "at_ms", sqlite_where=RARE, postgresql_where=RARE),
+    Index("events_odd", "outcome", "at_ms", sqlite_where=ODD, postgresql_where=ODD),
+    Index("events_denied", "at_ms", sqlite_where=DENIED, postgresql_where=DENIED),
+    Index("events_reason", "reason", "at_ms", sqlite_where=DENIED, postgresql_where=DENIED),
 )
 
 evidence = Table(  # what contradicts, is missing or was not meant for us: never discarded
@@ -68,4 +83,5 @@ evidence = Table(  # what contradicts, is missing or was not meant for us: never
     Column("seen", Integer, nullable=False, server_default="1"),
     Column("detail", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Index("evidence_at", "at_ms"),
 )

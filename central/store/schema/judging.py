@@ -49,7 +49,10 @@ conflicts = Table(  # what the re-check of every tap found, until it is not foun
     Column("at_ms", BigInteger, nullable=False),  # of the event, as its gate said
     Column("state", String(16), nullable=False),  # open, note, settled; gone: found no more, and somebody spoke of it
     Column("detail", Text, nullable=False),  # JSON: what the kind says
+    Column("assigned", String(64), nullable=False, server_default=""),  # the account that it was given to
     Index("conflicts_subject", "domain", "subject", "at_ms"),
     Index("conflicts_state", "state", "at_ms"),
+    Index("conflicts_at", "at_ms", "id"),
+    Index("conflicts_kind", "kind", "state", "assigned"),
     info=PROJECTION,
 )

@@ -7,6 +7,9 @@ metadata = MetaData()
 PROJECTION = {"projection": True}
 """`info` of a table that is computed from events and facts alone: no backup holds it, `rebuild` makes it again."""
 
+UNSAVED = {"unsaved": True}
+"""`info` of a table that no backup holds, since it is nobody's business later: who is signed in, who guessed wrong."""
+
 meta = Table(  # custody generation, versions' floor, …
     "meta",
     metadata,

@@ -11,6 +11,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from central.store.schema.metadata import metadata
@@ -24,6 +25,9 @@ members = Table(
     Column("created_ms", BigInteger, nullable=False),
 )
 
+ENDING = text("until_ms > 0")
+"""Most classes never end. A query that holds this very condition is answered by the index of those that do."""
+
 member_classes = Table(
     "member_classes",
     metadata,
@@ -31,6 +35,11 @@ member_classes = Table(
     Column("name", String(64), primary_key=True),
     Column("from_ms", BigInteger, primary_key=True),  # 0 = open
     Column("until_ms", BigInteger, nullable=False),  # 0 = open
+    Index(
+        *("member_classes_until", "until_ms", "member", "name", "from_ms"),
+        sqlite_where=ENDING,
+        postgresql_where=ENDING,
+    ),
 )
 
 subjects = Table(  # who a member is within a domain; being in it puts the member's cards on its list
@@ -65,4 +74,23 @@ cards = Table(
     Column("bound_ms", BigInteger, nullable=False),
     Column("why", Text, nullable=False, server_default=""),
     Index("cards_member", "member"),
+)
+
+member_numbers = Table(  # what other systems call a member: found by the keyed hash, read by opening the seal
+    "member_numbers",
+    metadata,
+    Column("kind", String(32), primary_key=True),  # library-barcode, volunteer-number
+    Column("key", LargeBinary(32), primary_key=True),  # HMAC of kind and number
+    Column("member", ForeignKey("members.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # AES-256-GCM, bound to kind and member
+    Column("at_ms", BigInteger, nullable=False),
+    Index("member_numbers_member", "member", "kind", unique=True),  # one of a kind
+)
+
+member_name_keys = Table(  # keyed hashes of a name and of the beginnings of its words: finding asks for these
+    "member_name_keys",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("member", ForeignKey("members.id"), primary_key=True),
+    Index("member_name_keys_member", "member"),
 )

@@ -1,0 +1,1 @@
+"""Who may do what: accounts, sessions, tokens, the one table of rules, and the audit log."""

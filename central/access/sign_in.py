@@ -1,0 +1,149 @@
+"""Getting in with a password, and with a code where the account has one; getting out again.
+
+Each attempt is counted as a failure before its password is checked. Both are written into the audit log here.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.access import audit, sessions, throttle
+from central.access.accounts import Account, change_account, is_id, read_account
+from central.access.caller import Caller
+from central.access.lockout import is_loopback
+from central.access.passwords import hashed, is_outdated, is_right
+from central.access.sessions import Session
+from central.access.throttle import Attempt, Throttled
+from central.access.totp import matching_step
+from central.config import LOOPBACK, Config
+from central.keys import Keys
+from central.store.database import Database
+
+WRONG, LOCKED, NEEDS_CODE = "wrong", "locked", "needs-code"
+DISABLED, NOT_FROM_HERE, TOO_MANY = "disabled", "not-from-here", "too-many"
+
+
+class SignInRefused(Exception):
+    """`kind`: wrong, locked (the account, `until_ms`), too-many (from this address, `until_ms`: answer 429),
+    needs-code (the password is right; the code is missing, or was wrong or used already), disabled, not-from-here."""
+
+    def __init__(self, kind: str, until_ms: int = 0, *, harmless: bool = False) -> None:
+        super().__init__(kind)
+        self.kind, self.until_ms = kind, until_ms
+        self.harmless = harmless
+        """The password was right and nothing was guessed at: it does not count as a failure."""
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """`secret` goes into the cookie and stands nowhere else."""
+
+    secret: str
+    session: Session
+
+
+def here_alone(config: Config) -> bool:
+    """Whether the server can be reached from this machine alone, also by the address that it tells others.
+
+    A proxy in front of it that serves others has to be named as `url`.
+    """
+    return config.host in LOOPBACK and (urlsplit(config.url).hostname or "") in LOOPBACK
+
+
+async def sign_in(
+    database: Database,
+    keys: Keys,
+    name: str,
+    password: str,
+    code: str,
+    origin: str,
+    now_ms: int,
+    *,
+    loopback: bool = False,
+) -> SignedIn:
+    """Raises SignInRefused. `loopback`: as `here_alone` says."""
+    name = name.strip().lower()
+    id_ = name if is_id(name) else ""
+    attempt, account = await _counted(database, id_, origin, now_ms)
+    right = await is_right(account.password if account else None, password)
+    rehashed = await hashed(password) if right and account and is_outdated(account.password) else ""
+    async with database.write() as connection:
+        known = account if right else None
+        done = await _decided(connection, keys, known, code.strip(), origin, now_ms, loopback)
+        if isinstance(done, SignedIn):
+            await throttle.succeed(connection, attempt, now_ms)
+            if rehashed:
+                await change_account(connection, id_, password=rehashed)
+        elif done.harmless:
+            await throttle.forgive(connection, attempt, now_ms)
+        if isinstance(done, SignedIn) or done.kind != NEEDS_CODE or not done.harmless:
+            await _noted(connection, account, origin, "" if isinstance(done, SignedIn) else done.kind, now_ms)
+    if isinstance(done, SignInRefused):
+        raise done
+    return done
+
+
+async def sign_out(database: Database, session: Session, now_ms: int) -> None:
+    """At once, in this browser alone."""
+    async with database.write() as connection:
+        await sessions.end_session(connection, bytes.fromhex(session.id))
+        await audit.append_within(
+            connection, session.caller, audit.Entry("sign-out", audit.DONE, session.caller.name), now_ms
+        )
+
+
+async def check_own(database: Database, name: str, password: str, origin: str, now_ms: int) -> bool:
+    """Whether somebody who is signed in knows the account's password, too. Guesses count as failed sign-ins do.
+
+    Raises SignInRefused.
+    """
+    attempt, account = await _counted(database, name, origin, now_ms)
+    right = await is_right(account.password if account else None, password)
+    if right:
+        async with database.write() as connection:
+            await throttle.forgive(connection, attempt, now_ms)
+    return right
+
+
+async def _counted(database: Database, id_: str, origin: str, now_ms: int) -> tuple[Attempt, Account | None]:
+    async with database.write() as connection:
+        try:
+            attempt = await throttle.count(connection, id_, origin, now_ms)
+        except Throttled as full:
+            raise SignInRefused(LOCKED if full.by == "account" else TOO_MANY, full.until_ms) from None
+        return attempt, await read_account(connection, id_) if id_ else None
+
+
+async def _decided(
+    connection: AsyncConnection,
+    keys: Keys,
+    account: Account | None,
+    code: str,
+    origin: str,
+    now_ms: int,
+    loopback: bool,
+) -> SignedIn | SignInRefused:
+    """`account` None: not with this password. It is read again, locked, since checking the password took a while."""
+    now = await read_account(connection, account.id, lock=True) if account else None
+    if account is None or now is None or now.password != account.password:
+        return SignInRefused(WRONG)
+    if not now.is_active:
+        return SignInRefused(DISABLED, harmless=True)
+    if now.loopback_only and not (loopback and is_loopback(origin)):
+        return SignInRefused(NOT_FROM_HERE, harmless=True)
+    if now.has_totp and now.totp_sealed is not None:
+        step = matching_step(keys.open_totp(now.totp_sealed, now.id), code, now_ms, now.totp_step)
+        if step is None:
+            return SignInRefused(NEEDS_CODE, harmless=not code)
+        await change_account(connection, now.id, totp_step=step)
+    return SignedIn(*await sessions.begin(connection, now, origin, now_ms))
+
+
+async def _noted(connection: AsyncConnection, account: Account | None, origin: str, refused: str, now_ms: int) -> None:
+    """An unknown name is not written down: people type passwords into the wrong field."""
+    who = account.id if account else ""
+    caller = Caller(who, account.roles if account else frozenset(), origin)
+    phase = audit.REFUSED if refused else audit.DONE
+    why = {"why": refused if account else "no such account"} if refused else {}
+    await audit.append_within(connection, caller, audit.Entry("sign-in", phase, who, why), now_ms)

@@ -1,0 +1,1 @@
+"""Accounts, sessions and tokens, and the audit log."""
