@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.custody.backup_file import BLOCK_BYTES, BackupWriter, Compression, Header
+from central.alerts.servers import note_backup
 from central.generation import generation_of
 from central.store.migrate import revision_of
 from central.store.schema import metadata
@@ -48,11 +49,13 @@ async def backup(context: Context, params: BackupParams) -> BackupMade:
         except BaseException:
             writer.abandon()
             raise
+    note_backup(context.config.data_dir, context.now_ms)
     return BackupMade(path=str(path), bytes=size, rows=rows, generation=generation)
 
 
 async def _write_tables(context: Context, connection: AsyncConnection, writer: BackupWriter) -> int:
-    tables = [table for table in metadata.sorted_tables if not table.info.get("projection")]  # computed again
+    # projections are computed again
+    tables = [t for t in metadata.sorted_tables if not (t.info.get("projection") or t.info.get("unsaved"))]
     counts = [(await connection.execute(select(func.count()).select_from(table))).scalar_one() for table in tables]
     done, total = 0, sum(counts)
     for table in tables:

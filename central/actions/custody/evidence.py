@@ -4,6 +4,7 @@ import msgspec
 from sqlalchemy import select
 
 from central.actions.action import Context, Params, Result, action
+from central.actions.custody.in_scope import devices_within, gates_within
 from central.store.schema import evidence
 
 
@@ -41,6 +42,9 @@ async def evidence_list(context: Context, params: EvidenceParams) -> Pieces:
     if params.kind:
         query = query.where(evidence.c.kind == params.kind)
     async with context.database.read() as connection:
+        wanted = await devices_within(connection, await gates_within(connection, context.scope), "")
+        if wanted is not None:
+            query = query.where(evidence.c.device.in_(wanted))
         rows = (await connection.execute(query)).all()
     return Pieces(
         evidence=[

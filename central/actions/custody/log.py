@@ -3,14 +3,15 @@
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
-from central.actions.action import Context, Params, Result, action
+from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.actions.custody.in_scope import gates_within, is_within
 from central.details import told
 from central.store.schema import RARE, RARE_KINDS, batches, epochs, events
 from protocol.envelope import unwrap
@@ -18,6 +19,8 @@ from protocol.errors import Refused
 from protocol.messages import Batch, Clock, Event, decode
 
 LINES_AT_ONCE = 500
+MOST_TOLD = 10_000
+"""Events in one answer over the network."""
 FOLLOW_S = 0.5
 """How long a follower waits before it looks again."""
 
@@ -31,7 +34,7 @@ class LogParams(Params, frozen=True):
     decision: str = ""
     since_ms: int = 0
     until_ms: int = 0
-    limit: int = 0
+    limit: Annotated[int, msgspec.Meta(ge=0)] = 0
     follow: bool = False
 
 
@@ -86,26 +89,41 @@ def iso(at_ms: int) -> str:
 @action("log", LogParams, writes=False)
 async def log(context: Context, params: LogParams) -> LogResult:
     """Events by time, oldest first, then those of forked batches; with `follow`, those that come, until stopped."""
+    if not context.caller.local:
+        params = _bounded(params)
     lines = 0
     seen: dict[tuple[str, bytes], int] = {}
     async with context.database.read() as connection:
+        within = await gates_within(connection, context.scope)
         if params.follow:
             seen = await _heads(connection, params.device)
-        async for chunk in _matching(connection, params):
+        async for chunk in _matching(connection, params, within):
             lines += len(chunk)
             await context.emit(chunk)
-        forked = await _forked(connection, params, params.limit - lines if params.limit else 0)
+        forked = await _forked(connection, params, within, params.limit - lines if params.limit else 0)
         if forked and not (params.limit and lines >= params.limit):
             lines += len(forked)
             await context.emit(forked)
     while params.follow:
         await asyncio.sleep(FOLLOW_S)
-        lines += await _follow(context, params, seen)
+        lines += await _follow(context, params, within, seen)
     return LogResult(lines=lines)
 
 
-async def _matching(connection: AsyncConnection, params: LogParams) -> AsyncIterator[list[LogLine]]:
-    query = _filtered(select(*COLUMNS), params)
+def _bounded(params: LogParams) -> LogParams:
+    """Over the network nobody waits for ever, nor reads everything in one answer."""
+    if params.follow:
+        raise ActionFailed("following the log is for the command line: ask for `event.list` again instead")
+    limit = min(params.limit or MOST_TOLD, MOST_TOLD)
+    return msgspec.structs.replace(params, limit=limit)
+
+
+Within = frozenset[str] | None
+"""The gates of whoever asks; None: all."""
+
+
+async def _matching(connection: AsyncConnection, params: LogParams, within: Within) -> AsyncIterator[list[LogLine]]:
+    query = _filtered(select(*COLUMNS), params, within)
     if params.limit:
         newest = query.order_by(*(column.desc() for column in _ORDER)).limit(params.limit).subquery()
         query = select(newest).order_by(*(newest.c[column.name] for column in _ORDER))
@@ -116,7 +134,9 @@ async def _matching(connection: AsyncConnection, params: LogParams) -> AsyncIter
         yield [_line(row) for row in partition]
 
 
-def _filtered(query: Select[Any], params: LogParams) -> Select[Any]:
+def _filtered(query: Select[Any], params: LogParams, within: Within) -> Select[Any]:
+    if within is not None:
+        query = query.where(events.c.gate.in_(sorted(within)))
     for column, wanted in ((events.c.gate, params.gate), (events.c.device, params.device)):
         if wanted:
             query = query.where(column == wanted)
@@ -146,7 +166,7 @@ async def _heads(connection: AsyncConnection, device: str) -> dict[tuple[str, by
     return {(name, epoch): through for name, epoch, through in await connection.execute(query)}
 
 
-async def _follow(context: Context, params: LogParams, seen: dict[tuple[str, bytes], int]) -> int:
+async def _follow(context: Context, params: LogParams, within: Within, seen: dict[tuple[str, bytes], int]) -> int:
     lines = 0
     async with context.database.read() as connection:
         grown = {
@@ -158,7 +178,8 @@ async def _follow(context: Context, params: LogParams, seen: dict[tuple[str, byt
             after = seen.get((device, epoch), -1)
             of_epoch = and_(events.c.device == device, events.c.epoch == epoch)
             between = and_(events.c.sequence > after, events.c.sequence <= through)
-            query = _filtered(select(*COLUMNS).where(of_epoch, between), params).order_by(events.c.sequence)
+            query = _filtered(select(*COLUMNS).where(of_epoch, between), params, within)
+            query = query.order_by(events.c.sequence)
             rows = await connection.stream(query.execution_options(yield_per=LINES_AT_ONCE))
             async for partition in rows.partitions(LINES_AT_ONCE):
                 lines += len(partition)
@@ -167,13 +188,14 @@ async def _follow(context: Context, params: LogParams, seen: dict[tuple[str, byt
     return lines
 
 
-async def _forked(connection: AsyncConnection, params: LogParams, limit: int) -> list[LogLine]:
+async def _forked(connection: AsyncConnection, params: LogParams, within: Within, limit: int) -> list[LogLine]:
     query = select(batches.c.device, batches.c.envelope).where(batches.c.outcome == "forked")
     if params.device:
         query = query.where(batches.c.device == params.device)
     lines: list[LogLine] = []
     for device, envelope in await connection.execute(query.order_by(batches.c.received_ms)):
-        lines.extend(line for line in _forked_lines(device, envelope) if _wanted(line, params))
+        told_of = (line for line in _forked_lines(device, envelope) if is_within(within, line.gate))
+        lines.extend(line for line in told_of if _wanted(line, params))
         if 0 < limit <= len(lines):
             return lines[:limit]
     return lines

@@ -25,13 +25,13 @@ from central.files import replace_file, sync_directory
 from central.generation import generation_of, next_generation
 from central.keys import Keys
 from central.lists import refresh_domain
+from central.policies import body_of_version, put_policy, read_policy, versions_everywhere
+from central.rollouts.conducting import end_all
 from central.shared_parts import put_names, put_profiles, read_profiles
 from central.store.database import Database, open_database
 from central.store.migrate import head, migrate_async
 from central.store.schema import cards, domains, gates, meta, metadata, policies
 from protocol.errors import Refused
-from protocol.messages import encode
-from protocol.policy import Policy
 
 GENERATION_FILE = "generation"
 """In the data directory: the highest custody generation ever used here, in case the database is lost with it."""
@@ -101,8 +101,11 @@ async def _restore_server(
         async with database.write() as connection:
             tables = ", ".join(table.name for table in metadata.sorted_tables)
             await connection.execute(text(f"LOCK TABLE {tables}"))  # servers wait, then find the restored rows
+            # the rows that were appended since the backup go; the copy that was set aside has them
+            await connection.execute(text("ALTER TABLE audit DISABLE TRIGGER audit_append_only"))
             for table in reversed(metadata.sorted_tables):
                 await connection.execute(delete(table))
+            await connection.execute(text("ALTER TABLE audit ENABLE TRIGGER audit_append_only"))
             restored = await _load(connection, config, keys, reader, now_ms, before, progress)
     return msgspec.structs.replace(restored, moved_aside=aside)
 
@@ -169,6 +172,7 @@ def _table(block: Block, reader: BackupReader) -> Any:
 
 async def _raise_versions(connection: AsyncConnection, keys: Keys, now_ms: int, progress: Progress) -> None:
     """Lists, policies, configurations, profiles and names get numbers above any published since the backup."""
+    await end_all(connection, keys, now_ms, "central was restored")
     every = (await connection.execute(select(gates.c.id))).scalars().all()
     for held in (await read_configs(connection, every)).values():
         await put_config(connection, keys, held.config, held.ages, now_ms)
@@ -183,14 +187,11 @@ async def _raise_versions(connection: AsyncConnection, keys: Keys, now_ms: int, 
 
 
 async def _raise_policies(connection: AsyncConnection, now_ms: int) -> None:
-    newest = select(policies.c.id, func.max(policies.c.version).label("version")).group_by(policies.c.id)
-    for id_, held in (await connection.execute(newest)).all():
-        query = select(policies.c.body).where(policies.c.id == id_, policies.c.version == held)
-        body = msgspec.msgpack.decode((await connection.execute(query)).scalar_one(), type=Policy)
-        version = max(held + 1, now_ms)
-        raised = encode(msgspec.structs.replace(body, version=version))
-        values = {"id": id_, "version": version, "at_ms": now_ms, "body": raised}
-        await connection.execute(insert(policies).values(values))
+    ids = (await connection.execute(select(policies.c.id).distinct())).scalars().all()
+    for id_, version in (await versions_everywhere(connection, ids)).items():
+        body = await body_of_version(connection, id_, version)
+        if body is not None:
+            await put_policy(connection, id_, read_policy(body), now_ms)
 
 
 # --- keys and memory -----------------------------------------------------------------------------------------

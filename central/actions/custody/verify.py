@@ -5,6 +5,7 @@ from collections import Counter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.actions.access import audit_chain
 from central.actions.action import Context, Params, Result, action
 from central.actions.custody import verify_custody, verify_gates, verify_people, verify_published
 from central.actions.custody.findings import Findings
@@ -40,6 +41,7 @@ async def verify(context: Context, _params: VerifyParams) -> Verified:
         await verify_people.check(findings, connection)
         await verify_gates.check(findings, connection)
         await verify_published.check(findings, connection)
+        await audit_chain.check(findings, connection)
         if await publishing.is_owed(connection):
             await findings.problem("lists", "an import was cut short, lists trail the cards: run it again")
     return Verified(problems=findings.problems, checked=dict(findings.checked))

@@ -141,7 +141,7 @@ async def _events(
         allowed = _outcomes(row.outcome, exempt.get(sequence))
         if found.outcome not in allowed:
             await findings.problem(where, f"outcome is {found.outcome!r}, {' or '.join(allowed)} was given")
-        fault = _differs(found, claim.batch.events[sequence - claim.batch.first])
+        fault = differs(found, claim.batch.events[sequence - claim.batch.first])
         if fault:
             await findings.problem(where, fault)
     findings.count("events", len(held))
@@ -154,7 +154,7 @@ def _outcomes(batch: str, custody: Custody | None) -> Sequence[str]:
     return (custody.value,) if custody else ("accepted",)
 
 
-def _differs(row: Any, public: bytes) -> str:
+def differs(row: Any, public: bytes) -> str:
     """What of a row is not what the signed public part says; empty when all is."""
     try:
         event = decode(Event, public)

@@ -3,11 +3,21 @@
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.actions.cards.member_index import name_rows
 from central.actions.cards.named import cards_by_index
 from central.actions.cards.statements import read_statements
 from central.actions.custody.findings import Findings
 from central.people.bindings import NOBODY, timeline
-from central.store.schema import card_bindings, cards, member_class_history, member_classes, members
+from central.people.search_keys import number_form
+from central.store.schema import (
+    card_bindings,
+    cards,
+    member_class_history,
+    member_classes,
+    member_name_keys,
+    member_numbers,
+    members,
+)
 from protocol.allowlist import CardState
 from protocol.errors import Refused
 
@@ -19,6 +29,7 @@ async def check(findings: Findings, connection: AsyncConnection) -> None:
     """Every card, every sealed name, and that what was stated of cards and classes leads to what is held."""
     await _cards(findings, connection)
     await _names(findings, connection)
+    await _numbers(findings, connection)
     await _statements(findings, connection)
     await _classes(findings, connection)
 
@@ -70,10 +81,38 @@ async def _classes(findings: Findings, connection: AsyncConnection) -> None:
 
 
 async def _names(findings: Findings, connection: AsyncConnection) -> None:
+    """Every sealed name opens, and its member is found by it and by no other."""
+    keys, k = findings.context.keys, member_name_keys.c
     query = select(members.c.id, members.c.name_sealed).where(members.c.name_sealed.is_not(None))
-    async for row in await connection.stream(query.execution_options(yield_per=ROWS_AT_ONCE)):
-        findings.count("names")
+    result = await connection.stream(query.execution_options(yield_per=ROWS_AT_ONCE))
+    async for rows in result.partitions(ROWS_AT_ONCE):
+        findings.count("names", len(rows))
+        ids = [row.id for row in rows]
+        indexed: dict[bytes, set[bytes]] = {}
+        for key, member in await connection.execute(select(k.key, k.member).where(k.member.in_(ids))):
+            indexed.setdefault(member, set()).add(key)
+        for row in rows:
+            where = f"member {row.id.hex()}"
+            try:
+                wanted = {key for key, _ in name_rows(keys, row.id, keys.open_name(row.name_sealed, row.id))}
+            except (Refused, UnicodeDecodeError):
+                await findings.problem(where, "the sealed name was altered")
+                continue
+            if indexed.get(row.id, set()) != wanted:
+                await findings.problem(where, "the name is not what the member is found by: run `member reindex`")
+
+
+async def _numbers(findings: Findings, connection: AsyncConnection) -> None:
+    """Every sealed number opens, and is what its member is found by."""
+    keys = findings.context.keys
+    result = await connection.stream(select(member_numbers).execution_options(yield_per=ROWS_AT_ONCE))
+    async for row in result:
+        findings.count("member numbers")
+        where = f"member {row.member.hex()}"
         try:
-            findings.context.keys.open_name(row.name_sealed, row.id)
+            number = keys.open_number(row.sealed, row.kind, row.member)
         except (Refused, UnicodeDecodeError):
-            await findings.problem(f"member {row.id.hex()}", "the sealed name was altered")
+            await findings.problem(where, f"the sealed {row.kind} was altered")
+            continue
+        if keys.number_key(row.kind, number_form(number)) != row.key:
+            await findings.problem(where, f"its {row.kind} is not what it is found by")

@@ -13,6 +13,7 @@ from central.actions.custody.findings import Findings
 from central.keys import Keys
 from central.lists import compiled_blocks
 from central.store.schema import (
+    device_moves,
     devices,
     domains,
     gate_configs,
@@ -139,7 +140,10 @@ async def _policies(findings: Findings, connection: AsyncConnection) -> None:
 
 
 async def _devices(findings: Findings, connection: AsyncConnection) -> None:
-    """The signed answer to its enrolment says what key and gate a device has."""
+    """The signed answer to its enrolment says what key a device has, and which gate it had before it was moved."""
+    moved = {
+        row.device: row.to_gate for row in await connection.execute(select(device_moves).order_by(device_moves.c.at_ms))
+    }
     query = select(
         join_tokens.c.device, join_tokens.c.gate, join_tokens.c.enrolled, devices.c.gate, devices.c.signing_public
     )
@@ -154,7 +158,8 @@ async def _devices(findings: Findings, connection: AsyncConnection) -> None:
         except Refused as refused:
             await findings.problem(where, f"its enrolment: {refused}")
             continue
-        if (said.device, said.gate, said.signing_public) != (device, device_gate, public) or gate != said.gate:
+        known = (device, moved.get(device, said.gate), public)
+        if (said.device, device_gate, said.signing_public) != known or gate != said.gate:
             await findings.problem(where, "name, gate or key is not what it was enrolled with")
 
 
