@@ -9,10 +9,10 @@ import structlog
 from aiohttp import web
 from sqlalchemy import select
 
-from central import enrolment
+from central import bundles, enrolment
 from central.claim import Evident
 from central.custody import Custodian, retrying
-from central.device_keys import DeviceKeys, require_confirmed, state_of
+from central.device_keys import DeviceKeys, require_active, state_of
 from central.failures import Declined, status_of
 from central.keys import Keys
 from central.metrics import Metrics
@@ -24,8 +24,10 @@ from central.store.database import Database
 from central.store.migrate import is_current
 from central.store.schema import devices, gates, venues
 from central.wakeups import Wakeups
+from protocol.envelope import digest
 from protocol.errors import Failure, Refused
-from protocol.messages import MAX_UPLOAD_BYTES, Fetch, Poll, encode
+from protocol.fleet import MAX_BUNDLE_UPLOAD_BYTES, BundleUpload
+from protocol.messages import MAX_UPLOAD_BYTES, Bundle, Fetch, Health, Poll, decode, encode
 
 MAX_BODY_BYTES = MAX_UPLOAD_BYTES
 """Of any request: an inventory of 10,000 epochs fits as well."""
@@ -71,6 +73,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/batches", batches)
     app.router.add_post("/v1/holdings", holdings)
     app.router.add_post("/v1/snapshot", snapshot)
+    app.router.add_post("/v1/health", health)
+    app.router.add_post("/v1/bundle", bundle)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
@@ -181,9 +185,7 @@ async def snapshot(request: web.Request) -> web.StreamResponse:
     async with services.database.read() as connection:
         device = await state_of(connection, asked.device)
         domain = (await connection.execute(query)).scalar_one()
-    require_confirmed(device)
-    if device.revoked:
-        raise Declined(403, Failure.UNKNOWN_KEY, f"device {device.id} is revoked")
+    require_active(device)
     file = await services.snapshots.of_version(domain, asked.version)
     first_chunk = asked.first_chunk if asked.version in (0, file.version) else 0
     response = web.StreamResponse(headers={"Content-Type": MSGPACK})
@@ -193,6 +195,40 @@ async def snapshot(request: web.Request) -> web.StreamResponse:
         services.metrics.snapshot_bytes.inc(len(piece))
     await response.write_eof()
     return response
+
+
+async def health(request: web.Request) -> web.Response:
+    """How a device is. Written down with the next reports: the newest is all that counts."""
+    services, body = request.app[SERVICES], await request.read()
+    told = await services.device_keys.open(Health, body)
+    async with services.database.read() as connection:
+        require_active(await state_of(connection, told.device))
+    services.reports.note_health(told, services.now_ms())
+    return _answer()
+
+
+async def bundle(request: web.Request) -> web.Response:
+    """What a device was asked for; durable when it is answered. It is larger than any other body."""
+    services = request.app[SERVICES]
+    upload = decode(BundleUpload, await _body(request, MAX_BUNDLE_UPLOAD_BYTES))
+    made = await services.device_keys.open(Bundle, upload.bundle)
+    bundles.check_content(made, upload.content, digest(upload.content))
+    async for attempt in retrying():
+        with attempt:
+            async with services.database.write() as connection:
+                require_active(await state_of(connection, made.device, lock=True))
+                await bundles.take(connection, made, upload.content, services.now_ms())
+    return _answer()
+
+
+async def _body(request: web.Request, most_bytes: int) -> bytes:
+    """Of a request that may be larger than others. Raises Refused `oversized`."""
+    found = bytearray()
+    async for piece in request.content.iter_any():
+        found += piece
+        if len(found) > most_bytes:
+            raise Refused(Failure.OVERSIZED, f"a body of more than {most_bytes} bytes")
+    return bytes(found)
 
 
 async def healthz(_request: web.Request) -> web.Response:

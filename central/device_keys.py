@@ -34,6 +34,7 @@ class DeviceState(NamedTuple):
     state: str
     revoked_ms: int
     revoked_why: str
+    banned_ms: int = 0
 
     @property
     def revoked(self) -> bool:
@@ -89,17 +90,25 @@ async def state_of(connection: AsyncConnection, device: str, lock: bool = False)
 
     Raises Refused: unknown-key.
     """
-    query = select(devices.c.id, devices.c.state, devices.c.revoked_ms, devices.c.revoked_why)
+    d = devices.c
+    query = select(d.id, d.state, d.revoked_ms, d.revoked_why, d.banned_ms)
     query = query.where(devices.c.id == device)
     if lock:
         query = query.with_for_update(key_share=True)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise Refused(Failure.UNKNOWN_KEY, f"no device {device!r} is enrolled")
-    return DeviceState(row.id, row.state, row.revoked_ms or 0, row.revoked_why)
+    return DeviceState(row.id, row.state, row.revoked_ms or 0, row.revoked_why, row.banned_ms or 0)
 
 
 def require_confirmed(device: DeviceState) -> None:
     """No data flows before an operator compared the words."""
     if device.state == "pending":
         raise Declined(403, Failure.UNKNOWN_KEY, f"device {device.id} is not confirmed yet")
+
+
+def require_active(device: DeviceState) -> None:
+    """Confirmed, and not revoked since."""
+    require_confirmed(device)
+    if device.revoked:
+        raise Declined(403, Failure.UNKNOWN_KEY, f"device {device.id} is revoked")

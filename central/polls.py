@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.bundles import open_asks
 from central.custody import retrying
 from central.deltas import Deltas
 from central.device_keys import state_of
@@ -25,7 +26,7 @@ from central.store.database import Database
 from central.store.schema import devices, gates, venues
 from central.wakeups import PROFILES_TOPIC, Wakeups, device_topic, domain_topic, gate_topic, policy_topic, state_topic
 from protocol.envelope import seal_domain_key
-from protocol.messages import Bind, Fresh, GateConfig, PartName, Pending, Poll
+from protocol.messages import Ask, Bind, Fresh, GateConfig, PartName, Pending, Poll
 from protocol.policy import Policy
 
 STATE_EVERY_S = 0.3
@@ -52,6 +53,8 @@ class Look(NamedTuple):
     generation: int
     state: bytes = b""
     """A message of the state feed: news too, but not sent alone again and again within a moment."""
+    ask: bytes = b""
+    """What the device is asked for (SPEC §7.11)."""
 
 
 class Polls:
@@ -81,7 +84,7 @@ class Polls:
                         state = await state_of(connection, poll.device)
                     if state.revoked:
                         return self._signed(poll, state.answer())
-                elif look.news or (look.state and self._until_told_s(poll.device) <= 0):
+                elif look.news or look.ask or (look.state and self._until_told_s(poll.device) <= 0):
                     return self._answer(poll, look)
                 left_s = deadline_s - time.monotonic()
                 tell_keys = look is None and self._keys.statement.number > poll.keys_number
@@ -102,14 +105,15 @@ class Polls:
 
     def _answer(self, poll: Poll, look: Look) -> list[bytes]:
         """A state message stands beside the manifest or the word that nothing is newer: that is what a gate's age is
-        counted from, however often states change."""
+        counted from, however often states change. So does what it is asked for."""
+        beside = [look.ask] if look.ask else []
         if not look.state:
-            return look.news
+            return [*(look.news or self._nothing_newer(poll, look)), *beside]
         now_s = time.monotonic()
         if len(self._told_s) >= MAX_TOLD:
             self._told_s = {device: at_s for device, at_s in self._told_s.items() if now_s - at_s < STATE_EVERY_S}
         self._told_s[poll.device] = now_s
-        return [*(look.news or self._nothing_newer(poll, look)), look.state]
+        return [*(look.news or self._nothing_newer(poll, look)), look.state, *beside]
 
     def _nothing_newer(self, poll: Poll, look: Look | None) -> list[bytes]:
         now_ms = self._now_ms()
@@ -174,14 +178,14 @@ class Polls:
         async with self._database.read() as connection:
             found = await offers(connection, self._keys, asked, now_ms)
             if not any(offer.due for offer in found.values()):
-                return found, await self._looks(connection, found, asked)
+                return found, await self._looks(connection, found, asked, now_ms)
         async for attempt in retrying():
             with attempt:
                 async with self._database.write() as connection:
                     found = await offers(connection, self._keys, asked, now_ms)
                     due = [offer for offer in found.values() if offer.due]
                     found |= await issue(connection, self._keys, due, asked, now_ms)
-                    looks = await self._looks(connection, found, asked)
+                    looks = await self._looks(connection, found, asked, now_ms)
         self._metrics.manifests.inc(len(due))
         return found, looks
 
@@ -197,13 +201,17 @@ class Polls:
             return {}
 
     async def _looks(
-        self, connection: AsyncConnection, found: Mapping[str, Offer], polls: Mapping[str, Poll | None]
+        self, connection: AsyncConnection, found: Mapping[str, Offer], polls: Mapping[str, Poll | None], now_ms: int
     ) -> dict[str, Look]:
-        return {
-            device: await self._one(connection, offer, poll)
-            for device, offer in found.items()
-            if (poll := polls[device]) is not None
-        }
+        asks, looks = await open_asks(connection, now_ms), {}
+        for device, offer in found.items():
+            poll = polls[device]
+            if poll is not None:
+                look = await self._one(connection, offer, poll)
+                ask = asks.get(device)
+                is_due = ask is not None and _is_to_be_asked(ask, poll)
+                looks[device] = look._replace(ask=self._keys.publish.seal(ask)) if is_due else look
+        return looks
 
     async def _one(self, connection: AsyncConnection, offer: Offer, poll: Poll) -> Look:
         """Everything that a device lacks, the key statement first: it says by whom the rest is signed."""
@@ -242,3 +250,9 @@ class Polls:
                 if delta is not None:
                     found.append(delta)
         return found
+
+
+def _is_to_be_asked(ask: Ask, poll: Poll) -> bool:
+    """It understands what that is, and has neither taken it up nor refused it."""
+    said = {(held.name, held.version) for held in poll.parts} | {(each.part, each.version) for each in poll.troubles}
+    return Ask.TYPE in poll.understands and (PartName.ASK.value, ask.version) not in said

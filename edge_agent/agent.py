@@ -31,6 +31,8 @@ from edge_agent.release.dry import DryRelease
 from edge_agent.release.wiring import Wiring
 from edge_agent.snapshots import Snapshots
 from edge_agent.subscription import Subscription
+from edge_agent.support.bundles import Bundles
+from edge_agent.support.health import HealthReports, Looked, disk_room, memory_room, readers_of
 from edge_agent.uplink import Uplink
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,8 @@ LOCK = "agent.lock"
 SWITCH_S = 0.0005
 """How long a thread may keep the interpreter: a snapshot being applied must not hold up a tap."""
 CLOSE_READERS_S = 2.0
+OF_CENTRAL = ("download", "snapshots", "upload", "health", "bundles")
+"""Loops that have nothing to do any more once central has revoked this device."""
 
 
 class AlreadyRunning(Exception):
@@ -90,6 +94,9 @@ class Agent:
         self.subscription = Subscription(uptake, signer, uplink, self.moments, snapshots, self.config.poll_wait_s)
         self.subscription.on_restored = self.delivery.restored
         self.delivery.on_reconciled = uptake.set_generation
+        health = HealthReports(self.identity.device, signer, uplink, self.look, self._is_known)
+        bundles = Bundles(self.identity.device, signer, uplink, self.gather, self.gate.now_ms)
+        uptake.asks.on_ask = bundles.take
 
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the next start delivers
@@ -102,6 +109,8 @@ class Agent:
             asyncio.create_task(self._keep(lambda: self.subscription.run(wait_s)), name="download"),
             asyncio.create_task(self._keep(lambda: snapshots.run(wait_s)), name="snapshots"),
             asyncio.create_task(self._keep(lambda: self.delivery.run(wait_s)), name="upload"),
+            asyncio.create_task(health.run(), name="health"),
+            asyncio.create_task(bundles.run(wait_s), name="bundles"),
             asyncio.create_task(self.housekeeping.run(self.delivery.take_fork), name="housekeeping"),
             asyncio.create_task(self._stopping.wait(), name="stop"),
         ]
@@ -135,7 +144,7 @@ class Agent:
         if self.delivery.revoked.is_set() or self.subscription.revoked.is_set():
             log.error("revoked", device=self.identity.device)
             await asyncio.to_thread(self.uptake.destroy)
-            of_central = [task for task in tasks if task.get_name() in ("download", "snapshots", "upload")]
+            of_central = [task for task in tasks if task.get_name() in OF_CENTRAL]
             for task in of_central:
                 task.cancel()
             await asyncio.gather(*of_central, return_exceptions=True)
@@ -154,6 +163,28 @@ class Agent:
         self.gate.store.close()
 
     # --- what an operator sees --------------------------------------------------------------------------
+
+    def _is_known(self) -> bool:
+        """Central has answered, and not that it waits for an operator's word."""
+        return bool(self.subscription.reachable) and not self.subscription.pending
+
+    def look(self) -> Looked:
+        """How this device is. Reads, and writes nothing."""
+        moment = self.moments.now()
+        return Looked(
+            disk_room(self.config.data_dir),
+            memory_room(),
+            self.gate.clock(moment),
+            readers_of(self.readers.status()),
+            moment.monotonic_ms // 1_000,
+            moment.wall_ms,
+        )
+
+    def gather(self) -> bytes:
+        """A support bundle; takes the time that `doctor` takes."""
+        from edge_agent.support.gathering import bundle_of  # only here: it looks at everything, and that takes memory
+
+        return bundle_of(self.config, self.uptake.identity, self.gate.holding, self.status(), self.gate.now_ms())
 
     def status(self) -> dict[str, Any]:
         reached = status.Reachability(self.delivery.reachable, self.subscription.reachable)

@@ -8,6 +8,7 @@ import msgspec
 from protocol.envelope import Keyring, digest, open_as, unwrap
 from protocol.errors import Failure, Refused
 from protocol.messages import (
+    Ask,
     Bind,
     Delta,
     DomainKey,
@@ -46,6 +47,7 @@ ROLES: dict[Any, Role] = {
     Bind: Role.PUBLISH,
     Delta: Role.PUBLISH,
     State: Role.PUBLISH,
+    Ask: Role.PUBLISH,
 }
 """Which role signs which message (SPEC §4.3)."""
 

@@ -57,6 +57,18 @@ class Shown(Pins):
         self.found = digest(secure.getpeercert(binary_form=True)) if secure else b""
 
 
+class Watched(ssl.SSLObject):
+    """One connection under a certificate that authorities vouch for: remembers until when."""
+
+    until_ms = 0
+    """Of the newest connection. One class a context, so that two uplinks do not share it."""
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        end = (self.getpeercert() or {}).get("notAfter")
+        type(self).until_ms = int(ssl.cert_time_to_seconds(str(end))) * 1_000 if end else 0
+
+
 class Uplink:
     """A session with central. Messages go in as envelopes and come out as envelopes, nothing opened."""
 
@@ -71,6 +83,7 @@ class Uplink:
         self._session: aiohttp.ClientSession | None = None
         self._pins: Pins | None = None
         self._keys_number = self._signed_ms = 0
+        self._authorities: ssl.SSLContext | None = None
         self.pin(statement)
 
     def pin(self, statement: KeyStatement | None, signed_ms: int = 0) -> None:
@@ -97,7 +110,8 @@ class Uplink:
         statement says, before anything of ours is sent. Raises NetworkFailure, Refused."""
         shown = Shown()
         checked = self._pinned and self._secure
-        async with self._request("GET", "/v1/hello", None, shown if checked else True) as response:
+        trust = shown if checked else self._by_authorities() if self._secure else True
+        async with self._request("GET", "/v1/hello", None, trust) as response:
             body = await _limited(response)
         hello = decode(Hello, body)
         statement = open_as(KeyStatement, hello.key_statement, self._root)
@@ -120,11 +134,26 @@ class Uplink:
             return split(await _limited(response))
 
     async def _trust(self) -> Any:
-        if not self._pinned or not self._secure:
+        if not self._secure:
             return True
+        if not self._pinned:
+            return self._by_authorities()
         if self._pins is None:
             await self.hello()
         return self._pins
+
+    def _by_authorities(self) -> ssl.SSLContext:
+        """Those of this machine."""
+        if self._authorities is None:
+            self._authorities = ssl.create_default_context()
+            self._authorities.sslobject_class = type("Seen", (Watched,), {})
+        return self._authorities
+
+    @property
+    def certificate_until_ms(self) -> int:
+        """When the certificate ends that the newest connection showed; 0 where its dates are not judged."""
+        watched = self._authorities.sslobject_class if self._authorities is not None else None
+        return watched.until_ms if watched is not None and issubclass(watched, Watched) else 0
 
     async def snapshot(self, body: bytes) -> AsyncGenerator[bytes]:
         """The frames of a snapshot: its envelope, then chunks, as they arrive. Ends early when the line does."""

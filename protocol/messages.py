@@ -1,5 +1,5 @@
-"""Every message on the wire, as typed structs (SPEC §5): those of enrolment and publishing stand here, those of the
-journal in `events.py`, those of a gate's configuration in `configuration.py`; all are imported from here.
+"""Every message on the wire, as typed structs (SPEC §5). Those of enrolment and publishing stand here; those of the
+journal, of a gate's configuration and of a device's state stand beside it and are imported from here, too.
 
 Times are UTC milliseconds. Structs are arrays on the wire, so a field's place is its name: append, never
 reorder, and give a changed message a new type string. Policy and configuration are maps, since people
@@ -53,6 +53,7 @@ from protocol.events import (
     UndoDetail,
     Upload,
 )
+from protocol.fleet import Ask, Bundle, Health
 from protocol.history import Counted, Mark, State, SubjectState
 from protocol.wire import (
     MAX_BATCH_BYTES,
@@ -93,9 +94,11 @@ __all__ = [
     "MAX_UPLOAD_BYTES",
     "AdmitDetail",
     "Ages",
+    "Ask",
     "Batch",
     "Bind",
     "BindDetail",
+    "Bundle",
     "Choice",
     "Clock",
     "Closure",
@@ -117,6 +120,7 @@ __all__ = [
     "Fetch",
     "Fresh",
     "GateConfig",
+    "Health",
     "Held",
     "Hello",
     "Holdings",
@@ -269,7 +273,8 @@ class PartName(StrEnum):
     NAMES = "names"
     BIND = "bind"
     STATE = "state"
-    """Outside the manifest (SPEC §7.8); it stands here for what polls say of it."""
+    ASK = "ask"
+    """These two stand outside the manifest (SPEC §7.8, §7.11), and here for what polls say of them."""
 
 
 class Part(Record, frozen=True):

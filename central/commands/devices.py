@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from central import operate
+from central.commands.bundles import bundle
 from central.commands.shell import act, as_json, say, say_rows
 from central.config import Config
 
@@ -50,19 +51,25 @@ def confirm(settings: Config, device_id: str, words: str, as_json: bool) -> None
 
 @device.command("list")
 @click.option("--gate", default="", help="Only those of one gate.")
+@click.option("--venue", default="", help="Only those of one venue.")
 @click.option("--state", type=click.Choice(["", "pending", "active", "revoked"]), default="", help="Only those.")
 @as_json
 @click.pass_obj
-def list_(settings: Config, gate: str, state: str, as_json: bool) -> None:
+def list_(settings: Config, gate: str, venue: str, state: str, as_json: bool) -> None:
     """Devices with what they last said. Of a pending one, the words to compare.
 
     Example: tapgate-central device list --state pending
     """
-    found = act(settings, "device.list", {"gate": gate, "state": state})["devices"]
+    found: list[dict[str, Any]] = []
+    more = True
+    while more:
+        asked = {"gate": gate, "venue": venue, "state": state, "after": found[-1]["device"] if found else ""}
+        answer = act(settings, "device.list", asked)
+        found, more = found + answer["devices"], answer["more"]
     rows = found if as_json else [{**each, "readers": _readers(each), "seen": _ago(each["seen_ms"])} for each in found]
-    more = [name for name in WHERE_THERE_ARE_ANY if any(each[name] for each in found)]
+    some = [name for name in WHERE_THERE_ARE_ANY if any(each[name] for each in found)]
     nothing = "No device: `tapgate-central device invite GATE` makes a join token."
-    say_rows(rows, as_json, nothing, " ".join([SHOWN, *more]))
+    say_rows(rows, as_json, nothing, " ".join([SHOWN, *some]))
 
 
 @device.command("show")
@@ -70,12 +77,27 @@ def list_(settings: Config, gate: str, state: str, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def show(settings: Config, device_id: str, as_json: bool) -> None:
-    """Everything that is known of one device: what it holds, its readers with profile and firmware, its troubles.
+    """Everything that is known of one device: what it holds against what it should, its readers, its machine, its past.
 
     Example: tapgate-central device show library-1-door-5f3a9c0d1b2e4f60
     """
-    (found,) = act(settings, "device.list", {"device": device_id})["devices"]
-    say(found if as_json else {**found, "readers": _readers(found, whole=True)}, as_json)
+    shown = act(settings, "device.show", {"device": device_id})
+    found = {**shown.pop("device"), **shown}
+    if as_json:
+        say(found, True)
+        return
+    told = {name: value for name, value in found.items() if value not in (None, "", [], {})}
+    told["readers"] = _readers(found, whole=True)
+    told.pop("published_parts", None)
+    told["parts"] = [_part(each) for each in found["published_parts"]]
+    told["moves"] = [f"{each['from_gate']} → {each['to_gate']}" for each in found["moves"]]
+    told["bundles"] = [f"{each['bundle']} {each['state']}" for each in found["bundles"]]
+    say(told, False)
+
+
+def _part(part: dict[str, Any]) -> str:
+    """`policy 3`, and where it is not what is published, that too."""
+    return f"{part['name']} {part['held']}" + ("" if part["is_current"] else f" (published: {part['published']})")
 
 
 def _ago(at_ms: int) -> str:
@@ -110,3 +132,57 @@ def revoke(settings: Config, device_id: str, why: str, as_json: bool) -> None:
     Example: tapgate-central device revoke library-1-door-5f3a9c0d1b2e4f60 --why stolen
     """
     say(act(settings, "device.revoke", {"device": device_id, "why": why}), as_json)
+
+
+@device.command("move")
+@click.argument("device_id", metavar="DEVICE")
+@click.argument("gate")
+@click.option("--why", default="", help="Kept with the move.")
+@click.option("--who", default="", help="Who has it done.")
+@as_json
+@click.pass_obj
+def move(settings: Config, device_id: str, gate: str, why: str, who: str, as_json: bool) -> None:
+    """Let a device serve another GATE of its domain. What it has not delivered yet stays with the gate where it was.
+
+    Example: tapgate-central device move library-1-door-5f3a9c0d1b2e4f60 library-1-side --why "the door is rebuilt"
+    """
+    say(act(settings, "device.move", {"device": device_id, "gate": gate, "why": why, "who": who}), as_json)
+
+
+@device.command("replace")
+@click.argument("device_id", metavar="DEVICE")
+@click.option("--url", default="", help="Where the new one finds the server; not given = as configured.")
+@as_json
+@click.pass_obj
+def replace(settings: Config, device_id: str, url: str, as_json: bool) -> None:
+    """A join token for another device in the place of DEVICE, which is revoked when the new one is confirmed.
+
+    What it has not delivered by then counts nowhere: where it still works, wait until it has; where only its disk does,
+    `tapgate-edge journal export` there and `journal import` here come first.
+
+    Example: tapgate-central device replace library-1-door-5f3a9c0d1b2e4f60
+    """
+    result = act(settings, "device.replace", {"device": device_id, "url": url})
+    if as_json:
+        say(result, True)
+        return
+    if result["undelivered"]:
+        click.echo(f"{device_id} had {result['undelivered']} events to deliver, {_ago(result['seen_ms'])}.", err=True)
+    click.echo("On the new device, within ten minutes: tapgate-edge enrol TOKEN", err=True)
+    click.echo(result["token"])
+
+
+@device.command("ban")
+@click.argument("device_id", metavar="DEVICE")
+@click.option("--why", required=True, help="Told to the device and kept.")
+@as_json
+@click.pass_obj
+def ban(settings: Config, device_id: str, why: str, as_json: bool) -> None:
+    """Revoke a device, keep nothing more of what it sends, and never enrol its keys again: for one in wrong hands.
+
+    Example: tapgate-central device ban library-1-door-5f3a9c0d1b2e4f60 --why stolen
+    """
+    say(act(settings, "device.ban", {"device": device_id, "why": why}), as_json)
+
+
+device.add_command(bundle)

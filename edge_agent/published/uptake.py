@@ -14,6 +14,7 @@ from edge_agent.identity import DomainSecret, Identity
 from edge_agent.journal.database import JournalUnwritable
 from edge_agent.moments import Moment
 from edge_agent.published import lists, parts
+from edge_agent.published.asks import Asks
 from edge_agent.published.bind_uptake import BindUptake
 from edge_agent.published.keeper import with_manifest, with_policy
 from edge_agent.published.parts import AtRest
@@ -24,6 +25,7 @@ from protocol.allowlist import accept_keys, accept_manifest, accept_part
 from protocol.envelope import domain_key_digest, open_domain_key
 from protocol.errors import Failure, Refused
 from protocol.messages import (
+    Ask,
     Bind,
     Delta,
     DomainKey,
@@ -50,6 +52,7 @@ PART_OF: dict[str, str] = {
     Bind.TYPE: PartName.BIND,
     Delta.TYPE: PartName.ALLOWLIST,
     State.TYPE: PartName.STATE,
+    Ask.TYPE: PartName.ASK,
 }
 """What a message that is refused is called in the next poll's troubles."""
 
@@ -60,6 +63,7 @@ class Uptake(BindUptake):
     def __init__(self, directory: Path, gate: Gate, identity: Identity, proven_s: float = PROVEN_S) -> None:
         super().__init__(directory, gate, identity, proven_s)
         self.states = StateFeed(gate)
+        self.asks = Asks()
 
     def load(self) -> AtRest:
         """As an earlier run left it."""
@@ -76,8 +80,8 @@ class Uptake(BindUptake):
 
     def held_parts(self) -> tuple[Part, ...]:
         """For the poll."""
-        state = self.states.part()
-        return (*self.gate.holding.parts(), state) if state is not None else self.gate.holding.parts()
+        beside = (part for part in (self.states.part(), self.asks.part()) if part is not None)
+        return (*self.gate.holding.parts(), *beside)
 
     # --- what an answer brings --------------------------------------------------------------------------
 
@@ -108,7 +112,13 @@ class Uptake(BindUptake):
                 self.states.heard(moment)
             self._take_each(opened, GateConfig, Profiles)  # last, since the machine may take its time over them
             self._try_names(envelopes)
+            asked = first_of(opened, Ask)
+            if asked is not None:
+                self._try(PartName.ASK, asked, self._take_ask)
             return opened
+
+    def _take_ask(self, found: Opened) -> None:
+        self.asks.take(found.message, self.identity.device, self.gate.signed_time.at_ms)
 
     def _take_each(self, opened: list[Opened], *kinds: Any) -> None:
         takers = {

@@ -14,6 +14,7 @@ from protocol.errors import Failure
 from protocol.events import Clock, Custody, Direction, Kind, Outcome, Passage
 from protocol.messages import PartName, Role
 from protocol.policy import Policy, Refuse, Schedule
+from protocol.proof import Finding, Proof, Step
 from protocol.reasons import HEADLINES, NEXT_STEPS, TEXTS, Reason
 
 HERE = Path(messages.__file__).parent
@@ -38,12 +39,13 @@ def test_every_message_type_is_named() -> None:
 
 
 def test_every_type_that_is_named_is_a_message() -> None:
-    known = {getattr(kind, "TYPE", "") for kind in (*vars(messages).values(), Policy)}
+    known = {getattr(kind, "TYPE", "") for kind in (*vars(messages).values(), Policy, Proof)}
     assert set(re.findall(r"`(tapgate\.[a-z-]+\.v\d+)`", SPEC)) <= known
 
 
 @pytest.mark.parametrize(
-    "names", [Failure, Reason, Kind, Direction, Outcome, Passage, Custody, Role, PartName, uid.Notation]
+    "names",
+    [Failure, Reason, Kind, Direction, Outcome, Passage, Custody, Role, PartName, uid.Notation, Step, Finding],
 )
 def test_every_stable_string_is_named(names: type[StrEnum]) -> None:
     assert [name.value for name in names if not named(name.value)] == []
@@ -125,7 +127,7 @@ def test_every_limit_stands_with_its_value() -> None:
 
 
 def test_limits_of_maps_stand_with_their_value() -> None:
-    for kind in (Policy, messages.GateConfig, messages.Profiles, messages.Batch, events.Event, messages.Upload):
+    for kind in (Policy, messages.GateConfig, messages.Profiles, messages.Batch, events.Event, messages.Upload, Proof):
         assert f"{kind.MAX_BYTES:,}" in SPEC, kind.__name__
 
 

@@ -7,13 +7,29 @@ from typing import Any
 
 import pytest
 
-from protocol import allowlist, binding, chunks, clock, closure, envelope, joining, journal, messages, pin, token, uid
+from protocol import (
+    allowlist,
+    binding,
+    chunks,
+    clock,
+    closure,
+    envelope,
+    fleet,
+    joining,
+    journal,
+    messages,
+    pin,
+    token,
+    uid,
+)
 from protocol.compiled import CompiledPolicy
 from protocol.decision import decide, staleness
 from protocol.errors import Refused
 from protocol.history import Mark, State, accept_state
 from protocol.messages import decode, encode
 from protocol.policy import Policy
+from protocol.proof import Proof
+from protocol.proof_check import check_file
 from protocol.reasons import Reason
 from tests.protocol import asking
 from tests.vectors import make
@@ -63,6 +79,11 @@ CLASSES: dict[str, Any] = {
     "names": messages.Names,
     "bind": messages.Bind,
     "tapped-card": messages.TappedCard,
+    "health": messages.Health,
+    "ask": messages.Ask,
+    "bundle": messages.Bundle,
+    "bundle-upload": fleet.BundleUpload,
+    "proof": Proof,
 }
 DOERS: dict[str, Callable[[Json], object]] = {}
 
@@ -251,6 +272,12 @@ def _(given: Json) -> object:
     return _opened(given, envelope.Keyring.stated(statement, given["signed_now_ms"]))
 
 
+@does("check-proof")
+def _(given: Json) -> object:
+    root = bytes.fromhex(given["root"]) if given["root"] else None
+    return {check.step.value: check.finding.value for check in check_file(bytes.fromhex(given["bytes"]), root).checks}
+
+
 @does("accept-keys")
 def _(given: Json) -> object:
     allowlist.accept_keys(given["held"], built("keys", given["offered"]))
@@ -262,6 +289,12 @@ def _(given: Json) -> object:
     held = given["held"] and built("manifest", given["held"])
     offered = built("manifest", given["offered"])
     allowlist.accept_manifest(held, offered, given["device"], given["signed_now_ms"])
+    return {"accepted": True}
+
+
+@does("accept-ask")
+def _(given: Json) -> object:
+    fleet.accept_ask(given["held"], built("ask", given["offered"]), given["device"], given["signed_now_ms"])
     return {"accepted": True}
 
 

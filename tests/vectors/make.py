@@ -10,9 +10,11 @@ from tests.vectors import (
     closing,
     configuring,
     deciding,
+    fleet,
     journal,
     looking_back,
     policies,
+    proving,
     publishing,
     scenario,
     sessions,
@@ -25,6 +27,8 @@ PARTS = (
     *(cards, journal, signing, publishing, configuring, policies, deciding, looking_back, charging, sessions, states),
     binding,
     closing,
+    proving,
+    fleet,
 )
 
 

@@ -113,8 +113,15 @@ FIELDS = {
     "state": "device domain base version at_ms counted:counted* inside subjects:subject-state*",
     "bind": "device version session:h until_ms seal_public:h",
     "tapped-card": "uid:h sak atr:h",
+    "reader-health": "name kind state model profile firmware",
+    "health": "device at_ms version clock machine_s agent_s disk_free_bytes disk_bytes memory_free_bytes memory_bytes"
+    " readers:reader-health* certificate_until_ms",
+    "ask": "device version ask:h what until_ms",
+    "bundle": "device ask:h at_ms size digest:h why",
+    "bundle-upload": "bundle:h content:h",
     "masked-name": "subject:h name",
     "names": "domain version names:masked-name*",
+    "proof": "type sequence public:h personal:h batch:h receipt:h enrolled:h revoked:h keys:h root_public:h",
 }
 MAPS = ("policy", "config", "profiles")
 BYTES_IN_MAPS = ("salt", "verifier")
@@ -146,6 +153,9 @@ ENVELOPED = (
         "names",
         "bind",
         "state",
+        "health",
+        "ask",
+        "bundle",
     ),
 )
 

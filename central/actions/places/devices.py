@@ -1,50 +1,61 @@
 """Devices: inviting one to a gate, confirming it, listing, revoking."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central import enrolment
+from central import device_words, enrolment
+from central.access.caller import Scope
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.details import read_detail
-from central.store.schema import RARE, devices, epochs, events, gates
+from central.device_words import ReaderState, Wrote
+from central.reporting.contacts import contacts_of
+from central.reporting.fleet import read_fleet
+from central.reporting.gate_state import DeviceFacts, GateState, state_of
+from central.store.schema import devices, domains, gates, lists, venues
 from protocol.errors import Refused
-from protocol.messages import ConfigDetail, InputDetail, Kind, Poll, ReaderDetail, decode
+from protocol.messages import Health, PartName, Poll, decode
 
-NEWEST_EVENTS = 2_000
-"""Of a device's newest epoch, looked through for the state of readers and inputs: a flapping reader writes many."""
+DeviceId = Annotated[str, msgspec.Meta(max_length=64)]
+GateId = Annotated[str, msgspec.Meta(max_length=64)]
+Why = Annotated[str, msgspec.Meta(max_length=500)]
+MOST_LISTED = 1_000
+T = TypeVar("T")
 
 
 class InviteParams(Params, frozen=True):
     """The gate that the new device will serve, and the address that it finds the server at (empty: as configured)."""
 
-    gate: str
-    url: str = ""
+    gate: GateId
+    url: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
 class ConfirmParams(Params, frozen=True):
     """The device, and the words that its own screen shows."""
 
-    device: str
-    words: str
+    device: DeviceId
+    words: Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class RevokeParams(Params, frozen=True):
     """The device, and why; the reason is told to it."""
 
-    device: str
-    why: str
+    device: DeviceId
+    why: Why
 
 
 class DevicesParams(Params, frozen=True):
-    """Filters; empty = any."""
+    """Filters; empty = any. `stands`: how it does. `after`: a device; those behind it in the list are wanted."""
 
-    device: str = ""
-    gate: str = ""
-    state: str = ""
+    device: DeviceId = ""
+    gate: GateId = ""
+    venue: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    state: Literal["", "pending", "active", "revoked"] = ""
+    stands: Literal["", "online", "behind", "silent", "alarm", "waiting", "off"] = ""
+    after: DeviceId = ""
+    most: Annotated[int, msgspec.Meta(ge=1, le=MOST_LISTED)] = MOST_LISTED
 
 
 class Invited(Result, frozen=True):
@@ -55,27 +66,20 @@ class Invited(Result, frozen=True):
 
 
 class Changed(Result, frozen=True):
-    """The device's state now."""
+    """The device's state now. `replaced`: the device that was revoked for it; empty = none."""
 
     device: str
     state: str
-
-
-class ReaderState(msgspec.Struct, frozen=True):
-    """A reader as its newest event has it."""
-
-    reader: str
-    state: str
-    since_ms: int
-    profile: str
-    firmware: str
-    why: str
+    replaced: str = ""
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A device as central knows it, by its newest poll and what its newest epoch wrote down.
+    """A device as central knows it, by its newest poll and health message and what its newest epoch wrote down.
 
     `troubles`: parts that it could not take up, or went back from. `parts`: versions held. `inputs`: those that are on.
+    `stands`: how it does (online, behind, silent, alarm, waiting, off), `reasons`: codes of why. Of an active device
+    `list_newest` is the version of its domain's list. `skew_ms`: its wall clock less this server's at its newest poll,
+    null = it never polled. Bytes are 0 where they are not known.
     """
 
     device: str
@@ -93,12 +97,21 @@ class Device(msgspec.Struct, frozen=True):
     parts: dict[str, int] = {}
     readers: list[ReaderState] = []
     inputs: list[str] = []
+    venue: str = ""
+    banned: bool = False
+    stands: str = ""
+    reasons: list[str] = []
+    skew_ms: int | None = None
+    list_newest: int = 0
+    disk_free_bytes: int = 0
+    disk_bytes: int = 0
 
 
 class Devices(Result, frozen=True):
-    """Devices by gate."""
+    """Devices by gate. `more`: there are others behind the last one."""
 
     devices: list[Device]
+    more: bool = False
 
 
 @action("device.invite", InviteParams, writes=True)
@@ -114,30 +127,32 @@ async def device_invite(context: Context, params: InviteParams) -> Invited:
 
 @action("device.confirm", ConfirmParams, writes=True)
 async def device_confirm(context: Context, params: ConfirmParams) -> Changed:
-    """Let data flow to a device whose words are the ones that it shows."""
+    """Let data flow to a device whose words are the ones that it shows. Whatever it replaces is revoked with it."""
     async with context.database.write() as connection:
-        await _must_exist(connection, params.device)
-        await _said(enrolment.confirm(connection, params.device, params.words, context.now_ms))
-    return Changed(device=params.device, state="active")
+        await must_exist(connection, params.device)
+        replaced = await said(enrolment.confirm(connection, params.device, params.words, context.now_ms))
+    return Changed(device=params.device, state="active", replaced=replaced)
 
 
 @action("device.revoke", RevokeParams, writes=True)
 async def device_revoke(context: Context, params: RevokeParams) -> Changed:
     """Final. What it sends from now on is kept as untrusted; it destroys its keys and lists when it hears."""
     async with context.database.write() as connection:
-        await _must_exist(connection, params.device)
-        await _said(enrolment.revoke(connection, params.device, params.why, context.now_ms))
+        await must_exist(connection, params.device)
+        await said(enrolment.revoke(connection, params.device, params.why, context.now_ms))
     return Changed(device=params.device, state="revoked")
 
 
-async def _must_exist(connection: Any, device: str) -> None:
+async def must_exist(connection: AsyncConnection, device: str) -> None:
+    """Raises ActionFailed."""
     if (await connection.execute(select(devices.c.id).where(devices.c.id == device))).first() is None:
         raise ActionFailed(f"there is no device {device!r}: see `device list`")
 
 
-async def _said(step: Any) -> None:
+async def said(step: Awaitable[T]) -> T:
+    """What it returns. Raises ActionFailed for what is refused, with where to look."""
     try:
-        await step
+        return await step
     except Refused as refused:
         raise ActionFailed(f"{refused.detail}: see `device list`") from None
 
@@ -145,76 +160,71 @@ async def _said(step: Any) -> None:
 @action("device.list", DevicesParams, writes=False)
 async def device_list(context: Context, params: DevicesParams) -> Devices:
     """Devices with what they last reported and what is held of their newest epoch."""
-    query = select(devices).order_by(devices.c.gate, devices.c.id)
-    if params.gate:
-        query = query.where(devices.c.gate == params.gate)
-    if params.state:
-        query = query.where(devices.c.state == params.state)
-    if params.device:
-        query = query.where(devices.c.id == params.device)
+    found: list[Device] = []
+    more, at = True, params
     async with context.database.read() as connection:
-        rows = (await connection.execute(query)).all()
-        if params.device and not rows:
-            raise ActionFailed(f"there is no device {params.device!r}: see `device list`")
-        shown = {row.id for row in rows}
-        newest = {device: held for device, held in (await _newest_epochs(connection)).items() if device in shown}
-        wrote = await _wrote(connection, newest)
-    return Devices(devices=[_device(row, newest.get(row.id), wrote.get(row.id, _Wrote())) for row in rows])
+        if params.device:
+            await must_exist(connection, params.device)
+        while more and len(found) < params.most:
+            rows = await _rows(connection, at, context.scope)
+            more, some = len(rows) > at.most, rows[: at.most]
+            described = await describe(context, connection, some)
+            kept = [each for each in described if params.stands in ("", each.stands)]
+            more = more or len(found) + len(kept) > params.most
+            found += kept[: params.most - len(found)]
+            if some:
+                at = msgspec.structs.replace(params, after=some[-1].id, most=MOST_LISTED)
+    return Devices(devices=found, more=more)
 
 
-class _Wrote:
-    """What events of a device's newest epoch say of it, each thing by its newest event."""
-
-    def __init__(self) -> None:
-        self.readers: dict[str, ReaderState] = {}
-        self.inputs: dict[str, bool] = {}
-        self.parts: dict[str, ConfigDetail] = {}
-
-    def add(self, at_ms: int, detail: Any) -> None:
-        """In the order in which they were written."""
-        if isinstance(detail, ReaderDetail):
-            known = detail.profile, detail.firmware
-            self.readers[detail.reader] = ReaderState(detail.reader, detail.state, at_ms, *known, detail.why)
-        elif isinstance(detail, InputDetail):
-            self.inputs[detail.input] = detail.on
-        elif isinstance(detail, ConfigDetail):
-            self.parts[detail.part] = detail
-
-    @property
-    def went_back(self) -> list[str]:
-        return [
-            f"{d.part} {d.version}: went back to the last good one, {d.why}"
-            for d in self.parts.values()
-            if d.what == "went-back"
-        ]
-
-
-async def _newest_epochs(connection: AsyncConnection) -> dict[str, tuple[bytes, int]]:
-    """By device: the epoch that was last heard of, and through which sequence it is held."""
-    newest = select(epochs.c.device, func.max(epochs.c.seen_ms).label("seen_ms")).group_by(epochs.c.device).subquery()
-    held = select(epochs.c.device, epochs.c.epoch, epochs.c.through).join(
-        newest, (newest.c.device == epochs.c.device) & (newest.c.seen_ms == epochs.c.seen_ms)
+async def _rows(connection: AsyncConnection, params: DevicesParams, scope: Scope) -> list[Any]:
+    """One more than is wanted, where there is one."""
+    d, g = devices.c, gates.c
+    query = (
+        select(devices, g.venue, lists.c.version.label("list_newest"))
+        .join(gates, g.id == d.gate)
+        .join(venues, venues.c.id == g.venue)
+        .join(domains, domains.c.id == venues.c.domain)
+        .outerjoin(lists, lists.c.domain == domains.c.id)
+        .order_by(d.gate, d.id)
     )
-    return {device: (epoch, through) for device, epoch, through in await connection.execute(held)}
+    for column, wanted in (
+        (d.id, params.device),
+        (d.gate, params.gate),
+        (g.venue, params.venue),
+        (d.state, params.state),
+    ):
+        if wanted:
+            query = query.where(column == wanted)
+    if scope.venues is not None:
+        query = query.where(g.venue.in_(sorted(scope.venues)))
+    if params.after:
+        last = select(d.gate, d.id).where(d.id == params.after)
+        at = (await connection.execute(last)).one_or_none()
+        if at is None:
+            raise ActionFailed(f"after: there is no device {params.after!r}")
+        query = query.where(tuple_(d.gate, d.id) > tuple_(*at))
+    return list((await connection.execute(query.limit(params.most + 1))).all())
 
 
-async def _wrote(connection: AsyncConnection, newest: Mapping[str, tuple[bytes, int]]) -> dict[str, _Wrote]:
-    found: dict[str, _Wrote] = {}
-    kinds = events.c.kind.in_((Kind.READER, Kind.INPUT, Kind.CONFIG))
-    query = select(events.c.at_ms, events.c.kind, events.c.detail).where(RARE, kinds, events.c.outcome != "refused")
-    for device, (epoch, _) in newest.items():
-        of_epoch = query.where(events.c.device == device, events.c.epoch == epoch)
-        rows = (await connection.execute(of_epoch.order_by(events.c.sequence.desc()).limit(NEWEST_EVENTS))).all()
-        if rows:
-            found[device] = _Wrote()
-        for at_ms, kind, detail in reversed(rows):
-            found[device].add(at_ms, read_detail(kind, detail))
-    return found
+async def describe(context: Context, connection: AsyncConnection, rows: list[Any]) -> list[Device]:
+    """Rows of `devices`, with `venue` and `list_newest`, and what else is known of each."""
+    shown = {row.id for row in rows}
+    only = next(iter(shown)) if len(shown) == 1 else ""
+    known = await device_words.newest_epochs(connection, only)
+    newest = {device: held for device, held in known.items() if device in shown}
+    wrote = await device_words.wrote(connection, newest)
+    fleet = await read_fleet(connection, context.now_ms, shown, contacts_of(context.database))
+    stand = {each.id: each.state for each in fleet}
+    gone = state_of(DeviceFacts("revoked"), context.now_ms)
+    return [_device(row, newest.get(row.id), wrote.get(row.id, Wrote()), stand.get(row.id, gone)) for row in rows]
 
 
-def _device(row: Any, held: tuple[bytes, int] | None, wrote: _Wrote) -> Device:
+def _device(row: Any, held: tuple[bytes, int] | None, wrote: Wrote, stands: GateState) -> Device:
     report = decode(Poll, row.report) if row.report else None
+    health = decode(Health, row.health) if row.health else None
     troubles = [f"{t.part} {t.version}: {t.why}" for t in report.troubles] if report else []
+    parts = {part.name: part.version for part in report.parts if part.name != PartName.ASK} if report else {}
     return Device(
         device=row.id,
         gate=row.gate,
@@ -228,7 +238,32 @@ def _device(row: Any, held: tuple[bytes, int] | None, wrote: _Wrote) -> Device:
         held_through={held[0].hex(): held[1]} if held else {},
         troubles=[*troubles, *wrote.went_back],
         revoked_why=row.revoked_why,
-        parts={part.name: part.version for part in report.parts} if report else {},
-        readers=list(wrote.readers.values()),
+        parts=parts,
+        readers=_readers(wrote, health),
         inputs=sorted(name for name, on in wrote.inputs.items() if on),
+        venue=row.venue,
+        banned=row.banned_ms is not None,
+        stands=stands.state.value,
+        reasons=list(stands.reasons),
+        skew_ms=row.skew_ms,
+        list_newest=(row.list_newest or 0) if row.state == "active" else 0,
+        disk_free_bytes=health.disk_free_bytes if health else 0,
+        disk_bytes=health.disk_bytes if health else 0,
     )
+
+
+def _readers(wrote: Wrote, health: Health | None) -> list[ReaderState]:
+    """Events say since when and why; the health message what it is, and of readers that no event told of."""
+    told = {each.name: each for each in health.readers} if health else {}
+    found = [
+        msgspec.structs.replace(each, model=told[each.reader].model, kind=told[each.reader].kind)
+        if each.reader in told
+        else each
+        for each in wrote.readers.values()
+    ]
+    found += [
+        ReaderState(each.name, each.state, 0, each.profile, each.firmware, "", each.model, each.kind)
+        for each in told.values()
+        if each.name not in wrote.readers
+    ]
+    return found
