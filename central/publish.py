@@ -63,7 +63,7 @@ async def offers(
 ) -> dict[str, Offer]:
     """By device; devices that are not active are left out. `polls`: what each said last, where it is known."""
     rows = (await connection.execute(_places(polls))).all()
-    policies = await read_policies(connection, {row.policy for row in rows})
+    policies = await read_policies(connection, {row.id: row.policy for row in rows})
     configs = await read_configs(connection, {row.id for row in rows})
     shared = await profiles_part(connection), await names_parts(connection, {row.domain for row in rows})
     stored, sessions = await _stored(connection, polls), await session_parts(connection, now_ms)
@@ -75,7 +75,7 @@ async def offers(
         if named not in domain_keys:
             domain_keys[named] = keys.domain_key(*named)
         poll = polls[row.device]
-        policy = _understood(row.device, policies.get(row.policy), poll)
+        policy = _understood(row.device, policies.get(row.id), poll)
         config = configs[row.id]
         parts = _parts(row, domain_keys[named], policy, config) + _screen_parts(row, config, shared, poll)
         session = sessions.get(row.device) if poll is not None and Bind.TYPE in poll.understands else None

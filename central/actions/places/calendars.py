@@ -10,8 +10,9 @@ from msgspec import Meta
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.dates import parse_date
-from central.actions.places.places import Id, NamedParams
-from central.actions.places.policies import PolicyParams, policy_put, policy_show
+from central.actions.places.keeping_back import Despite
+from central.actions.places.places import Id
+from central.actions.places.policies import PolicyParams, ShowParams, policy_put, policy_show
 from central.actions.table_file import TableFile
 from central.calendars import Days, merged, of_country, of_rows
 
@@ -25,6 +26,7 @@ class CalendarParams(Params, frozen=True):
     policies: Annotated[tuple[Id, ...], Meta(min_length=1)]
     country: str = "TW"
     years: Annotated[tuple[int, ...], Meta(max_length=20)] = ()
+    despite_freeze: Despite = ""
 
 
 class CalendarLoaded(Result, frozen=True):
@@ -40,7 +42,7 @@ class CalendarLoaded(Result, frozen=True):
 async def policy_calendar(context: Context, params: CalendarParams) -> CalendarLoaded:
     """Raises ActionFailed before anything is put where the table or one of the policies is not what was said."""
     days, years = _loaded(context.file, params)
-    held = {id_: await policy_show(context, NamedParams(id=id_)) for id_ in params.policies}
+    held = {id_: await policy_show(context, ShowParams(id=id_)) for id_ in params.policies}
     versions = {}
     for id_, shown in held.items():
         before = shown.body.get("calendar") or {}
@@ -48,7 +50,8 @@ async def policy_calendar(context: Context, params: CalendarParams) -> CalendarL
         versions[id_] = shown.version
         if after != _days(before):
             calendar = {"holidays": list(after.holidays), "workdays": list(after.workdays)}
-            put = await policy_put(context, PolicyParams(id=id_, body={**shown.body, "calendar": calendar}))
+            body = {**shown.body, "calendar": calendar}
+            put = await policy_put(context, PolicyParams(id=id_, body=body, despite_freeze=params.despite_freeze))
             versions[id_] = put.version
     return CalendarLoaded(years=years, holidays=list(days.holidays), workdays=list(days.workdays), versions=versions)
 

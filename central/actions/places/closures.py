@@ -163,9 +163,11 @@ async def closure_list(context: Context, params: ClosuresParams) -> ClosuresList
         every = await closures.read_closures(connection)
         by_staff = await read_closings(connection, context.now_ms, params.all)
         of_gates = [await at_gate(connection, each) for each in by_staff]
+    own = context.scope.venues
+    listed = [_shown(each) for each in every if params.all or each.closure.until_ms > context.now_ms]
     return ClosuresListed(
-        closures=[_shown(each) for each in every if params.all or each.closure.until_ms > context.now_ms],
-        gates=of_gates,
+        closures=[each for each in listed if own is None or not each.venue or each.venue in own],
+        gates=[each for each in of_gates if own is None or each.venue in own],
     )
 
 

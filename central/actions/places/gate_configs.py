@@ -1,6 +1,6 @@
 """A gate's configuration: shown, changed in part, its history, and an old content put in force again as newer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.actions.places.keeping_back import Despite, take_turn
 from central.actions.places.places import must_exist, require_rising, require_zone
 from central.configs import ConfigPayload, payload_of, put_config, read_configs
 from central.store.schema import gate_configs, gates, venues
@@ -37,6 +38,7 @@ class ConfigPutParams(Params, frozen=True):
     gates: list[str] = []
     venue: str = ""
     whole: bool = False
+    despite_freeze: Despite = ""
 
 
 class ConfigBackParams(Params, frozen=True):
@@ -44,6 +46,7 @@ class ConfigBackParams(Params, frozen=True):
 
     gate: str
     version: int
+    despite_freeze: Despite = ""
 
 
 class ConfigShown(Result, frozen=True):
@@ -99,7 +102,8 @@ async def config_show(context: Context, params: GateParams) -> ConfigShown:
 async def config_put(context: Context, params: ConfigPutParams) -> ConfigsPut:
     """Change the configuration of one gate or several, all of them or none. Connected gates get it at once."""
     async with context.database.write() as connection:
-        concerned = await _concerned(connection, params)
+        concerned = await concerned_gates(connection, params.gates, params.venue)
+        await take_turn(context, connection, concerned, params.despite_freeze)
         held = await read_configs(connection, concerned)
         done = [await _put(context, connection, held[gate], params) for gate in concerned]
     return ConfigsPut(gates=done)
@@ -125,6 +129,7 @@ async def config_history(context: Context, params: GateParams) -> ConfigHistory:
 async def config_back(context: Context, params: ConfigBackParams) -> ConfigsPut:
     """Put the content of an old version in force as a newer one, with the staff and closures of today."""
     async with context.database.write() as connection:
+        await take_turn(context, connection, [params.gate], params.despite_freeze)
         versions = [held for held, _ in await _versions(connection, params.gate)]
         old = next((held for held in versions if held.version == params.version), None)
         if old is None:
@@ -140,13 +145,14 @@ async def _versions(connection: AsyncConnection, gate: str) -> list[tuple[Config
     return [(payload_of(row), row.at_ms) for row in await connection.execute(query)]
 
 
-async def _concerned(connection: AsyncConnection, params: ConfigPutParams) -> list[str]:
-    named = list(dict.fromkeys(params.gates))
+async def concerned_gates(connection: AsyncConnection, gates_named: Sequence[str], venue: str) -> list[str]:
+    """Those that are named, and those of a venue. Raises ActionFailed where there is none, or no such one."""
+    named = list(dict.fromkeys(gates_named))
     for gate in named:
         await must_exist(connection, gates, gate, "gate")
-    if params.venue:
-        await must_exist(connection, venues, params.venue, "venue")
-        query = select(gates.c.id).where(gates.c.venue == params.venue, gates.c.id.not_in(named)).order_by(gates.c.id)
+    if venue:
+        await must_exist(connection, venues, venue, "venue")
+        query = select(gates.c.id).where(gates.c.venue == venue, gates.c.id.not_in(named)).order_by(gates.c.id)
         named += (await connection.execute(query)).scalars()
     if not named:
         raise ActionFailed("no gate is named: state one, or a venue that has some")
@@ -156,11 +162,14 @@ async def _concerned(connection: AsyncConnection, params: ConfigPutParams) -> li
 async def _put(
     context: Context, connection: AsyncConnection, held: ConfigPayload, params: ConfigPutParams
 ) -> ConfigPut:
+    return await _put_content(context, connection, held, *changed_config(held, params.body, params.whole))
+
+
+def changed_config(held: ConfigPayload, body: Mapping[str, Any], whole: bool = False) -> tuple[GateConfig, Ages]:
+    """A configuration with what a body names of it. Raises ActionFailed with the path of what is wrong."""
     own = held.config
     base = GateConfig(0, own.gate, own.kind, own.direction, own.time_zone, own.title_zh, own.title_en)
-    start = body_of(held._replace(config=base) if params.whole else held)
-    config, ages = checked_config(own, merged(start, params.body))
-    return await _put_content(context, connection, held, config, ages)
+    return checked_config(own, merged(body_of(held._replace(config=base) if whole else held), body))
 
 
 async def _put_content(

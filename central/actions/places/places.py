@@ -168,18 +168,19 @@ async def domain_list(context: Context, _params: NamedParams) -> Listed:
 
 
 @action("venue.list", NamedParams, writes=False)
-async def venue_list(context: Context, _params: NamedParams) -> Listed:
-    """Every venue."""
-    return await _listed(context, select(venues).order_by(venues.c.id))
+async def venue_list(context: Context, params: NamedParams) -> Listed:
+    """Every venue, or the one of this name."""
+    return await _listed(context, _own(select(venues), venues.c.id, context, params).order_by(venues.c.id))
 
 
 @action("gate.list", NamedParams, writes=False)
-async def gate_list(context: Context, _params: NamedParams) -> Listed:
-    """Every gate with its devices and what is configured of it."""
+async def gate_list(context: Context, params: NamedParams) -> Listed:
+    """Every gate, or the one of this name, with its devices and what is configured of it."""
     of_gate = (devices.c.gate == gates.c.id) & (devices.c.state != "revoked")
     number = select(func.count()).where(of_gate).scalar_subquery().label("devices")
     async with context.database.read() as connection:
-        rows = (await connection.execute(select(gates, number).order_by(gates.c.id))).mappings().all()
+        query = _own(select(gates, number), gates.c.venue, context, params, gates.c.id).order_by(gates.c.id)
+        rows = (await connection.execute(query)).mappings().all()
         configs = await read_configs(connection, [row["id"] for row in rows])
     return Listed(rows=[dict(row) | _configured(configs[row["id"]]) for row in rows])
 
@@ -194,6 +195,13 @@ def _configured(held: ConfigPayload) -> dict[str, object]:
         "config_version": config.version,
         **msgspec.structs.asdict(held.ages),
     }
+
+
+def _own(query: Select[Any], venue: Any, context: Context, params: NamedParams, named: Any = None) -> Select[Any]:
+    """Within the caller's venues, and of the name that was asked for."""
+    if context.scope.venues is not None:
+        query = query.where(venue.in_(sorted(context.scope.venues)))
+    return query.where((venue if named is None else named) == params.id) if params.id else query
 
 
 async def _listed(context: Context, query: Select[Any]) -> Listed:

@@ -1,18 +1,19 @@
 """Policies: putting one in force, and showing the one that is."""
 
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.actions.places.places import Id, NamedParams
-from central.store.schema import devices, gates, policies
-from central.wakeups import note, policy_topic
+from central.actions.places.keeping_back import Despite, take_turn
+from central.actions.places.places import Id
+from central.policies import gates_by, put_policy, unable_gates, versions_everywhere
+from central.store.schema import gates, policies
 from protocol.compiled import CompiledPolicy
 from protocol.errors import Refused
-from protocol.messages import Poll, decode, encode
 from protocol.policy import Policy, kinds_of
 from protocol.policy_overlap import shadowed
+from protocol.wire import Count
 
 CHOOSING = ("kiosk", "counter")
 """Kinds of gate with a screen on which a person may choose a rule."""
@@ -25,6 +26,14 @@ class PolicyParams(Params, frozen=True):
     id: Id
     body: dict[str, object]
     choices: bool = False
+    despite_freeze: Despite = ""
+
+
+class ShowParams(Params, frozen=True):
+    """Which policy, and which version of it; 0: the one in force everywhere."""
+
+    id: str = ""
+    version: Count = 0
 
 
 class CheckParams(Params, frozen=True):
@@ -52,7 +61,7 @@ class PolicyPut(Result, frozen=True):
 
 
 class PolicyShown(Result, frozen=True):
-    """The version in force, as a map like the file it came from."""
+    """A version, as a map like the file it came from."""
 
     id: str
     version: int
@@ -62,21 +71,28 @@ class PolicyShown(Result, frozen=True):
 
 @action("policy.put", PolicyParams, writes=True)
 async def policy_put(context: Context, params: PolicyParams) -> PolicyPut:
-    """Put a policy in force at every gate that goes by it. Refused where a gate's agent cannot evaluate it."""
-    if "version" in params.body:
-        raise ActionFailed("version: the server numbers policies, leave it out")
+    """Put a policy in force at every gate that goes by it. Refused where a gate's agent cannot evaluate it, within a
+    freeze, and while a rollout of it is under way."""
+    policy = written_policy(params.body)
     async with context.database.write() as connection:
-        newest = select(func.max(policies.c.version)).where(policies.c.id == params.id)
-        version = max(((await connection.execute(newest)).scalar() or 0) + 1, context.now_ms)
-        policy = checked_policy(params.body, version)
-        await _all_can_evaluate(connection, params.id, policy)
-        await _all_can_decide(connection, params.id, policy, params.choices)
-        body = encode(policy)
-        values = {"id": params.id, "version": version, "at_ms": context.now_ms, "body": body}
-        await connection.execute(insert(policies).values(values))
-        concerned = await _gates_of(connection, params.id)
-        await note(connection, [policy_topic(params.id)])
+        concerned = list(await gates_by(connection, params.id))
+        await take_turn(context, connection, concerned, params.despite_freeze, policy=params.id)
+        await require_fit(connection, params.id, policy, params.choices)
+        version = await put_policy(connection, params.id, policy, context.now_ms)
     return PolicyPut(id=params.id, version=version, gates=concerned)
+
+
+def written_policy(body: dict[str, object]) -> Policy:
+    """A policy as people write it. Raises ActionFailed with the path of what is wrong."""
+    if "version" in body:
+        raise ActionFailed("version: the server numbers policies, leave it out")
+    return checked_policy(body, 1)
+
+
+async def require_fit(connection: AsyncConnection, id_: str, policy: Policy, choices: bool) -> None:
+    """Raises ActionFailed where a gate that goes by it could not, or a rule could never decide."""
+    await _all_can_evaluate(connection, id_, policy)
+    await _all_can_decide(connection, id_, policy, choices)
 
 
 @action("policy.check", CheckParams, writes=False)
@@ -84,15 +100,9 @@ async def policy_check(context: Context, params: CheckParams) -> PolicyChecked:
     """Whether a policy could be put as it is; raises ActionFailed as `policy.put` would."""
     policy = checked_policy(params.body, 1)
     async with context.database.read() as connection:
-        await _all_can_evaluate(connection, params.id, policy)
-        await _all_can_decide(connection, params.id, policy, params.choices)
-        concerned = await _gates_of(connection, params.id)
+        await require_fit(connection, params.id, policy, params.choices)
+        concerned = list(await gates_by(connection, params.id))
     return PolicyChecked(rules=len(policy.rules), kinds=sorted(kinds_of(policy)), gates=concerned)
-
-
-async def _gates_of(connection: AsyncConnection, id_: str) -> list[str]:
-    query = select(gates.c.id).where(gates.c.policy == id_).order_by(gates.c.id)
-    return list((await connection.execute(query)).scalars())
 
 
 async def _all_can_decide(connection: AsyncConnection, id_: str, policy: Policy, choices: bool) -> None:
@@ -108,14 +118,7 @@ async def _all_can_decide(connection: AsyncConnection, id_: str, policy: Policy,
 
 async def _all_can_evaluate(connection: AsyncConnection, id_: str, policy: Policy) -> None:
     """Never publish what a gate could not evaluate (agents report the kinds of rule that they know)."""
-    kinds = kinds_of(policy)
-    query = select(gates.c.id, devices.c.report).join(devices, devices.c.gate == gates.c.id)
-    query = query.where(gates.c.policy == id_, devices.c.state == "active", devices.c.report.is_not(None))
-    unable = {}
-    for gate, report in await connection.execute(query):
-        missing = kinds - frozenset(decode(Poll, report).understands)
-        if missing:
-            unable[gate] = missing
+    unable = await unable_gates(connection, id_, policy)
     if unable:
         missing = frozenset().union(*unable.values())
         raise ActionFailed(
@@ -136,12 +139,15 @@ def checked_policy(body: dict[str, object], version: int) -> Policy:
     return policy
 
 
-@action("policy.show", NamedParams, writes=False)
-async def policy_show(context: Context, params: NamedParams) -> PolicyShown:
-    """The version in force."""
-    query = select(policies).where(policies.c.id == params.id).order_by(policies.c.version.desc()).limit(1)
+@action("policy.show", ShowParams, writes=False)
+async def policy_show(context: Context, params: ShowParams) -> PolicyShown:
+    """The version in force, or an older one. One that is at some gates first is shown by its number."""
     async with context.database.read() as connection:
+        version = params.version or (await versions_everywhere(connection, [params.id]))[params.id]
+        query = select(policies).where(policies.c.id == params.id, policies.c.version == version)
         row = (await connection.execute(query)).first()
+    if row is None and params.version:
+        raise ActionFailed(f"policy {params.id!r} never had a version {params.version}: see `policy history`")
     if row is None:
         raise ActionFailed(f"there is no policy {params.id!r}: put one first")
     body = msgspec.msgpack.decode(row.body)

@@ -99,6 +99,8 @@ async def staff_list(context: Context, params: StaffListParams) -> StaffListed:
     query = select(staff.c.venue, staff.c.id, staff.c.title, staff.c.at_ms).order_by(staff.c.venue, staff.c.id)
     if params.venue:
         query = query.where(staff.c.venue == params.venue)
+    if context.scope.venues is not None:
+        query = query.where(staff.c.venue.in_(sorted(context.scope.venues)))
     async with context.database.read() as connection:
         return StaffListed(staff=[StaffMember(*row) for row in await connection.execute(query)])
 

@@ -1,0 +1,1 @@
+"""Publishing policies and configurations by stages and by date, never within a freeze."""

@@ -1,0 +1,1 @@
+"""Publishing by stages and by date."""
