@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from central.alerts.addresses import mail_fault
+from central.alerts.limits import Limits
+
 DEFAULT_DATA_DIR = "/var/lib/tapgate-central"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 LONGEST_DATA_DIR = 96
@@ -15,6 +18,20 @@ LONGEST_DATA_DIR = 96
 
 class ConfigError(Exception):
     """The settings cannot be used. The text is for the person who wrote them: the key, and what would do."""
+
+
+class MailConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How alerts leave by mail: the settings under `[mail]`."""
+
+    host: str
+    port: int = 587
+    sender: str
+    """The address that mail comes from."""
+    user: str = ""
+    password_file: Path | None = None
+    """Where the password stands, alone, for the server to read."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """`none` is for loopback only."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,8 +52,21 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     certificate: Path | None = None
     private_key: Path | None = None
     """PEM files, for `tls = "files"`."""
+    console: bool = True
+    """Pages at `/console` and the API at `/api/v1`, on the same address as devices call."""
+    console_port: int = 0
+    """Both once more over plain HTTP on loopback, for a proxy that ends TLS or a browser on this machine; 0: not."""
+    proxied: bool = False
+    """A proxy on this machine stands in front: the addresses of people are those that it tells (X-Forwarded-For)."""
+    max_upload_bytes: int = 64 * 1024 * 1024
+    """Of a file that somebody sends by the console or the API."""
     pin: bool | None = None
     """Devices trust the certificates that the key statement names; not given: yes where it is self-signed."""
+    console_url: str = ""
+    """Where people find the console, for links in alerts; empty: where devices find the server."""
+    mail: MailConfig | None = None
+    """Not given: alerts go to webhooks and the inbox alone."""
+    alerts: Limits = Limits()
 
     @property
     def pinned(self) -> bool:
@@ -98,6 +128,7 @@ def _whole(config: Config) -> Config:
         database=config.database or f"sqlite:///{data_dir / 'central.db'}",
         keys_dir=(data_dir / "keys") if config.keys_dir == Path() else config.keys_dir.expanduser().absolute(),
         url=config.url.rstrip("/") or f"{scheme}://{host}:{config.port}",
+        console_url=config.console_url.rstrip("/"),
     )
 
 
@@ -109,10 +140,27 @@ def _fault(config: Config) -> str:
         return "'tls' is \"files\": state 'certificate' and 'private_key'"
     if len(bytes(config.data_dir)) > LONGEST_DATA_DIR:
         return f"'data_dir' has more than {LONGEST_DATA_DIR} bytes: its socket could not be opened"
-    if not 0 <= config.port <= 65_535:
-        return f"'port' is {config.port}"
+    for name in ("port", "console_port"):
+        if not 0 <= getattr(config, name) <= 65_535:
+            return f"{name!r} is {getattr(config, name)}"
     if urlsplit(config.url).scheme not in ("https", "http"):
         return f"'url' is {config.url!r}: it begins with https://"
+    if config.console_url and urlsplit(config.console_url).scheme not in ("https", "http"):
+        return f"'console_url' is {config.console_url!r}: it begins with https://"
     if not config.database.startswith(("sqlite:///", "postgresql://")):
         return "'database' begins with sqlite:/// or postgresql://"
+    return _mail_fault(config.mail) if config.mail is not None else ""
+
+
+def _mail_fault(mail: MailConfig) -> str:
+    if mail_fault(mail.sender):
+        return f"'mail.sender': {mail_fault(mail.sender)}"
+    if not mail.host or not 0 < mail.port <= 65_535:
+        return f"'mail.host' is {mail.host!r}, 'mail.port' {mail.port}: both are needed"
+    if mail.security == "none" and mail.host not in LOOPBACK:
+        return (
+            f"mail leaves in the clear on loopback only: 'mail.host' is {mail.host!r} and 'mail.security' is \"none\""
+        )
+    if bool(mail.user) != bool(mail.password_file):
+        return "'mail.user' and 'mail.password_file' belong together"
     return ""

@@ -1,0 +1,1 @@
+"""Actions on alerts, their contacts, and the health of the servers."""
