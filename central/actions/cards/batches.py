@@ -81,13 +81,17 @@ class BatchShown(msgspec.Struct, frozen=True):
 
 
 class Batches(Result, frozen=True):
-    """The newest first."""
+    """The newest first. `more`: there are older ones."""
 
     batches: list[BatchShown]
+    more: bool = False
 
 
-class NoParams(Params, frozen=True):
-    """Nothing has to be said."""
+class BatchesParams(Params, frozen=True):
+    """`after`: the name of the batch that was shown last."""
+
+    after: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1_000
 
 
 @action("card.batch.issue", BatchIssueParams, writes=True)
@@ -133,12 +137,18 @@ async def batch_undo(context: Context, params: BatchUndoParams) -> Undone:
     return done
 
 
-@action("card.batch.list", NoParams, writes=False)
-async def batch_list(context: Context, _params: NoParams) -> Batches:
+@action("card.batch.list", BatchesParams, writes=False)
+async def batch_list(context: Context, params: BatchesParams) -> Batches:
     """Every batch that was ever begun."""
+    c = card_batches.c
+    query = select(card_batches).order_by(c.at_ms.desc(), c.name).limit(params.limit + 1)
     async with context.database.read() as connection:
-        rows = await connection.execute(select(card_batches).order_by(card_batches.c.at_ms.desc(), card_batches.c.name))
-        return Batches(batches=[BatchShown(*row) for row in rows])
+        if params.after:
+            at_ms = (await connection.execute(select(c.at_ms).where(c.name == params.after))).scalar() or 0
+            query = query.where((c.at_ms < at_ms) | ((c.at_ms == at_ms) & (c.name > params.after)))
+        rows = (await connection.execute(query)).all()
+    found = [BatchShown(*row) for row in rows[: params.limit]]
+    return Batches(batches=found, more=len(rows) > params.limit)
 
 
 async def batch_of(connection: AsyncConnection, name: str) -> Batch | None:

@@ -16,7 +16,7 @@ from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference, subjects_within
 from central.actions.places.places import must_exist
 from central.configs import read_configs
-from central.store.schema import bind_sessions, devices, gates, members, venues
+from central.store.schema import bind_sessions, cards, devices, gates, members, venues
 from central.wakeups import gate_topic, note
 from protocol.envelope import new_sealing_key
 from protocol.messages import Bind, Direction, Poll, decode
@@ -36,9 +36,12 @@ class SessionOpenParams(Params, frozen=True, kw_only=True):
 
 
 class SessionsParams(Params, frozen=True):
-    """Which ones: those that wait for a card, or all."""
+    """Which ones: those that wait for a card, or all; of one gate, or any. `after`: the session shown last."""
 
     all: bool = False
+    gate: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    after: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?$")] = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1_000
 
 
 class SessionParams(Params, frozen=True):
@@ -56,8 +59,8 @@ class SessionCancelParams(Params, frozen=True, kw_only=True):
 
 class SessionStands(Result, frozen=True):
     """A session as it is now. `state`: open, late (over at the gate; a tap that it took may still come), bound,
-    refused, cancelled, expired. `number`: which of the member's cards it became. Times are UTC ms, `ended_ms` 0 = not
-    yet."""
+    refused, cancelled, expired. `number`: which of the member's cards it became, `card` its id. Times are UTC ms,
+    `ended_ms` 0 = not yet."""
 
     session: str
     gate: str
@@ -70,12 +73,15 @@ class SessionStands(Result, frozen=True):
     ended_ms: int
     number: int
     why: str
+    member_id: str = ""
+    card: str = ""
 
 
 class SessionsListed(Result, frozen=True):
-    """The newest first."""
+    """The newest first. `more`: there are older ones."""
 
     sessions: list[SessionStands]
+    more: bool = False
 
 
 class SessionsCancelled(Result, frozen=True):
@@ -119,9 +125,19 @@ async def session_open(context: Context, params: SessionOpenParams) -> SessionSt
 async def session_list(context: Context, params: SessionsParams) -> SessionsListed:
     """Those that wait for a card, or all that ever did."""
     query = _SESSIONS if params.all else _SESSIONS.where(_s.state.in_(sessions.WAITING))
+    if params.gate:
+        query = query.where(_s.gate == params.gate)
+    venues_of = context.scope.venues
+    if venues_of is not None:
+        query = query.where(_s.gate.in_(select(gates.c.id).where(gates.c.venue.in_(sorted(venues_of)))))
     async with context.database.read() as connection:
-        rows = (await connection.execute(query.order_by(_s.opened_ms.desc(), _s.id))).all()
-    return SessionsListed(sessions=[_stands(row) for row in rows])
+        if params.after:
+            last = bytes.fromhex(params.after)
+            at_ms = (await connection.execute(select(_s.opened_ms).where(_s.id == last))).scalar() or 0
+            query = query.where((_s.opened_ms < at_ms) | ((_s.opened_ms == at_ms) & (_s.id > last)))
+        query = query.order_by(_s.opened_ms.desc(), _s.id).limit(params.limit + 1)
+        rows = (await connection.execute(query)).all()
+    return SessionsListed(sessions=[_stands(row) for row in rows[: params.limit]], more=len(rows) > params.limit)
 
 
 @action("card.bind-session.show", SessionParams, writes=False)
@@ -189,7 +205,17 @@ async def _must_be_free(connection: AsyncConnection, gate: str, now_ms: int) -> 
     await sessions.grow_late(connection, row)
 
 
-_SESSIONS = select(bind_sessions, members.c.reference).join(members, members.c.id == _s.member)
+async def sessions_of(connection: AsyncConnection, member: bytes, limit: int) -> list[SessionStands]:
+    """Of one member, the newest first."""
+    query = _SESSIONS.where(_s.member == member).order_by(_s.opened_ms.desc(), _s.id).limit(limit)
+    return [_stands(row) for row in await connection.execute(query)]
+
+
+_SESSIONS = (
+    select(bind_sessions, members.c.reference, cards.c.id.label("card"))
+    .join(members, members.c.id == _s.member)
+    .outerjoin(cards, (cards.c.member == _s.member) & (cards.c.number == _s.number))
+)
 
 
 async def _one(connection: AsyncConnection, id_: bytes) -> SessionStands:
@@ -212,4 +238,6 @@ def _stands(row: Any) -> SessionStands:
         ended_ms=row.ended_ms,
         number=row.number,
         why=row.why,
+        member_id=row.member.hex(),
+        card=row.card.hex() if row.card is not None else "",
     )

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import bind_sessions as sessions
 from central.actions.cards.class_store import Stated
+from central.actions.cards.day_members import day_end, hand_over, is_day_member
 from central.actions.cards.issuing import Issue, issue
 from central.actions.cards.named import Card, cards_by_index, references_of
 from central.actions.cards.statements import last_numbers
@@ -19,7 +20,7 @@ from central.details import read_detail
 from central.keys import Keys
 from central.lists import refresh_members
 from central.store.database import Database
-from central.store.schema import bind_sessions, events
+from central.store.schema import bind_sessions, events, subjects
 from protocol.allowlist import CardState
 from protocol.binding import BindDetail, TappedCard
 from protocol.clock import TOLERANCE_MS
@@ -133,18 +134,37 @@ async def _bind(
     """Which of the member's cards it is, and what there is to say. Raises NotBound where it may not be theirs."""
     uid = CardUID(card.uid)
     held = (await cards_by_index(connection, [keys.uid_index(uid)], lock=True)).get(keys.uid_index(uid))
+    stated = Stated(session.who, f"tapped at {session.gate}", now_ms)
+    until_ms = await day_end(connection, session.member)
+    if held is not None and until_ms and await _came_back(connection, session, held):
+        await hand_over(connection, held, session.member, until_ms, stated)
+        await refresh_members(connection, keys, [held.member, session.member], now_ms)
+        return 1, "a day card that came back"
     if held is not None:
         await _must_be_theirs(connection, session, held)
         return held.number, "it was theirs already"
     number = (await last_numbers(connection, [session.member])).get(session.member, 0) + 1
-    stated = Stated(session.who, f"tapped at {session.gate}", now_ms)
-    await issue(connection, keys, [Issue(uid, session.member, number, ())], 0, stated)
+    await issue(connection, keys, [Issue(uid, session.member, number, (), until_ms)], 0, stated)
     await refresh_members(connection, keys, [session.member], now_ms)
     return number, ""
 
 
+async def _are_neighbours(connection: AsyncConnection, one: bytes, other: bytes) -> bool:
+    """Whether both are in some domain: who serves the one may then know of the other."""
+    theirs = select(subjects.c.domain).where(subjects.c.member == other)
+    query = select(subjects.c.domain).where(subjects.c.member == one, subjects.c.domain.in_(theirs)).limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
+async def _came_back(connection: AsyncConnection, session: Any, held: Card) -> bool:
+    whose = (await references_of(connection, [held.member]))[held.member]
+    return held.member != session.member and held.state is CardState.ACTIVE and is_day_member(whose)
+
+
 async def _must_be_theirs(connection: AsyncConnection, session: Any, held: Card) -> None:
     whose = (await references_of(connection, [held.member]))[held.member]
+    if held.member != session.member and not await _are_neighbours(connection, held.member, session.member):
+        raise NotBound("the card is bound already, to a member of another domain: an admin sees whose it is")
     if held.member != session.member:
         raise NotBound(f"the card is {whose}'s already (card {held.number}): see `card history`, `card batch rebind`")
     if held.state is not CardState.ACTIVE:

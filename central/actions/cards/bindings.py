@@ -22,16 +22,17 @@ Days = Annotated[int, msgspec.Meta(ge=0, le=MAX_DAYS)]
 
 
 class CardStatedParams(Params, frozen=True):
-    """One card by its UID; who states it and why."""
+    """One card by its UID, or by the id (hex) that `card find` shows; who states it and why."""
 
-    uid: str
+    uid: str = ""
+    card: str = ""
     notation: Written = "detect"
     why: str = ""
     who: str = ""
 
 
 class CardReplaceParams(CardStatedParams, frozen=True, kw_only=True):
-    """The new card in place of `uid`, and after how many days that one stops; 0 = at once."""
+    """The new card in place of the one that is named, and after how many days that one stops; 0 = at once."""
 
     new_uid: str
     after_days: Days = 0
@@ -79,7 +80,7 @@ async def card_replace(context: Context, params: CardReplaceParams) -> CardRepla
     """Bind a new card to the member whose the old one is."""
     stated = Stated(params.who, params.why or "replaced", context.now_ms)
     async with context.database.write() as connection:
-        old = await _known(context, connection, params.uid, params.notation)
+        old = await _known(context, connection, params)
         new = _new_uid(params)
         index = context.keys.uid_index(new)
         taken = (await cards_by_index(connection, [index])).get(index)
@@ -111,7 +112,7 @@ async def _restate(
     context: Context, params: CardStatedParams, allowed: set[CardState], wanted: CardState, why: str
 ) -> CardStands:
     async with context.database.write() as connection:
-        card = await _known(context, connection, params.uid, params.notation)
+        card = await _known(context, connection, params)
         if card.state not in allowed:
             raise ActionFailed(f"uid: this card is {card.state.name.lower()}: see `card history`, `card unblock`")
         held = await cards_now(connection, cards.c.id == card.id)
@@ -123,12 +124,9 @@ async def _restate(
 @action("card.history", CardStatedParams, writes=False)
 async def card_history(context: Context, params: CardStatedParams) -> CardHistory:
     """Whose it was and in which state, with both times, by whom and why. A card that is nobody's now has one too."""
-    try:
-        indexes = [context.keys.uid_index(uid) for uid in readings_of(params.uid, params.notation)]
-    except ValueError as error:
-        raise ActionFailed(str(error)) from None
     c = card_bindings.c
     async with context.database.read() as connection:
+        indexes = await _meant(context, connection, params)
         query = select(card_bindings).where(c.uid_index.in_(indexes)).order_by(c.uid_index, c.place)
         rows = (await connection.execute(query)).all()
         held = await cards_by_index(connection, indexes)
@@ -152,9 +150,31 @@ async def card_history(context: Context, params: CardStatedParams) -> CardHistor
     return CardHistory(statements=said[::-1])
 
 
-async def _known(context: Context, connection: AsyncConnection, text: str, notation: str) -> Card:
+async def _meant(context: Context, connection: AsyncConnection, params: CardStatedParams) -> list[bytes]:
+    """Keyed indexes of the cards that may be meant. Raises ActionFailed."""
+    if bool(params.uid) == bool(params.card):
+        raise ActionFailed("name the card by its UID or by its id, one of the two")
+    if params.uid:
+        try:
+            return [context.keys.uid_index(uid) for uid in readings_of(params.uid, params.notation)]
+        except ValueError as error:
+            raise ActionFailed(str(error)) from None
     try:
-        readings = readings_of(text, notation)
+        wanted = bytes.fromhex(params.card)
+    except ValueError:
+        raise ActionFailed("card: not the hexadecimal id that `card find` shows") from None
+    index = (await connection.execute(select(cards.c.uid_index).where(cards.c.id == wanted))).scalar()
+    if index is None:
+        raise ActionFailed("card: there is no such card: see `card find`")
+    return [index]
+
+
+async def _known(context: Context, connection: AsyncConnection, params: CardStatedParams) -> Card:
+    if not params.uid:
+        indexes = await _meant(context, connection, params)
+        return next(iter((await cards_by_index(connection, indexes, lock=True)).values()))
+    try:
+        readings = readings_of(params.uid, params.notation)
         held = await cards_by_index(connection, list(map(context.keys.uid_index, readings)), lock=True)
         return known_card(context.keys, readings, held)
     except ValueError as error:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from central.actions.table_file import TableFile
 
 REQUIRED = ("uid", "member", "class", "valid_from", "valid_until")
-OPTIONAL = ("name", "state")
+OPTIONAL = ("name", "state", "library_barcode", "volunteer_number")
 
 
 class FileRow(NamedTuple):
@@ -21,6 +21,8 @@ class FileRow(NamedTuple):
     valid_until: str
     name: str
     state: str
+    library_barcode: str
+    volunteer_number: str
     problem: str
     """Not empty: what is wrong with the row as a whole."""
 
@@ -34,5 +36,6 @@ class CardFile(TableFile):
 
     def rows(self) -> Iterator[FileRow]:
         """Every row after the header; empty ones are passed over."""
-        for number, (uid, member, class_, since, until, name, state), problem in self.cells():
-            yield FileRow(number, uid, member, class_, since, until, name, state, problem)
+        for number, cells, problem in self.cells():
+            uid, member, class_, since, until, name, state, barcode, volunteer = cells
+            yield FileRow(number, uid, member, class_, since, until, name, state, barcode, volunteer, problem)

@@ -1,5 +1,6 @@
 """What one row of a card import would do, judged against what is held. Pure: rows and facts in, verdicts out."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -7,7 +8,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from central.actions.cards.import_file import CardFile, FileRow
+from central.actions.cards.member_index import LIBRARY_BARCODE, VOLUNTEER_NUMBER
 from central.actions.dates import end_ms, start_ms
+from central.people.search_keys import number_form, number_problem
 from protocol.allowlist import CardState
 from protocol.errors import Failure, Refused
 from protocol.uid import CardUID, Notation, Problem, candidates, is_shared_range, judge, parse
@@ -54,6 +57,8 @@ class Row(NamedTuple):
     """Empty = the file does not say."""
     state: CardState | None
     """None = the file does not say: a new card is active, a known one stays as it is."""
+    numbers: tuple[tuple[str, str], ...] = ()
+    """Kind and number, of those that the file says."""
 
 
 class HeldCard(NamedTuple):
@@ -75,6 +80,8 @@ class HeldMember(NamedTuple):
     in_domain: bool
     last_card: int
     """The highest number among the member's cards."""
+    numbers: Mapping[str, str] = {}
+    """What other systems call the member, by kind."""
 
 
 class Repeats(NamedTuple):
@@ -92,7 +99,7 @@ class Planned(NamedTuple):
     row: Row
     verdict: RowVerdict
     changes: tuple[str, ...] = ()
-    """Among `card`, `dates`, `state`, `classes`, `name`, `domain`."""
+    """Among `card`, `dates`, `state`, `classes`, `name`, `numbers`, `domain`."""
 
 
 class Reader:
@@ -106,7 +113,8 @@ class Reader:
         """The row with its meaning, or the verdict that it has none."""
         if row.problem:
             return RowVerdict(row.number, Verdict.REFUSED, row.problem)
-        for column, text in (("uid", row.uid), ("member", row.member), ("class", row.classes), ("name", row.name)):
+        texts = (("uid", row.uid), ("member", row.member), ("class", row.classes), ("name", row.name))
+        for column, text in texts:
             problem = "" if text.isprintable() else self._file.character_problem(text)
             if problem:
                 return RowVerdict(row.number, Verdict.REFUSED, f"{column}: {problem}")
@@ -116,7 +124,8 @@ class Reader:
         try:
             dates = self._dates(row)
             state = _state(row.state)
-            return Row(row.number, uid, _member(row.member), self._classes(row.classes), *dates, row.name, state)
+            member, classes, numbers = _member(row.member), self._classes(row.classes), _numbers(row)
+            return Row(row.number, uid, member, classes, *dates, row.name, state, numbers)
         except ValueError as error:
             return RowVerdict(row.number, Verdict.REFUSED, str(error))
 
@@ -174,6 +183,22 @@ def _member(text: str) -> str:
     return text
 
 
+def _numbers(row: FileRow) -> tuple[tuple[str, str], ...]:
+    found = []
+    columns = (
+        ("library_barcode", LIBRARY_BARCODE, row.library_barcode),
+        ("volunteer_number", VOLUNTEER_NUMBER, row.volunteer_number),
+    )
+    for column, kind, text in columns:
+        if not text:
+            continue
+        problem = number_problem(text)
+        if problem:
+            raise ValueError(f"{column}: {problem}")
+        found.append((kind, text))
+    return tuple(found)
+
+
 def _classes(text: str) -> tuple[str, ...]:
     names = tuple(sorted({name.strip() for name in text.split("|")} - {""}))
     if not names:
@@ -207,8 +232,20 @@ def _uid_problem(text: str, notation: Notation | None, refused: Refused) -> str:
     return refused.detail
 
 
-def plan(row: Row, card: HeldCard | None, member: HeldMember | None, add_classes: bool) -> Planned:
-    """What the row does to what is held. `add_classes`: classes that the file does not name stay."""
+def plan(
+    row: Row,
+    card: HeldCard | None,
+    member: HeldMember | None,
+    add_classes: bool,
+    owners: Mapping[tuple[str, str], str] | None = None,
+) -> Planned:
+    """What the row does to what is held. `add_classes`: classes that the file does not name stay. `owners`: whose
+    each number (kind, as it is compared) is already, by reference."""
+    for kind, number in row.numbers:
+        owner = (owners or {}).get((kind, number_form(number)), row.member)
+        if owner != row.member:
+            why = f"this {kind} is member {owner!r}'s already, the row names {row.member!r}"
+            return Planned(row, RowVerdict(row.number, Verdict.COLLISION, why))
     if card is not None and card.reference != row.member:
         why = f"this UID is bound to member {card.reference!r} already, the row names {row.member!r}"
         return Planned(row, RowVerdict(row.number, Verdict.COLLISION, why))
@@ -223,7 +260,8 @@ def plan(row: Row, card: HeldCard | None, member: HeldMember | None, add_classes
 
 def _changes(row: Row, card: HeldCard | None, member: HeldMember | None, add_classes: bool) -> tuple[str, ...]:
     if member is None:
-        return ("card", "classes", "name", "domain") if row.name else ("card", "classes", "domain")
+        said = (("name",) if row.name else ()) + (("numbers",) if row.numbers else ())
+        return ("card", "classes", *said, "domain")
     named = frozenset(row.classes)
     changed = {
         "card": card is None,
@@ -231,6 +269,7 @@ def _changes(row: Row, card: HeldCard | None, member: HeldMember | None, add_cla
         "state": card is not None and row.state is not None and card.state != row.state,
         "classes": not named <= member.classes if add_classes else named != member.classes,
         "name": bool(row.name) and row.name != member.name,
+        "numbers": any(member.numbers.get(kind) != number for kind, number in row.numbers),
         "domain": not member.in_domain,
     }
     return tuple(name for name, yes in changed.items() if yes)

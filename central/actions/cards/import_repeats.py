@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from central.actions.cards.import_plan import Repeats, Row
+from central.people.search_keys import number_form
 
 _BUCKETS = 256
 """Sorting one bucket at a time keeps the sorted copies small."""
@@ -52,16 +53,20 @@ class RepeatFinder:
 
     def __init__(self) -> None:
         self._salt = secrets.token_bytes(16)
-        self.cards, self.members = HashSet(), HashSet()
+        self.cards, self.members, self.numbers = HashSet(), HashSet(), HashSet()
         self._cards_twice: set[int] = set()
         self._members_twice: set[int] = set()
+        self._numbers_twice: set[int] = set()
         self._first_card: dict[int, _Said] = {}
         self._first_member: dict[int, _Said] = {}
+        self._first_number: dict[int, _Said] = {}
         self._repeats = Repeats({}, {})
 
     def note(self, row: Row) -> None:
         self.cards.add(self.hashed(row.uid.raw))
         self.members.add(self.hashed(row.member.encode()))
+        for kind, number in row.numbers:
+            self.numbers.add(self._number(kind, number))
 
     def note_card(self, raw: bytes) -> None:
         """A card that is in the file, though its row cannot be used."""
@@ -70,28 +75,39 @@ class RepeatFinder:
     def seal(self) -> bool:
         """True when there is anything to compare."""
         self._cards_twice, self._members_twice = self.cards.seal(), self.members.seal()
-        return bool(self._cards_twice or self._members_twice)
+        self._numbers_twice = self.numbers.seal()
+        return bool(self._cards_twice or self._members_twice or self._numbers_twice)
 
     def compare(self, row: Row) -> None:
         """Hold a row against the first that spoke of its card and the first that spoke of its member."""
         member = self.hashed(row.member.encode())
         card = self.hashed(row.uid.raw)
-        content = self.hashed(repr((row.classes, row.from_ms, row.until_ms, row.name, row.state)).encode())
+        said = (row.classes, row.from_ms, row.until_ms, row.name, row.state, row.numbers)
+        content = self.hashed(repr(said).encode())
         if card in self._cards_twice:
             first = self._first_card.setdefault(card, _Said(row.number, content, member))
             if first.row != row.number:
                 self._same_card(row.number, first, content, member)
         if member in self._members_twice:
-            person = self.hashed(repr((row.classes, row.name)).encode())
+            person = self.hashed(repr((row.classes, row.name, row.numbers)).encode())
             first = self._first_member.setdefault(member, _Said(row.number, person, member))
             if first.content != person:
-                self._contradict(row.number, first.row, "class or name of the same member differ")
+                self._contradict(row.number, first.row, "class, name or numbers of the same member differ")
+        for kind, number in row.numbers:
+            of = self._number(kind, number)
+            if of in self._numbers_twice:
+                first = self._first_number.setdefault(of, _Said(row.number, content, member))
+                if first.member != member:
+                    self._contradict(row.number, first.row, f"the same {kind} with another member")
 
     def found(self) -> Repeats:
         return self._repeats
 
     def hashed(self, data: bytes) -> int:
         return int.from_bytes(hashlib.blake2b(data, digest_size=8, key=self._salt).digest())
+
+    def _number(self, kind: str, number: str) -> int:
+        return self.hashed(f"{kind}\0{number_form(number)}".encode())
 
     def _same_card(self, row: int, first: _Said, content: int, member: int) -> None:
         if member != first.member:

@@ -17,11 +17,21 @@ from central.actions.action import ActionFailed
 from central.actions.cards.class_store import Stated, rows_held
 from central.actions.cards.class_store import record as record_classes
 from central.actions.cards.import_plan import HeldCard, HeldMember, Planned
+from central.actions.cards.member_index import name_rows, number_row, numbers_of
 from central.actions.cards.statements import cards_now, last_numbers, read_statements, set_state
 from central.actions.cards.statements import state as state_cards
 from central.keys import Keys
 from central.people.bindings import Bound, Statement
-from central.store.schema import cards, domains, member_classes, members, subjects, venues
+from central.store.schema import (
+    cards,
+    domains,
+    member_classes,
+    member_name_keys,
+    member_numbers,
+    members,
+    subjects,
+    venues,
+)
 from central.store.slices import slices
 from protocol.allowlist import CardState
 
@@ -70,6 +80,7 @@ async def held_members(
     ids = [row.id for row in rows]
     classes = await _classes(connection, ids)
     last_card = await last_numbers(connection, ids)
+    numbers = await numbers_of(connection, keys, ids)
     in_domain: set[bytes] = set()
     for some_ids in slices(ids):
         there = select(subjects.c.member).where(subjects.c.domain == domain, subjects.c.member.in_(some_ids))
@@ -81,6 +92,7 @@ async def held_members(
             classes.get(row.id, frozenset()),
             row.id in in_domain,
             last_card.get(row.id, 0),
+            numbers.get(row.id, {}),
         )
         for row in rows
     }
@@ -101,9 +113,13 @@ class _Gathered:
 
     changed: list[bytes] = field(default_factory=list)
     new: dict[Table, list[tuple[Any, ...]]] = field(
-        default_factory=lambda: {table: [] for table in (members, member_classes, subjects, cards)}
+        default_factory=lambda: {
+            table: [] for table in (members, member_classes, subjects, cards, member_name_keys, member_numbers)
+        }
     )
     names: list[dict[str, Any]] = field(default_factory=list)
+    renumbered: list[tuple[str, bytes]] = field(default_factory=list)
+    """Kind and member, where a number takes the place of another."""
     updates: list[dict[str, Any]] = field(default_factory=list)
     lapsed: dict[bytes, frozenset[str]] = field(default_factory=dict)
     reclassed: list[bytes] = field(default_factory=list)
@@ -131,6 +147,7 @@ class Writer:
         rows = await rows_held(connection, gathered.reclassed)
         before = {member: rows.get(member, set()) for member in gathered.reclassed}
         await self._drop_classes(connection, gathered.lapsed)
+        await _drop_found_by(connection, [one["member"] for one in gathered.names], gathered.renumbered)
         for table, inserted in gathered.new.items():
             await _insert(connection, table, inserted)
         await record_classes(connection, before, await rows_held(connection, gathered.reclassed), stated)
@@ -170,6 +187,14 @@ class Writer:
         row = rows[0].row
         changes = {change for item in rows for change in item.changes}
         name = next((item.row.name for item in rows if item.row.name), "")
+        if name and (known is None or "name" in changes):
+            found.new[member_name_keys].extend(name_rows(self._keys, member, name))
+        held_numbers = known.numbers if known is not None else {}
+        for kind, number in {pair for item in rows for pair in item.row.numbers}:
+            if held_numbers.get(kind) != number:
+                found.new[member_numbers].append(number_row(self._keys, kind, number, member, self._now_ms))
+                if kind in held_numbers:
+                    found.renumbered.append((kind, member))
         sealed = self._keys.seal_name(name, member) if name else None
         if known is None:
             found.new[members].append((member, row.member, sealed, self._now_ms))
@@ -212,6 +237,18 @@ class Writer:
             for some in slices([member for _, member in group]):
                 gone = member_classes.c.member.in_(some) & member_classes.c.name.in_(names)
                 await connection.execute(delete(member_classes).where(gone))
+
+
+async def _drop_found_by(
+    connection: AsyncConnection, renamed: Sequence[bytes], renumbered: Sequence[tuple[str, bytes]]
+) -> None:
+    """What these members were found by until now."""
+    for some in slices(sorted(renamed)):
+        await connection.execute(delete(member_name_keys).where(member_name_keys.c.member.in_(some)))
+    for kind, group in groupby(sorted(renumbered), key=itemgetter(0)):
+        for some in slices([member for _, member in group]):
+            gone = (member_numbers.c.kind == kind) & member_numbers.c.member.in_(some)
+            await connection.execute(delete(member_numbers).where(gone))
 
 
 async def _state_again(connection: AsyncConnection, new: Sequence[tuple[Any, ...]], stated: Stated) -> None:

@@ -15,9 +15,11 @@ from central.actions.cards.import_file import CardFile
 from central.actions.cards.import_plan import PROBLEMS, Planned, Reader, Repeats, Row, RowVerdict, Verdict, plan
 from central.actions.cards.import_repeats import RepeatFinder
 from central.actions.cards.import_store import Writer, held_cards, held_members, zone_of
+from central.actions.cards.member_index import owners_of
 from central.actions.cards.uid_column import UidColumn
 from central.actions.places import publishing
 from central.custody import retrying
+from central.people.search_keys import number_form
 from protocol.uid import CardUID, Notation
 
 BLOCK_ROWS = 10_000
@@ -156,8 +158,10 @@ class _Import:
             known = await held_cards(connection, list(indexes.values()))
             references = list({row.member for row in block})
             people = await held_members(connection, context.keys, params.domain, references)
+            stated = {(kind, number_form(number)) for row in block for kind, number in row.numbers}
+            owners = await owners_of(connection, context.keys, stated)
             add = params.classes == "add"
-            planned = [plan(row, known.get(indexes[row.number]), people.get(row.member), add) for row in block]
+            planned = [plan(row, known.get(indexes[row.number]), people.get(row.member), add, owners) for row in block]
             if params.apply and any(item.changes for item in planned):
                 await publishing.owe(connection)
                 writer = Writer(context.keys, params.domain, context.now_ms, add)

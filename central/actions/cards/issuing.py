@@ -21,12 +21,14 @@ MAX_DAYS = 3_650
 
 
 class Issue(NamedTuple):
-    """A new card, and those that it replaces. `number`: which of the member's cards it is."""
+    """A new card, and those that it replaces. `number`: which of the member's cards it is. `until_ms`: its own end, of
+    one that replaces none; 0 = open."""
 
     uid: CardUID
     member: bytes
     number: int
     replaces: tuple[Card, ...]
+    until_ms: int = 0
 
 
 async def issue(
@@ -59,7 +61,7 @@ def _row(keys: Keys, one: Issue, index: bytes, stated: Stated) -> dict[str, Any]
         "uid_sealed": keys.seal_uid(one.uid, card),
         "state": int(CardState.ACTIVE),
         "from_ms": 0,
-        "until_ms": max(ends) if ends and all(ends) else 0,
+        "until_ms": (max(ends) if all(ends) else 0) if ends else one.until_ms,
         "bound_ms": stated.known_ms,
         "why": stated.why,
     }

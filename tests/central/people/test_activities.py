@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from central.access.reach import Forbidden
 from central.actions.action import ActionFailed
 from central.people.attendance_list import Came, attended
-from central.store.schema import registrations
+from central.store.schema import registrations, venues
 from protocol.messages import Kind, Passage, PassageDetail, Personal, encode
 from protocol.policy import Admit, Refuse
 from tests.central.actors import NOW_MS, Journal
 from tests.central.admin import Admin
+from tests.central.callers import ask, caller
 from tests.central.city import City
 from tests.central.people.conftest import Listed, Write
 from tests.central.services.scenes import Town
@@ -133,3 +135,22 @@ def test_everybody_is_told_of_once_and_the_order_of_arrival_does_not_matter(
     inside = [each for each in found if each.came is Came.WALK_IN]
     if capacity:
         assert len(inside) <= max(0, capacity - len(registered))
+
+
+async def test_an_operator_lists_activities_of_own_venues_a_page_at_a_time(admin: Admin, city: City) -> None:
+    await city.add(venues, {"id": "branch", "domain": "library", "time_zone": "Asia/Taipei"})
+    for id_, venue, hour in (("one", "main", 9), ("two", "branch", 10), ("three", "main", 11)):
+        times = {"since": f"2026-09-22T{hour:02}:00", "until": f"2026-09-22T{hour + 1:02}:00"}
+        await admin.act("activity.put", id=id_, venue=venue, rule="walk", **times)
+    main = caller("mai", "operator", venues=("main",))
+    first = await ask(admin, main, "activity.list", limit=1)
+    assert ([each.id for each in first.activities], first.more) == (["one"], True)
+    second = await ask(admin, main, "activity.list", limit=1, after=first.next)
+    assert ([each.id for each in second.activities], second.more, second.next) == (["three"], False, "")
+    over_ms = first.activities[0].until_ms
+    every = await ask(admin, caller("ada", "admin"), "activity.list", since_ms=over_ms)
+    assert [each.id for each in every.activities] == ["two", "three"]
+    with pytest.raises(Forbidden):
+        await ask(admin, main, "activity.attendance", id="two")
+    with pytest.raises(Forbidden):
+        await ask(admin, main, "activity.put", **{**WALK, "id": "two"})

@@ -72,3 +72,13 @@ async def test_a_later_table_changes_and_withdraws(admin: Admin, write: Write) -
     with pytest.raises(ActionFailed, match="nothing is withdrawn"):
         await admin.act("offer.import", file=write(HEADER, "x,,,,,,"), full=True, apply=True)
     assert len(await on(admin, "2026-09-10")) == 2
+
+
+async def test_a_long_list_of_offers_is_read_a_page_at_a_time(admin: Admin, write: Write) -> None:
+    await admin.act("offer.import", file=write(HEADER, *ROWS), apply=True)
+    every = (await admin.act("offer.list", on="2026-09-10")).offers
+    key, read = "", []
+    for _ in every:
+        page = await admin.act("offer.list", on="2026-09-10", limit=1, after=key)
+        read, key = read + page.offers, page.next
+    assert (read, key) == (every, "")
