@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.actions.attendance.access import references
+from central.actions.attendance.access import coordinates, references
 from central.services.attendance.hours import COUNTED
 from central.services.attendance.local import date_of
 from central.services.attendance.rules import Reached, Rules, reached, valid_until
@@ -70,7 +70,7 @@ async def certificates(context: Context, params: CertificatesParams) -> Certific
     """Who reached the hours of an honour card, and until when cards that were made out are good."""
     async with context.database.read() as connection:
         rules = await read_rules(connection)
-        who = [params.member] if params.member else await _candidates(connection, rules)
+        who = [params.member] if params.member else await _candidates(connection, rules, context.scope.teams)
         found = []
         for member in who:
             own = await _own(connection, member, rules)
@@ -91,7 +91,7 @@ async def certify(context: Context, params: CertifyParams) -> Certificates:
         own = await _own(connection, params.member, rules)
         if own is None or own.reached.at_ms is None:
             raise ActionFailed(f"{params.member} has not the {rules.certificate.hours} hours since the last one")
-        if not any(teams.may_act(params.who, "") for teams in own.teams):
+        if not (coordinates(context.caller, "") or any(teams.may_act(params.who, "") for teams in own.teams)):
             raise ActionFailed(f"{params.who!r} is an admin of no team where {params.member} served")
         until = valid_until(day, rules.certificate)
         body = CertificateIssued(
@@ -107,8 +107,8 @@ async def certify(context: Context, params: CertifyParams) -> Certificates:
     return Certificates(certificates=[_certified(params.member, after, context.now_ms)])
 
 
-async def _candidates(connection: AsyncConnection, rules: Rules) -> list[str]:
-    """Members who ever had the hours: whoever has a certificate, had them."""
+async def _candidates(connection: AsyncConnection, rules: Rules, own: frozenset[str] | None) -> list[str]:
+    """Members who ever had the hours: whoever has a certificate, had them. `own`: only who served in these teams."""
     c = attendance_sessions.c
     total = func.sum(c.minutes)
     query = select(members.c.reference).join(subjects, subjects.c.member == members.c.id)
@@ -118,6 +118,9 @@ async def _candidates(connection: AsyncConnection, rules: Rules) -> list[str]:
     found = set((await connection.execute(enough)).scalars())
     for fact in await facts.read(connection, [CertificateIssued]):
         found |= set((await references(connection, fact.domain, [fact.subject])).values())
+    if own is not None:
+        served = query.with_only_columns(members.c.reference).where(c.team.in_(sorted(own)))
+        found &= set((await connection.execute(served)).scalars())
     return sorted(found)
 
 

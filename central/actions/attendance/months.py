@@ -1,18 +1,31 @@
 """A team's month: its sheet, its approval, and its lock, which is for ever."""
 
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.actions.attendance.access import OfTeam, find_team, month_start, references, require_coordinator
+from central.actions.attendance.access import (
+    OfTeam,
+    find_team,
+    month_span,
+    month_start,
+    references,
+    require_coordinator,
+)
 from central.services import projector
-from central.services.attendance.local import end_of, month_of
+from central.services.attendance.hours import COUNTED
+from central.services.attendance.local import month_of
 from central.services.attendance.months import digest
 from central.services.attendance.sheet import Line, lines
 from central.services.attendance.stated import MemberMonthLocked, MonthApproved, MonthLocked, Row
 from central.services.attendance.store import read_locks, read_rows, read_rules, take_up_locks
 from central.services.service import Touched
-from central.store.schema import attendance_sessions
+from central.store.schema import attendance_months, attendance_sessions
 
 
 class MonthParams(Params, frozen=True):
@@ -36,6 +49,33 @@ class LockParams(MonthParams, frozen=True):
     who: str
 
 
+class MonthsParams(Params, frozen=True):
+    """`before`: `next` of the page before, a month."""
+
+    team: Annotated[str, Meta(max_length=64)]
+    before: Annotated[str, Meta(max_length=7)] = ""
+    limit: Annotated[int, Meta(ge=1, le=1_200)] = 24
+
+
+class MonthListed(msgspec.Struct, frozen=True):
+    """A month that something is booked in. `state`: as of its sheet."""
+
+    month: str
+    state: str
+    members: int
+    sessions: int
+    minutes: int
+
+
+class Months(Result, frozen=True):
+    """The newest first. `more`: earlier ones are behind `next`."""
+
+    team: str
+    months: list[MonthListed]
+    more: bool = False
+    next: str = ""
+
+
 class Sheet(Result, frozen=True):
     """`state`: open, approved, changed (since it was approved), locked. `unsettled`: sessions of the month that are in
     review and count for nothing."""
@@ -57,6 +97,32 @@ async def month(context: Context, params: MonthParams) -> Sheet:
     async with context.database.read() as connection:
         found = await find_team(connection, params.team)
         return await _sheet(connection, found, params.month)
+
+
+@action("volunteer.months", MonthsParams, writes=False)
+async def months(context: Context, params: MonthsParams) -> Months:
+    """Which months a team has sheets of, and which of them are still to be approved or locked."""
+    c, a = attendance_sessions.c, attendance_months.c
+    async with context.database.read() as connection:
+        found = await find_team(connection, params.team)
+        minutes = func.sum(case((c.state == COUNTED, c.minutes), else_=0))
+        query = select(c.month, func.count(c.subject.distinct()), func.count(), minutes).group_by(c.month)
+        query = query.where(c.domain == found.domain, c.team == params.team, c.month != "")
+        if params.before:
+            query = query.where(c.month < params.before)
+        rows = (await connection.execute(query.order_by(c.month.desc()).limit(params.limit + 1))).all()
+        more, rows = len(rows) > params.limit, rows[: params.limit]
+        locks = select(a.month).where(a.domain == found.domain, a.team == params.team)
+        locked = set((await connection.execute(locks)).scalars())
+        said = await facts.read(connection, [MonthApproved], domain=found.domain, subjects=[b""])
+        approved = {fact.body.month for fact in said if fact.body.team == params.team}
+        listed = []
+        for of_month, members, sessions, total in rows:
+            state = "locked" if of_month in locked else "open"
+            if state == "open" and of_month in approved:
+                state, _ = await _state(connection, found, of_month, await _rows(connection, found, of_month))
+            listed.append(MonthListed(of_month, state, members, sessions, int(total)))
+    return Months(team=params.team, months=listed, more=more, next=listed[-1].month if more else "")
 
 
 @action("volunteer.approve", ApproveParams, writes=True)
@@ -105,9 +171,8 @@ async def _own_month(
 ) -> tuple[OfTeam, Sheet]:
     """Of one's own team, over and not locked. Raises ActionFailed."""
     found = await find_team(connection, params.team)
-    require_coordinator(found.teams, who, params.team)
-    month_start(params.month, found.zone)
-    if context.now_ms < end_of(params.month, found.zone):
+    require_coordinator(context.caller, found.teams, who, params.team)
+    if context.now_ms < month_span(params.month, found.zone)[1]:
         raise ActionFailed(f"{params.month} is not over yet")
     sheet = await _sheet(connection, found, params.month)
     if sheet.state == "locked":

@@ -1,31 +1,33 @@
 """Volunteers' sessions as lists: what is booked, what a person must settle, and what it comes to."""
 
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
 import msgspec
-from sqlalchemy import or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from msgspec import Meta
 
-from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.actions.attendance.access import find_member, find_team, references
+from central.actions.action import Context, Params, Result, action
+from central.actions.attendance.access import find_member, find_team
+from central.actions.attendance.listing import Wanted, page
+from central.actions.list_keys import After
 from central.services.attendance.hours import counted_minutes, rounded
-from central.services.attendance.local import month_of
 from central.services.attendance.stated import Row
-from central.services.attendance.store import read_locks, read_rows, read_rules, read_teams
-from central.services.attendance.teams import Teams
-from central.store.schema import attendance_sessions, attendance_teams
+from central.services.attendance.store import read_locks, read_rows, read_rules
+from central.store.schema import attendance_sessions
 
-UNSETTLED = ("open", "review")
+MOST = 10_000
 
 
 class SessionsParams(Params, frozen=True):
-    """Filters; empty = any. Of `member`, `team` and `domain` one is stated. `month`: 2026-02."""
+    """Filters; empty = any. `session`: one, with its adjustments. `month`: 2026-02. `after`: `next` of the page
+    before."""
 
-    member: str = ""
-    team: str = ""
-    domain: str = ""
-    month: str = ""
+    member: Annotated[str, Meta(max_length=128)] = ""
+    team: Annotated[str, Meta(max_length=64)] = ""
+    domain: Annotated[str, Meta(max_length=64)] = ""
+    month: Annotated[str, Meta(max_length=7)] = ""
+    session: Annotated[str, Meta(max_length=32)] = ""
+    after: After = ""
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = MOST
 
 
 class TotalsParams(Params, frozen=True):
@@ -33,7 +35,7 @@ class TotalsParams(Params, frozen=True):
 
     member: str
     domain: str
-    year: int
+    year: Annotated[int, Meta(ge=1970, le=9998)]
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +64,11 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionsShown(Result, frozen=True):
-    """By member and time."""
+    """By member and time. `more`: others are behind `next`."""
 
     sessions: list[Shown]
+    more: bool = False
+    next: str = ""
 
 
 class Total(msgspec.Struct, frozen=True):
@@ -89,53 +93,25 @@ class Totals(Result, frozen=True):
 @action("volunteer.sessions", SessionsParams, writes=False)
 async def sessions(context: Context, params: SessionsParams) -> SessionsShown:
     """What is booked, adjusted, open, in review or void."""
-    async with context.database.read() as connection:
-        return SessionsShown(sessions=await _shown(connection, params, context.now_ms))
+    return await _listed(context, params, review=False)
 
 
 @action("volunteer.review", SessionsParams, writes=False)
 async def review(context: Context, params: SessionsParams) -> SessionsShown:
     """What a coordinator must settle: forgotten sign-outs and all that taps leave in doubt. None of it counts."""
+    return await _listed(context, params, review=True)
+
+
+async def _listed(context: Context, params: SessionsParams, *, review: bool) -> SessionsShown:
+    wanted = Wanted(**msgspec.structs.asdict(params), review=review)
     async with context.database.read() as connection:
-        found = await _shown(connection, params, context.now_ms)
-    return SessionsShown(sessions=[each for each in found if each.state == "review"])
-
-
-async def _shown(connection: AsyncConnection, params: SessionsParams, now_ms: int) -> list[Shown]:
-    c = attendance_sessions.c
-    conditions: list[Any] = []
-    domain = params.domain
-    if params.team:
-        domain = (await find_team(connection, params.team)).domain
-        conditions.append(c.team == params.team)
-    teamed = [domain] if domain else list((await connection.execute(_DOMAINS)).scalars())
-    found: list[Shown] = []
-    for each in teamed:
-        teams = await read_teams(connection, each)
-        subjects = None
-        if params.member:
-            try:
-                subjects = [await find_member(connection, each, params.member)]
-            except ActionFailed:
-                if len(teamed) == 1:
-                    raise
-                continue
-        of_month = [or_(c.month == params.month, c.month == "")] if params.month else []
-        held = await read_rows(connection, c.domain == each, *conditions, *of_month, subjects=subjects)
-        names = await references(connection, each, held)
-        for subject, rows in held.items():
-            for row in rows:
-                if not params.month or row.month or _month(row, teams) == params.month:
-                    found.append(shown(row, names.get(subject, subject.hex()), now_ms))
-    return sorted(found, key=lambda one: (one.member, one.in_ms or one.out_ms or 0, one.session, one.month))
-
-
-_DOMAINS = select(attendance_teams.c.domain).distinct().order_by(attendance_teams.c.domain)
-
-
-def _month(row: Row, teams: Teams) -> str:
-    team = teams.newest(row.team)
-    return month_of(row.at_ms, team.zone if team is not None else ZoneInfo("UTC"))
+        if params.member and (params.domain or params.team):
+            domain = (await find_team(connection, params.team)).domain if params.team else params.domain
+            await find_member(connection, domain, params.member)
+        found = await page(context, connection, wanted)
+    more, found = len(found) > params.limit, found[: params.limit]
+    listed = [shown(each.row, each.member, context.now_ms) for each in found]
+    return SessionsShown(sessions=listed, more=more, next=found[-1].key if more else "")
 
 
 def shown(row: Row, member: str, now_ms: int) -> Shown:

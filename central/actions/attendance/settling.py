@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
+from central.access.caller import Caller
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.attendance.access import (
     OfSession,
@@ -87,7 +88,7 @@ async def sign(context: Context, params: SignParams) -> Stated:
     """Sign somebody in or out by hand, for a team of one's own."""
     async with context.database.write() as connection:
         found = await find_team(connection, params.team)
-        require_coordinator(found.teams, params.who, params.team)
+        require_coordinator(context.caller, found.teams, params.who, params.team)
         subject = await find_member(connection, found.domain, params.member)
         told = [("in", params.signed_in), ("out", params.signed_out)]
         times = [(way, instant_of(text, found.zone, context.now_ms)) for way, text in told if text]
@@ -109,7 +110,7 @@ async def settle(context: Context, params: SettleParams) -> Stated:
         found = await find_session(connection, params.session)
         row = found.newest
         team = params.team or row.team
-        _require_both(found, params.who, row.team, team)
+        _require_both(context.caller, found, params.who, row.team, team)
         from_ms = until_ms = 0
         if params.outcome == "hours":
             from_ms, until_ms = await _times(connection, context, params, row, team)
@@ -149,7 +150,7 @@ async def reassign(context: Context, params: ReassignParams) -> Stated:
     """Book a session for the team that it was for. Who states it coordinates both."""
     async with context.database.write() as connection:
         found = await find_session(connection, params.session)
-        _require_both(found, params.who, found.newest.team, params.team)
+        _require_both(context.caller, found, params.who, found.newest.team, params.team)
         body = Reassigned(key=found.key, team=params.team, why=params.why, activity=params.activity)
         return await _about(context, connection, params.who, found, body)
 
@@ -163,15 +164,15 @@ async def served(context: Context, params: ServedParams) -> Stated:
         raise ActionFailed("state at least one number")
     async with context.database.write() as connection:
         found = await find_session(connection, params.session)
-        require_coordinator(found.teams, params.who, found.newest.team)
+        require_coordinator(context.caller, found.teams, params.who, found.newest.team)
         return await _about(context, connection, params.who, found, Served(key=found.key, **values))
 
 
-def _require_both(found: OfSession, who: str, before: str, after: str) -> None:
+def _require_both(caller: Caller, found: OfSession, who: str, before: str, after: str) -> None:
     for team in {before, after} if before else {after}:
         if team and found.teams.newest(team) is None:
             raise ActionFailed(f"there is no team {team!r} in this domain: see `volunteer team list`")
-        require_coordinator(found.teams, who, team)
+        require_coordinator(caller, found.teams, who, team)
 
 
 async def _about(

@@ -79,6 +79,9 @@ class TeamListed(msgspec.Struct, frozen=True):
     title_zh: str
     coordinators: list[str]
     rules: list[str]
+    title_en: str = ""
+    domain: str = ""
+    time_zone: str = ""
 
 
 class TeamsListed(Result, frozen=True):
@@ -172,9 +175,12 @@ async def team_list(context: Context, params: TeamsParams) -> TeamsListed:
         domains = [params.domain] if params.domain else list((await connection.execute(query)).scalars())
         for domain in domains:
             for team in (await read_teams(connection, domain)).every():
+                if context.scope.teams is not None and team.id not in context.scope.teams:
+                    continue
                 body = team.body
                 rules = [rule.id for rule in body.rules]
-                found.append(TeamListed(team.id, body.venue, body.title_zh, list(body.coordinators), rules))
+                told = team.id, body.venue, body.title_zh, list(body.coordinators), rules, body.title_en
+                found.append(TeamListed(*told, domain, team.zone.key))
     return TeamsListed(teams=sorted(found, key=lambda team: team.id))
 
 

@@ -14,6 +14,7 @@ from central import facts
 from central.services.judging.past import Scene
 from central.services.marks import EventName
 from central.services.turns import one_at_a_time
+from central.services.visits.due import note_due
 from central.services.visits.service import THROUGH_A_DOOR
 from central.services.visits.stated import VisitCorrected
 from central.store.schema import marks
@@ -79,4 +80,5 @@ async def book_visits(
         by_domain.setdefault(each.domain, []).append((about, body))
     for domain, every in sorted(by_domain.items()):
         await facts.append_all(connection, domain, every, now_ms)
+    await note_due(connection, [(each.venue, each.at_ms, each.at_ms) for each in changes])
     return changes

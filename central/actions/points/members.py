@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference, references_of, subjects_within
 from central.actions.dates import start_ms
+from central.actions.list_keys import After, key_of, parts_of
 from central.actions.places.places import must_exist
 from central.facts import About, FactBody, append
 from central.services.points.accounts import Member, plans_of, read_members
@@ -25,6 +26,7 @@ from central.store.schema import domains, subjects
 
 Who = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Why = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
+MOST = 10_000
 Amount = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
@@ -36,9 +38,11 @@ class MemberParams(Params, frozen=True):
 
 
 class StatementParams(MemberParams, frozen=True):
-    """Of which month: `2026-07`."""
+    """Of which month: `2026-07`. `after`: `next` of the page before."""
 
     month: Month
+    after: After = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = MOST
 
 
 class RedeemParams(MemberParams, frozen=True):
@@ -91,7 +95,8 @@ class Balance(Result, frozen=True):
 
 
 class Statement(Result, frozen=True):
-    """A month as it is booked: lines with the balance after each. `closed`: nothing in it changes any more."""
+    """A month as it is booked: lines with the balance after each. `closed`: nothing in it changes any more. `more`:
+    other lines are behind `next`."""
 
     member: str
     domain: str
@@ -100,6 +105,8 @@ class Statement(Result, frozen=True):
     opening: int
     closing: int
     lines: list[dict[str, Any]]
+    more: bool = False
+    next: str = ""
 
 
 class Overspends(Result, frozen=True):
@@ -138,6 +145,7 @@ async def points_statement(context: Context, params: StatementParams) -> Stateme
         if line.booked_ms >= from_ms:
             so_far += balance([line])
             rows.append({**line._asdict(), "balance": so_far})
+    rows, behind = _page(rows, params)
     return Statement(
         member=params.member,
         domain=params.domain,
@@ -146,7 +154,23 @@ async def points_statement(context: Context, params: StatementParams) -> Stateme
         opening=opening,
         closing=so_far,
         lines=rows,
+        more=bool(behind),
+        next=behind,
     )
+
+
+_KEY = ("booked_ms", "what", "cause", "source", "target")
+
+
+def _page(rows: list[dict[str, Any]], params: StatementParams) -> tuple[list[dict[str, Any]], str]:
+    """Behind the line that was read last, or where that one is booked otherwise by now, behind its moment."""
+    if params.after:
+        last = parts_of(params.after, tuple[int, str, str, str, str])
+        keys = [tuple(row[name] for name in _KEY) for row in rows]
+        at = next((place for place, key in enumerate(keys) if key == last), -1)
+        rows = rows[at + 1 :] if at >= 0 else [row for row in rows if row["booked_ms"] > last[0]]
+    page = rows[: params.limit]
+    return page, key_of(*(page[-1][name] for name in _KEY)) if len(rows) > len(page) else ""
 
 
 @action("points.grant", GrantParams, writes=True)

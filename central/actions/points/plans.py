@@ -50,6 +50,25 @@ class PlanShown(Result, frozen=True):
     body: dict[str, object]
 
 
+class NoParams(Params, frozen=True):
+    """Nothing to say."""
+
+
+class PlanListed(msgspec.Struct, frozen=True):
+    """One plan, and since when it is in force."""
+
+    id: str
+    domain: str
+    version: int
+    at_ms: int
+
+
+class PlansListed(Result, frozen=True):
+    """By domain and name."""
+
+    plans: list[PlanListed]
+
+
 class RoundParams(Params, frozen=True):
     """Of which domain."""
 
@@ -173,6 +192,17 @@ async def plan_show(context: Context, params: NamedParams) -> PlanShown:
         raise ActionFailed(f"there is no plan {params.id!r}: put one first (`points plan put`)")
     body = msgspec.to_builtins(msgspec.msgpack.decode(row.body, type=Plan))
     return PlanShown(id=row.id, version=row.version, at_ms=row.at_ms, body=body)
+
+
+@action("points.plan.list", NoParams, writes=False)
+async def plan_list(context: Context, _params: NoParams) -> PlansListed:
+    """Every plan, in the version in force."""
+    p = point_plans.c
+    newest = select(p.id, func.max(p.version).label("version")).group_by(p.id).subquery()
+    query = select(point_plans).join(newest, (p.id == newest.c.id) & (p.version == newest.c.version))
+    async with context.database.read() as connection:
+        rows = (await connection.execute(query.order_by(p.domain, p.id))).all()
+    return PlansListed(plans=[PlanListed(row.id, row.domain, row.version, row.at_ms) for row in rows])
 
 
 def _newest(id_: str) -> Any:

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference, subjects_within
+from central.actions.list_keys import After, key_of, parts_of
 from central.actions.places.places import Id, must_exist
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
@@ -18,8 +19,10 @@ from central.people.attendance_list import attended
 from central.policies import admitting_rules, read_policies
 from central.store.put_rows import put_rows
 from central.store.schema import activities, gates, marks, members, registrations, subjects, venues
-from protocol.wire import Name, Text
+from protocol.wire import Millis, Name, Text
 
+MOST = 10_000
+MOST_PEOPLE = 100_000
 ADDED, UNCHANGED = "added", "unchanged"
 YES, NO = frozenset({"", "add", "報名"}), frozenset({"remove", "取消"})
 
@@ -48,15 +51,22 @@ class RegisterParams(TableParams, frozen=True, kw_only=True):
 
 
 class ActivityParams(Params, frozen=True):
-    """Which activity."""
+    """Which activity. `after`: `next` of the page before."""
 
-    id: str
+    id: Annotated[str, msgspec.Meta(max_length=64)]
+    after: After = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_PEOPLE)] = MOST_PEOPLE
 
 
 class ActivitiesParams(Params, frozen=True):
-    """Of a venue; empty = all."""
+    """One, or those of a venue; empty = all. `since_ms`: that are not over by then. `after`: `next` of the page
+    before."""
 
-    venue: str = ""
+    id: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    venue: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    since_ms: Millis = 0
+    after: After = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = MOST
 
 
 class ActivityShown(Result, frozen=True):
@@ -77,9 +87,11 @@ class ActivityShown(Result, frozen=True):
 
 
 class ActivitiesListed(Result, frozen=True):
-    """By their beginnings."""
+    """By their beginnings. `more`: others are behind `next`."""
 
     activities: list[ActivityShown]
+    more: bool = False
+    next: str = ""
 
 
 class PersonAttended(msgspec.Struct, frozen=True):
@@ -91,12 +103,14 @@ class PersonAttended(msgspec.Struct, frozen=True):
 
 
 class Attendance(Result, frozen=True):
-    """How many of each; the people by the time at which they came."""
+    """How many of each; the people by the time at which they came. `more`: others are behind `next`."""
 
     id: str
     registered: int
     counts: dict[str, int]
     people: list[PersonAttended]
+    more: bool = False
+    next: str = ""
 
 
 @action("activity.put", ActivityPutParams, writes=True)
@@ -184,13 +198,23 @@ def _follow(what: str, member: bytes, is_within: bool, there: set[bytes], capaci
 async def activity_list(context: Context, params: ActivitiesParams) -> ActivitiesListed:
     """Every activity, over or to come."""
     number = select(func.count()).where(registrations.c.activity == activities.c.id).scalar_subquery()
-    query = select(activities, number.label("registered")).order_by(activities.c.from_ms, activities.c.id)
+    a = activities.c
+    query = select(activities, number.label("registered")).where(a.until_ms > params.since_ms)
+    if params.id:
+        query = query.where(a.id == params.id)
     if params.venue:
-        query = query.where(activities.c.venue == params.venue)
+        query = query.where(a.venue == params.venue)
+    if context.scope.venues is not None:
+        query = query.where(a.venue.in_(sorted(context.scope.venues)))
+    if params.after:
+        query = query.where(tuple_(a.from_ms, a.id) > parts_of(params.after, tuple[Millis, str]))
     async with context.database.read() as connection:
-        rows = (await connection.execute(query)).all()
+        page = query.order_by(a.from_ms, a.id).limit(params.limit + 1)
+        rows = (await connection.execute(page)).all()
+        more, rows = len(rows) > params.limit, rows[: params.limit]
         open_at = await _gates(connection, rows)
-    return ActivitiesListed(activities=[_shown(row, row.registered, open_at) for row in rows])
+    listed = [_shown(row, row.registered, open_at) for row in rows]
+    return ActivitiesListed(activities=listed, more=more, next=key_of(rows[-1].from_ms, rows[-1].id) if more else "")
 
 
 @action("activity.attendance", ActivityParams, writes=False)
@@ -211,7 +235,18 @@ async def activity_attendance(context: Context, params: ActivityParams) -> Atten
     for each in found:
         counts[each.came.value] = counts.get(each.came.value, 0) + 1
     people = [PersonAttended(who.get(each.subject, each.subject.hex()), each.came.value, each.at_ms) for each in found]
-    return Attendance(id=params.id, registered=len(registered), counts=counts, people=people)
+    if params.after:  # somebody who came late by a late gate may move others; nobody is shown twice
+        last = parts_of(params.after, tuple[Millis, str, str])
+        places = [place for place, each in enumerate(people) if (each.at_ms, each.member, each.came) == last]
+        people = (
+            people[places[0] + 1 :]
+            if places
+            else [each for each in people if not each.at_ms or 0 < last[0] < each.at_ms]
+        )
+    page = people[: params.limit]
+    more = len(people) > len(page)
+    behind = key_of(page[-1].at_ms, page[-1].member, page[-1].came) if more else ""
+    return Attendance(id=params.id, registered=len(registered), counts=counts, people=page, more=more, next=behind)
 
 
 async def _activity(connection: AsyncConnection, id_: str) -> Any:
@@ -238,10 +273,10 @@ async def _gates(connection: AsyncConnection, rows: Sequence[Any]) -> dict[tuple
     """Of a venue and a rule, the gates that admit by it."""
     g, wanted = gates.c, {(row.venue, row.rule) for row in rows}
     there = (await connection.execute(select(g.id, g.venue, g.policy).order_by(g.id))).all()
-    held = await read_policies(connection, {row.policy for row in there})
-    admitting = {name: admitting_rules(payload.body) for name, payload in held.items()}
+    held = await read_policies(connection, {row.id: row.policy for row in there})
+    admitting = {gate: admitting_rules(payload.body) for gate, payload in held.items()}
     return {
-        (venue, rule): [row.id for row in there if row.venue == venue and rule in admitting.get(row.policy, ())]
+        (venue, rule): [row.id for row in there if row.venue == venue and rule in admitting.get(row.id, ())]
         for venue, rule in wanted
     }
 

@@ -6,11 +6,12 @@ from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, insert, or_, select
+from sqlalchemy import ColumnElement, delete, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.dates import parse_date
+from central.actions.list_keys import After, key_of, parts_of
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
 from central.store.schema import offers, venues
@@ -18,6 +19,7 @@ from central.store.slices import slices
 
 COLUMNS = ("id", "partner", "title_zh", "title_en", "class", "from", "until")
 ANYBODY = ""
+MOST = 10_000
 ADDED, CHANGED, UNCHANGED = "added", "changed", "unchanged"
 
 
@@ -29,10 +31,13 @@ class OfferImportParams(TableParams, frozen=True):
 
 
 class OfferListParams(Params, frozen=True):
-    """For whom: classes of one card; none named = every offer. `on`: a local date; empty = today."""
+    """For whom: classes of one card; none named = every offer. `on`: a local date; empty = today. `after`: `next` of
+    the page before."""
 
-    on: str = ""
-    classes: Annotated[list[str], msgspec.Meta(max_length=16)] = []
+    on: Annotated[str, msgspec.Meta(max_length=10)] = ""
+    classes: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=16)] = []
+    after: After = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = MOST
 
 
 class OfferImported(TableDone, frozen=True):
@@ -54,9 +59,11 @@ class OfferShown(msgspec.Struct, frozen=True):
 
 
 class OffersListed(Result, frozen=True):
-    """By partner and id."""
+    """By partner and id. `more`: others are behind `next`."""
 
     offers: list[OfferShown]
+    more: bool = False
+    next: str = ""
 
 
 class _Offer(NamedTuple):
@@ -171,15 +178,15 @@ async def offer_list(context: Context, params: OfferListParams) -> OffersListed:
     """Which offers are good on a day for somebody who is in these classes. Nobody is named, nothing is kept of it."""
     async with context.database.read() as connection:
         day = _stated(params.on) if params.on else await _today(connection, context.now_ms)
-        found = await _read(connection, _good_on(day))
+        condition = _good_on(day)
+        if params.after:
+            condition &= tuple_(offers.c.partner, offers.c.id) > parts_of(params.after, tuple[str, str])
+        found = await _read(connection, condition)
     meant = set(params.classes)
-    return OffersListed(
-        offers=[
-            OfferShown(*each[:4], list(each.classes), each.first_day, each.last_day)
-            for each in found
-            if not meant or not each.classes or meant & set(each.classes)
-        ]
-    )
+    good = [each for each in found if not meant or not each.classes or meant & set(each.classes)]
+    more, good = len(good) > params.limit, good[: params.limit]
+    listed = [OfferShown(*each[:4], list(each.classes), each.first_day, each.last_day) for each in good]
+    return OffersListed(offers=listed, more=more, next=key_of(good[-1].partner, good[-1].id) if more else "")
 
 
 def _stated(on: str) -> dt.date:

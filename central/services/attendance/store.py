@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,6 +11,7 @@ from sqlalchemy import Table, and_, bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
+from central.policies import first_gates_of
 from central.services.attendance.months import Lock, Locks, rows
 from central.services.attendance.pairing import Signing
 from central.services.attendance.rules import Rules
@@ -28,6 +29,7 @@ from central.store.schema import (
     gates,
     marks,
     policies,
+    policy_stages,
     venues,
 )
 from central.store.schema import facts as fact_rows
@@ -182,13 +184,35 @@ async def _read_kiosks(connection: AsyncConnection, ids: Collection[str]) -> dic
     if not ids:
         return found
     of_gate = dict((await connection.execute(select(gates.c.id, gates.c.policy).where(gates.c.id.in_(ids)))).all())
-    query = select(policies.c.id, policies.c.at_ms, policies.c.body).where(policies.c.id.in_(set(of_gate.values())))
-    of_policy: dict[str, list[tuple[int, Session]]] = {}
-    for policy, at_ms, body in await connection.execute(query.order_by(policies.c.id, policies.c.version)):
+    p, s = policies.c, policy_stages.c
+    query = select(p.id, p.at_ms, p.body, s.first_gates, s.all_ms).where(p.id.in_(set(of_gate.values())))
+    query = query.outerjoin(policy_stages, (s.id == p.id) & (s.version == p.version)).order_by(p.id, p.version)
+    of_policy: dict[str, list[_Version]] = {}
+    for policy, at_ms, body, first, all_ms in await connection.execute(query):
         session = _session_in(body)
         if session is not None:
-            of_policy.setdefault(policy, []).append((at_ms, session))
-    return {gate: _Kiosk(of_policy[policy]) for gate, policy in of_gate.items() if policy in of_policy}
+            first_gates = first_gates_of(first) if first is not None else None
+            of_policy.setdefault(policy, []).append(_Version(at_ms, session, first_gates, all_ms))
+    return {gate: kiosk for gate, policy in of_gate.items() if (kiosk := _kiosk(gate, of_policy.get(policy, [])))}
+
+
+class _Version(NamedTuple):
+    """Of a policy. `first_gates`: where it was put first, before it was everywhere; None = everywhere at once."""
+
+    at_ms: int
+    session: Session
+    first_gates: frozenset[str] | None
+    all_ms: int | None
+
+
+def _kiosk(gate: str, versions: Sequence[_Version]) -> _Kiosk | None:
+    at_gate = []
+    for each in versions:
+        is_first = each.first_gates is None or gate in each.first_gates
+        since_ms = each.at_ms if is_first else each.all_ms
+        if since_ms is not None:
+            at_gate.append((since_ms, each.session))
+    return _Kiosk(at_gate) if at_gate else None
 
 
 @lru_cache(maxsize=1_024)

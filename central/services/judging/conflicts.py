@@ -14,7 +14,7 @@ from central.services.judging.kinds import Finding, Kinds
 from central.services.judging.loading import load, travel_of
 from central.services.judging.reading import Windows, overspent
 from central.services.judging.rejudge import judge_again, of_overspends
-from central.services.judging.stated import ABOUT_CONFLICTS, ConflictReopened, ConflictSettled
+from central.services.judging.stated import ABOUT_CONFLICTS, ConflictAssigned, ConflictReopened, ConflictSettled
 from central.services.service import Touched
 from central.store.schema import conflicts
 from central.store.slices import slices
@@ -88,6 +88,8 @@ def _rows(
         if body.id not in rows and (fact.at_ms >= since_ms or body.conflict == Kinds.OVERSPENT):
             gone = Finding(body.conflict, body.device, body.epoch, body.sequence, fact.at_ms, {})
             rows[body.id] = _row(domain, subject, gone) | {"state": GONE}
+        if body.id in rows and isinstance(body, ConflictAssigned):
+            rows[body.id]["assigned"] = body.to
         if body.id in rows and rows[body.id]["state"] != GONE:
             if isinstance(body, ConflictSettled):
                 rows[body.id]["state"] = SETTLED
@@ -108,4 +110,5 @@ def _row(domain: str, subject: bytes, one: Finding) -> Row:
         "at_ms": one.at_ms,
         "state": NOTE if one.is_note else OPEN,
         "detail": msgspec.json.encode(one.detail).decode(),
+        "assigned": "",
     }

@@ -40,7 +40,7 @@ async def account_of(connection: AsyncConnection, name: EventName) -> Account | 
     account = Account(
         *(row, part, row.venue or "", domain, who, clocks.stated(row.device, row.at_ms), at_ms),
         *await _entries(connection, domain, who, part, at_ms),
-        *(policy, _in_force(policies, policy, at_ms)),
+        *(policy, _in_force(policies, row.gate, policy, at_ms)),
         before=await _before(connection, domain, row, who, policy),
     )
     if row.kind == Kind.TAP and part is not None:
@@ -87,8 +87,8 @@ async def _entries(
     return held, await entry_at(connection, *card, at_ms)
 
 
-def _in_force(policies: HeldPolicies, held: PolicyVersion | None, at_ms: int) -> PolicyVersion | None:
-    return None if held is None else policies.in_force(held.id, at_ms)
+def _in_force(policies: HeldPolicies, gate: str, held: PolicyVersion | None, at_ms: int) -> PolicyVersion | None:
+    return None if held is None else policies.in_force(gate, held.id, at_ms)
 
 
 async def _before(

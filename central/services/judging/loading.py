@@ -109,7 +109,8 @@ def _policies(row: TapRow, part: PublicPart, known: Known, from_ms: int, until_m
     held = known.policies.held(row.gate, part.event.held.policy)
     if held is None:
         return []
-    return [*(known.policies.lately(held.id, from_ms, until_ms) if row.fate == DENIED else ()), held]
+    said = known.policies.lately(row.gate, held.id, from_ms, until_ms) if row.fate == DENIED else ()
+    return [*said, held]
 
 
 # --- one tap ----------------------------------------------------------------------------------------------------

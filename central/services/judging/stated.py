@@ -35,7 +35,14 @@ class ConflictCommented(_OfConflict, frozen=True):
     KIND: ClassVar[str] = "conflict-commented"
 
 
-ABOUT_CONFLICTS = (ConflictSettled, ConflictReopened, ConflictCommented)
+class ConflictAssigned(_OfConflict, frozen=True):
+    """Whose it is to settle it; `to` is an account, or empty: nobody's any more."""
+
+    KIND: ClassVar[str] = "conflict-assigned"
+    to: str
+
+
+ABOUT_CONFLICTS = (ConflictSettled, ConflictReopened, ConflictCommented, ConflictAssigned)
 
 
 class ClockOffset(FactBody, frozen=True):

@@ -18,8 +18,8 @@ from protocol.hours import zone_named
 from protocol.wire import Name
 
 Points = Annotated[int, Meta(ge=1, le=1_000_000)]
-Month = Annotated[str, Meta(pattern=r"\A[0-9]{4}-(0[1-9]|1[0-2])\Z")]
-"""`YYYY-MM`."""
+Month = Annotated[str, Meta(pattern=r"\A(19[7-9]|2[0-9]{2})[0-9]-(0[1-9]|1[0-2])\Z")]
+"""`YYYY-MM`, of the years 1970 to 2999."""
 ONE_DAY = dt.timedelta(days=1)
 _FOREVER = dt.date.max
 

@@ -112,8 +112,8 @@ async def terms_of(connection: AsyncConnection, domain: str, now_ms: int) -> Ter
         return None
     query = select(gates.c.id, gates.c.policy).join(venues, venues.c.id == gates.c.venue)
     policy_of = {row.id: row.policy for row in await connection.execute(query.where(venues.c.domain == domain))}
-    bodies = await read_policies(connection, set(policy_of.values()))
-    taking = [gate for gate, id_ in policy_of.items() if id_ in bodies and _takes_points(bodies[id_].body)]
+    bodies = await read_policies(connection, policy_of)
+    taking = [gate for gate in policy_of if gate in bodies and _takes_points(bodies[gate].body)]
     terminals = await _sole_devices(connection, taking)
     if not terminals:
         return None

@@ -2,8 +2,10 @@
 
 import os
 
+import msgspec
 import pytest
 
+from central.actions.action import ActionFailed
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.metrics import Metrics
@@ -353,3 +355,26 @@ async def test_rebuild_finds_the_same_ledger_also_of_those_who_never_tapped(town
         members = await members_after(connection, "library", None, 100)
         await settle_services(connection, [Touched("library", subject, 0) for subject in members])
     assert await town.lines() == before
+
+
+async def test_a_long_statement_is_read_a_page_at_a_time(town: Town) -> None:
+    await town.found("pool-1", now="2026-06-10T09:00:00")
+    await town.add_member("A-1")
+    await town.round()
+    for points in (3, 4, 5):
+        await town.admin.act("points.grant", member="A-1", domain="library", points=points, who="lin", why="x")
+    every = await town.statement("A-1", "2026-06")
+    key, read, closing = "", [], set()
+    for _ in every.lines:
+        values = {"member": "A-1", "domain": "library", "month": "2026-06", "limit": 1, "after": key}
+        page = await town.admin.act("points.statement", **values)
+        read += page.lines
+        closing.add(page.closing)
+        key = page.next
+    assert (read, key, closing) == (every.lines, "", {every.closing})
+    assert len(read) >= 3
+    with pytest.raises(ActionFailed, match="no place in this list"):
+        await town.admin.act("points.statement", **{**values, "after": "x"})
+    assert [each.id for each in (await town.admin.act("points.plan.list")).plans] == ["seniors"]
+    with pytest.raises(msgspec.ValidationError):
+        await town.statement("A-1", "9999-12")
