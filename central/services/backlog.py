@@ -58,6 +58,12 @@ async def lately(connection: AsyncConnection, since_ms: int) -> list[Behind]:
     return [Behind(*row) for row in found]
 
 
+async def oldest_behind(connection: AsyncConnection) -> Behind | None:
+    """Of the epochs that are behind, the one that was added to longest ago."""
+    row = (await connection.execute(_EPOCHS.where(_is_behind).order_by(epochs.c.seen_ms).limit(1))).first()
+    return Behind(*row) if row is not None else None
+
+
 async def page(connection: AsyncConnection, after: Epoch) -> tuple[list[Behind], Epoch | None]:
     """Those that are behind of the next epochs in the order of their names, and where the page after it begins."""
     key = tuple_(epochs.c.device, epochs.c.epoch)

@@ -33,6 +33,7 @@ from central.services.projector import (
     settle_services,
 )
 from central.services.service import Touched
+from central.services.tap_counts import settle_tap_counts
 from central.services.telling import Telling
 from central.services.turns import one_at_a_time
 from central.store import faults
@@ -223,6 +224,7 @@ class Follower:
                     touched = await settle_marks(connection, part.happened)
                     changed: set[Member] = {(each.domain, each.subject) for each in touched}
                     denied = await settle_denials(connection, part.happened)  # gates hear nothing of these
+                    await settle_tap_counts(connection, part)
                     due = await _settling(connection, [*touched, *denied])
                     changed |= await self._settle_in_services(connection, due, failed)
                     newer = await new_versions(connection, changed, self._now_ms())

@@ -17,9 +17,23 @@ from central.services.mark_rows import settle_marks
 from central.services.members import members_after
 from central.services.projector import new_versions, raise_version
 from central.services.service import Touched
-from central.store.schema import denials, domains, epochs, fates, marks, projected, states, subject_states
+from central.services.tap_counts import settle_tap_counts
+from central.store.schema import (
+    denials,
+    domains,
+    epochs,
+    fates,
+    marks,
+    projected,
+    states,
+    subject_states,
+    tap_counted,
+    tap_counts,
+)
 
 MARKS = "marks"
+OF_MARKS = (marks, fates, denials, tap_counts, tap_counted)
+"""What is computed from events alone, in the order in which it is written."""
 TOGETHER = 500
 MEMBERS = 100
 
@@ -46,12 +60,12 @@ def names() -> list[str]:
 async def rebuild(connection: AsyncConnection, wanted: Sequence[str], progress: Progress) -> list[Difference]:
     """In the transaction of `connection`, which holds the computed rows afterwards: the caller keeps or undoes it."""
     services = [service for service in registry.SERVICES if service.name in wanted]
-    tables = [marks, fates, denials] if MARKS in wanted else []
+    tables = list(OF_MARKS) if MARKS in wanted else []
     tables += [table for service in services for table in service.tables]
     if connection.dialect.name == "postgresql":
         # all that anybody settles, in the order in which it is written: nobody waits in a ring
         of_services = (table for service in registry.SERVICES for table in service.tables)
-        every = [projected, marks, fates, denials, *of_services]
+        every = [projected, *OF_MARKS, *of_services]
         names = ", ".join(table.name for table in every)
         await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         await connection.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
@@ -97,6 +111,7 @@ async def _all_marks(connection: AsyncConnection, progress: Progress) -> None:
             part = await next_slice(connection, [rest], TOGETHER)
             await settle_marks(connection, part.happened)
             await settle_denials(connection, part.happened)
+            await settle_tap_counts(connection, part)
             done += part.reach[0].through - rest.after
             rest = rest._replace(after=part.reach[0].through)
             await progress("marks", done, total)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central import facts
 from central.services.service import Touched
 from central.services.visits.closing import LONGEST_MS, Closings
+from central.services.visits.due import note_due
 from central.services.visits.stated import ClosingChanged
 from central.services.visits.stays import SESSIONS, Passed, Visit, visits_of
 from central.store.put_rows import put_rows
@@ -138,6 +139,13 @@ async def _replace(connection: AsyncConnection, before: dict[Any, Stay], after: 
         await connection.execute(delete(visits).where(these))
     changed = [stay for key, stay in after.items() if before.get(key) != stay]
     await put_rows(connection, visits, [_row(stay) for stay in changed])
+    was = [before[stay.key] for stay in changed if stay.key in before]
+    await note_due(connection, [_span(stay) for stay in (*changed, *was, *map(before.__getitem__, gone))])
+
+
+def _span(stay: Stay) -> tuple[str, int, int]:
+    visit = stay.visit
+    return stay.venue, visit.in_ms, visit.ends_by_ms if visit.out_ms is None else visit.out_ms
 
 
 def _row(stay: Stay) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What is counted, drawn and judged for people who look after gates: pure rules, and the queries that feed them."""
