@@ -6,27 +6,40 @@ import click
 
 from central import config
 from central.commands import (
+    accounts,
+    alerts,
     attendance,
     attendance_settling,
+    audit,
     bind_sessions,
     bindings,
     cards,
     classes,
+    conflicts,
     custody,
     devices,
     explain,
+    freezes,
     gate_configs,
     judging,
     keys,
+    members,
     names,
+    passes,
     places,
     points,
+    policy_versions,
     presence,
     profiles,
     programmes,
+    proof,
     rebuild,
+    reporting,
+    rollouts,
     setup,
     staff,
+    sync_log,
+    tokens,
     visits,
 )
 from central.commands.shell import PROGRAM, fail
@@ -68,25 +81,37 @@ for command in (
     places.venue,
     places.gate,
     places.policy,
+    rollouts.rollout,
+    freezes.freeze,
     profiles.profile,
     staff.staff,
+    accounts.account,
+    tokens.token,
+    audit.audit,
     cards.card,
     classes.member,
     programmes.closure,
     programmes.offer,
     programmes.activity,
+    passes.pass_,
     devices.device,
     keys.keys,
     custody.log,
     presence.inside,
     visits.visits,
     visits.occupancy,
+    reporting.overview,
+    reporting.report,
     attendance.volunteer,
     points.points,
     custody.evidence,
+    alerts.alert,
+    alerts.health,
     explain.explain,
-    judging.conflict,
+    conflicts.conflict,
     judging.clock,
+    sync_log.sync,
+    proof.proof,
     custody.verify,
     custody.journal,
     rebuild.rebuild,
@@ -95,15 +120,18 @@ for command in (
 ):
     cli.add_command(command)
 places.gate.add_command(gate_configs.config)
-for command in (judging.policy_check, judging.policy_replay, judging.policy_correct):
+for command in (*(judging.policy_check, judging.policy_replay, judging.policy_correct), *policy_versions.COMMANDS):
     places.policy.add_command(command)
 for command in attendance_settling.COMMANDS:
     attendance.volunteer.add_command(command)
 for command in (
     *(names.names, classes.flags, classes.flag, bindings.replace, bindings.lose, bindings.find_again),
     *(bindings.history, bindings.batch, bind_sessions.bind_session),
+    *(members.bind, members.issue_day, members.uptake),
 ):
     cards.card.add_command(command)
+for command in (members.find, members.show, members.put, members.number, members.reindex):
+    classes.member.add_command(command)
 
 
 def main() -> None:

@@ -7,17 +7,24 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from central import device_api, tls
+from central import admin_api, device_api, tls
 from central.actions.cards.bind_settling import bind_for_ever
+from central.alerts.watching import Watching
+from central.bundles import sweep_for_ever
 from central.config import LOOPBACK, Config, ConfigError
+from central.console import serving as console
 from central.device_api import MAX_BODY_BYTES, SERVICES, Services
 from central.flags import lapse_for_ever
 from central.keys import Keys
+from central.reporting.fleet import watch_for_ever
+from central.reporting.visit_counts import count_for_ever
+from central.rollouts.conducting import rollouts_for_ever
 from central.services.points import rounds
 from central.snapshots import Snapshots
 from central.store.database import open_database
@@ -75,27 +82,57 @@ async def running(config: Config, admin_routes: AddRoutes | None = None) -> Asyn
         keys = load_keys(config)
         await migrate_async(config.database)
         services = await stack.enter_async_context(_services(config, keys))
-        app = build_app(services)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        runner = await _runner(stack, build_app(services, _for_devices_and_people(config)))
         await web.TCPSite(runner, config.host, config.port, ssl_context=context).start()
+        if config.console and config.console_port:
+            people = await _runner(stack, build_app(services, partial(_for_people, config=config)))
+            await web.TCPSite(people, "127.0.0.1", config.console_port).start()
         if admin_routes is not None:
             await stack.enter_async_context(_admin_site(config, services, admin_routes))
         host, port = runner.addresses[0][:2]
         yield f"{'https' if context else 'http'}://{host}:{port}"
 
 
+async def _runner(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+def _for_devices_and_people(config: Config) -> AddRoutes:
+    def add(app: web.Application) -> None:
+        device_api.add_routes(app)
+        if config.console:
+            _for_people(app, config)
+
+    return add
+
+
+def _for_people(app: web.Application, config: Config) -> None:
+    console.add_routes(app, config)
+    admin_api.add_routes(app, config)
+
+
 @asynccontextmanager
 async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
     async with open_database(config.database) as database:
         services = Services(database, keys, Snapshots(database, keys, config.data_dir / "snapshots"))
-        tasks = [asyncio.create_task(services.reports.run()), asyncio.create_task(lapse_for_ever(database, keys))]
-        tasks.append(asyncio.create_task(services.follower.run()))
-        tasks.append(asyncio.create_task(rounds.run_for_ever(database)))
-        tasks.append(asyncio.create_task(bind_for_ever(database, keys)))
+        watching = Watching(config, database, keys, services.metrics, services.now_ms)
+        tasks = [asyncio.create_task(services.reports.run(), name="reports")]
+        tasks.append(asyncio.create_task(lapse_for_ever(database, keys), name="flags"))
+        tasks.append(asyncio.create_task(services.follower.run(), name="settling"))
+        tasks.append(asyncio.create_task(rounds.run_for_ever(database), name="points"))
+        tasks.append(asyncio.create_task(count_for_ever(database), name="visit-counts"))
+        tasks.append(asyncio.create_task(watch_for_ever(database), name="device-states"))
+        tasks.append(asyncio.create_task(bind_for_ever(database, keys), name="bind-sessions"))
+        tasks.append(asyncio.create_task(sweep_for_ever(database), name="bundles"))
+        tasks.append(asyncio.create_task(rollouts_for_ever(database, keys), name="rollouts"))
+        tasks.append(asyncio.create_task(watching.look_for_ever(), name="alerts"))
+        tasks.append(asyncio.create_task(watching.tell_for_ever(), name="alert-messages"))
         if not database.is_sqlite:
-            tasks.append(asyncio.create_task(services.wakeups.follow(config.database)))
+            tasks.append(asyncio.create_task(services.wakeups.follow(config.database), name="notes"))
+        watching.tasks = lambda: {task.get_name(): not task.done() for task in tasks}
         try:
             yield services
         finally:
@@ -105,6 +142,8 @@ async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
             await services.polls.close()
             with suppress(Exception):
                 await services.reports.write()
+            with suppress(Exception):
+                await watching.leave()
 
 
 @asynccontextmanager

@@ -85,11 +85,13 @@ class Custodian:
             raise refused
 
     async def _keep(self, device: str, evidence: Evidence, now_ms: int) -> None:
-        await self._database.write_steps(keep_evidence(device, [evidence], now_ms))
+        await self._database.write_steps(_keep_unless_banned(device, evidence, now_ms))
 
     def _take(self, claim: Claim, now_ms: int) -> Steps[Taken]:
         device = yield from _lock_device(claim.batch.device)
         require_confirmed(device)
+        if device.banned_ms:
+            return Taken(self._revoked(device), "revoked", 0)
         resent = yield from _resent(claim)
         if resent is not None:
             return Taken(self._revoked(device) if device.revoked else resent, "resent", 0)
@@ -118,6 +120,13 @@ def keep_evidence(device: str, found: list[Evidence], now_ms: int) -> Steps[None
         )
 
 
+def _keep_unless_banned(device: str, evidence: Evidence, now_ms: int) -> Steps[None]:
+    """Somebody who holds a banned device's key fills no disk."""
+    banned = yield Statement("SELECT 1 FROM devices WHERE id = ? AND banned_ms IS NOT NULL", (device,))
+    if not banned:
+        yield from keep_evidence(device, [evidence], now_ms)
+
+
 def retrying() -> AsyncRetrying:
     """Try a transaction again when it lost a race against another process."""
     return AsyncRetrying(
@@ -141,7 +150,8 @@ def _notable(row: EventRow) -> tuple[str, str] | None:
 
 
 def _lock_device(device: str) -> Steps[DeviceState]:
-    sql = "SELECT id, state, coalesce(revoked_ms, 0), revoked_why FROM devices WHERE id = ?"
+    what = "id, state, coalesce(revoked_ms, 0), revoked_why, coalesce(banned_ms, 0)"
+    sql = f"SELECT {what} FROM devices WHERE id = ?"
     rows = yield Statement(sql, (device,), lock=True)
     if not rows:
         raise Refused(Failure.UNKNOWN_KEY, f"no device {device!r} is enrolled")

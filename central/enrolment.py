@@ -77,9 +77,12 @@ async def enrol(connection: AsyncConnection, keys: Keys, body: bytes, now_ms: in
 
 async def _again(connection: AsyncConnection, token: Any, asked: Enrol, now_ms: int) -> bytes | Declined:
     """The lost answer once more to the same keys; an alarm for any others."""
-    query = select(devices.c.signing_public, devices.c.sealing_public).where(devices.c.id == token.device)
+    d = devices.c
+    query = select(d.signing_public, d.sealing_public, d.banned_ms).where(d.id == token.device)
     first = (await connection.execute(query)).one()
     brought = asked.signing_public + asked.sealing_public
+    if first.banned_ms is not None:
+        return await _banned(connection, token.device, token.gate, asked, now_ms)
     if first.signing_public + first.sealing_public != brought:
         detail = f"the join token of gate {token.gate}, used by {token.device}, came again with other keys"
         alarm = Evidence("alarm", digest(brought), detail, brought)
@@ -91,7 +94,13 @@ async def _again(connection: AsyncConnection, token: Any, asked: Enrol, now_ms: 
 
 
 async def _admit(connection: AsyncConnection, keys: Keys, token: Any, asked: Enrol, now_ms: int) -> bytes | Declined:
-    taken = await connection.execute(select(devices.c.id).where(devices.c.signing_public == asked.signing_public))
+    d = devices.c
+    same = (d.signing_public == asked.signing_public) | (d.sealing_public == asked.sealing_public)
+    banned = select(d.id).where(same, d.banned_ms.is_not(None)).limit(1)
+    who = (await connection.execute(banned)).scalar()
+    if who is not None:
+        return await _banned(connection, who, token.gate, asked, now_ms)
+    taken = await connection.execute(select(d.id).where(d.signing_public == asked.signing_public))
     if taken.first() is not None:
         return Declined(409, Failure.UNKNOWN_KEY, "this key is enrolled already: make a new one for a new token")
     query = select(gates.c.id, gates.c.venue, venues.c.domain).join(venues, venues.c.id == gates.c.venue)
@@ -116,21 +125,34 @@ async def _admit(connection: AsyncConnection, keys: Keys, token: Any, asked: Enr
     return answer
 
 
+async def _banned(connection: AsyncConnection, device: str, gate: str, asked: Enrol, now_ms: int) -> Declined:
+    """A key that is never taken again came with a good token: somebody has both."""
+    detail = f"a key of {device}, which is banned, came with a join token of gate {gate}"
+    alarm = Evidence("alarm", digest(asked.secret + asked.signing_public), detail, asked.signing_public)
+    await run_steps(connection, keep_evidence(device, [alarm], now_ms))
+    return Declined(403, Failure.UNKNOWN_KEY, "this key is banned")
+
+
 # --- what an operator does ------------------------------------------------------------------------------------
 
 
-async def invite(connection: AsyncConnection, gate: str, now_ms: int, url: str, keys: Keys, pinned: bool) -> str:
-    """A join token's text for one gate. It is shown once; only its hash is stored. Raises Refused: no such gate."""
+async def invite(
+    connection: AsyncConnection, gate: str, now_ms: int, url: str, keys: Keys, pinned: bool, replaces: str | None = None
+) -> str:
+    """A join token's text for one gate. It is shown once; only its hash is stored. `replaces`: the device of that gate
+    which is revoked when the one that brings this token is confirmed. Raises Refused: no such gate."""
     if (await connection.execute(select(gates.c.id).where(gates.c.id == gate))).first() is None:
         raise Refused(Failure.NOT_SATISFIABLE, f"there is no gate {gate!r}")
     secret = secrets.token_bytes(16)
-    await connection.execute(insert(join_tokens).values(hash=digest(secret), gate=gate, created_ms=now_ms))
+    values = {"hash": digest(secret), "gate": gate, "created_ms": now_ms, "replaces": replaces}
+    await connection.execute(insert(join_tokens).values(values))
     return to_text(JoinToken(url, secret, keys.root_public, pinned))
 
 
-async def confirm(connection: AsyncConnection, device: str, words: str, now_ms: int) -> None:
-    """Let data flow. `words` are those that the device shows. Raises Refused when they differ, for a device that
-    is not there, and for a revoked one."""
+async def confirm(connection: AsyncConnection, device: str, words: str, now_ms: int) -> str:
+    """Let data flow. `words` are those that the device shows. Returns the device that it replaces, which is revoked in
+    the same transaction; empty = none. Raises Refused when the words differ, for a device that is not there, and for a
+    revoked one."""
     row = await _device(connection, device)
     if row.state == "revoked":
         raise Refused(Failure.NOT_SATISFIABLE, f"device {device} is revoked, which is final: enrol it anew")
@@ -138,11 +160,26 @@ async def confirm(connection: AsyncConnection, device: str, words: str, now_ms: 
         raise Refused(
             Failure.WRONG_DIGEST, f"these are not the words of device {device}: another device may have joined"
         )
-    if row.state == "pending":
-        await connection.execute(
-            update(devices).where(devices.c.id == device).values(state="active", confirmed_ms=now_ms)
-        )
-        await note(connection, (device_topic(device),))
+    if row.state != "pending":
+        return ""
+    await connection.execute(update(devices).where(devices.c.id == device).values(state="active", confirmed_ms=now_ms))
+    await note(connection, (device_topic(device),))
+    return await _replace(connection, device, now_ms)
+
+
+async def _replace(connection: AsyncConnection, device: str, now_ms: int) -> str:
+    """Revoke what a device takes the place of, if that still serves the same gate."""
+    old = devices.alias("old").c
+    query = (
+        select(old.id)
+        .join(join_tokens, join_tokens.c.replaces == old.id)
+        .join(devices, devices.c.id == join_tokens.c.device)
+        .where(devices.c.id == device, old.gate == devices.c.gate, old.state != "revoked", old.id != device)
+    )
+    replaced = (await connection.execute(query.limit(1))).scalar()
+    if replaced is not None:
+        await revoke(connection, replaced, f"replaced by {device}", now_ms)
+    return replaced or ""
 
 
 async def revoke(connection: AsyncConnection, device: str, why: str, now_ms: int) -> None:
@@ -153,6 +190,14 @@ async def revoke(connection: AsyncConnection, device: str, why: str, now_ms: int
         revoked = {"state": "revoked", "revoked_ms": now_ms, "revoked_why": why}
         await connection.execute(update(devices).where(devices.c.id == device).values(revoked))
         await note(connection, (device_topic(device),))
+
+
+async def ban(connection: AsyncConnection, device: str, why: str, now_ms: int) -> None:
+    """Revoke it, keep nothing more of what it sends, and enrol neither of its keys again. Raises Refused for a device
+    that is not there."""
+    await revoke(connection, device, why, now_ms)
+    banned = update(devices).where(devices.c.id == device, devices.c.banned_ms.is_(None))
+    await connection.execute(banned.values(banned_ms=now_ms))
 
 
 async def _device(connection: AsyncConnection, device: str) -> Any:

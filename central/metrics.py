@@ -41,6 +41,10 @@ class Metrics:
         self.manifests = Counter("tapgate_manifests", "Manifests issued", registry=registry)
         self.snapshot_bytes = Counter("tapgate_snapshot_bytes", "Bytes of snapshots sent", registry=registry)
 
+    def value(self, name: str) -> int:
+        """What a count without labels stands at, by its name."""
+        return int(self._registry.get_sample_value(name) or 0)
+
     def text(self) -> bytes:
         """In the text format of Prometheus."""
         return generate_latest(self._registry)

@@ -38,6 +38,12 @@ def certificate_digest(path: Path) -> bytes:
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
 
 
+def ends_ms(path: Path) -> int:
+    """Until when the first certificate in a PEM file is valid."""
+    certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
+    return int(certificate.not_valid_after_utc.timestamp() * 1_000)
+
+
 def server_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
     """TLS 1.2 or newer. Raises OSError or ssl.SSLError for files that do not belong together."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -43,7 +43,12 @@ def start_ms(text: str, zone: ZoneInfo) -> int:
 @lru_cache(maxsize=4096)
 def end_ms(text: str, zone: ZoneInfo) -> int:
     """The instant at which the day of `text`, the last valid one, is over; 0 (open) where it is empty."""
-    return _midnight_ms(parse_date(text) + _ONE_DAY, zone) if text else 0
+    if not text:
+        return 0
+    last = parse_date(text)
+    if last == dt.date.max:
+        raise ValueError(f"{text!r}: no day comes after it")
+    return _midnight_ms(last + _ONE_DAY, zone)
 
 
 def _midnight_ms(day: dt.date, zone: ZoneInfo) -> int:

@@ -2,7 +2,9 @@
 
 # ruff: noqa: F401 - imported for what they define
 
+from central.actions.access import accounts, audit, audit_chain, own, tokens
 from central.actions.action import ACTIONS
+from central.actions.alerts import alerts, contacts, health
 from central.actions.attendance import certificates, months, sessions, settling, teams
 from central.actions.cards import (
     batch_effects,
@@ -11,25 +13,54 @@ from central.actions.cards import (
     bindings,
     cards,
     classes,
+    day_cards,
     flags,
     importing,
+    member_index_again,
+    member_put,
+    member_shown,
     names,
+    uptake,
 )
-from central.actions.custody import backup, evidence, journal_import, log, verify
-from central.actions.judging import conflicts, correct, explain, rebuild, replay, stated
+from central.actions.cards import members as card_members
+from central.actions.custody import (
+    backup,
+    batch_shown,
+    event_shown,
+    events,
+    evidence,
+    journal_import,
+    log,
+    proof,
+    timeline,
+    verify,
+)
+from central.actions.custody import batches as sent_batches
+from central.actions.judging import conflict_inbox, conflicts, correct, explain, rebuild, replay, stated
 from central.actions.places import (
+    bundles,
     calendars,
     closures,
+    device_moves,
+    device_show,
     devices,
+    freezes,
+    gate_config_check,
     gate_configs,
     inside,
     places,
     policies,
+    policy_versions,
     profiles,
+    rollout_views,
+    rollouts,
     staff,
     visits,
 )
 from central.actions.points import members, plans
-from central.actions.programmes import activities, offers
+from central.actions.programmes import activities, offers, passes
+from central.actions.reporting import denials, overview, recount
+from central.actions.reporting import devices as device_reports
+from central.actions.reporting import visits as visit_reports
 
 __all__ = ["ACTIONS"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from central.commands.paged import whole
 from central.commands.shell import act, as_json, readable, say, say_json, say_rows, table_in, who_option
 from central.config import Config
 
@@ -136,7 +137,7 @@ def sessions(settings: Config, /, as_json: bool, **values: str) -> None:
 
     Example: tapgate-central volunteer sessions --team desk --month 2026-02 --json
     """
-    found = act(settings, "volunteer.sessions", values)["sessions"]
+    found = whole(settings, "volunteer.sessions", values, "sessions")["sessions"]
     say_rows(found, as_json, "No session of that kind.", SHOWN)
 
 
@@ -156,8 +157,21 @@ def review(settings: Config, /, as_json: bool, **values: str) -> None:
 
     Example: tapgate-central volunteer review --team desk
     """
-    found = act(settings, "volunteer.review", values)["sessions"]
+    found = whole(settings, "volunteer.review", values, "sessions")["sessions"]
     say_rows(found, as_json, "Nothing is in review.", IN_REVIEW)
+
+
+@volunteer.command()
+@click.argument("team_id", metavar="TEAM")
+@as_json
+@click.pass_obj
+def months(settings: Config, team_id: str, as_json: bool) -> None:
+    """The months that a team has sheets of, and which are approved and locked.
+
+    Example: tapgate-central volunteer months desk
+    """
+    found = act(settings, "volunteer.months", {"team": team_id, "limit": 1_200})["months"]
+    say_rows(found, as_json, "Nothing is booked for this team yet.")
 
 
 @volunteer.command()

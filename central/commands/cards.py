@@ -63,7 +63,8 @@ def card_import(
     """Import a table of cards; by default only say, row by row, what it would do.
 
     The columns are uid, member, class (several separated by |), valid_from and valid_until (the last valid day;
-    2026-01-31 or 115/01/31), and if wanted name and state (active, blocked, lost, replaced).
+    2026-01-31 or 115/01/31), and if wanted name, state (active, blocked, lost, replaced), library_barcode and
+    volunteer_number, by which members are found.
 
     Example: tapgate-central card import cards.csv --domain library --notation decimal --report rows.csv
     """

@@ -12,6 +12,7 @@ import msgspec
 from central import operate
 from central.actions.custody.restore import restore as restore_backup
 from central.app import only_writer
+from central.commands.proof import Root, verify_file
 from central.commands.shell import act, as_json, fail, finish, progress_bar, readable, say, say_json, say_rows
 from central.config import Config
 from central.details import in_words
@@ -92,13 +93,23 @@ def _log_text(line: dict[str, Any]) -> str:
 
 
 @click.command()
+@click.argument("file", type=readable, required=False)
+@click.option("--root", type=Root(), default=None, help="Of a proof: the root that you trust, or its file root.public.")
 @as_json
 @click.pass_obj
-def verify(settings: Config, as_json: bool) -> None:
+def verify(settings: Config, file: Path | None, root: bytes | None, as_json: bool) -> None:
     """Check every signature, chain, receipt, list and seal that is held. 0 = whole, 1 = what is wrong, a line each.
 
-    Example: tapgate-central verify --json
+    With FILE, the proof of one event that `proof` wrote, or the console: on any machine, without a database or keys.
+    Each step is told. 0 = the event is proven, provided that the root is the one you trust: state it with --root.
+
+    Example: tapgate-central verify tap.proof --root root.public
     """
+    if file is not None:
+        verify_file(file, root, as_json)
+        return
+    if root is not None:
+        raise click.UsageError("--root is for a proof: state its FILE")
 
     def on_items(problems: Sequence[Any]) -> None:
         for problem in problems:

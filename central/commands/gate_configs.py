@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from central.commands.shell import act, as_json, readable, say_json, say_rows, table_in
+from central.commands.shell import act, as_json, despite_option, readable, say_json, say_rows, table_in
 from central.config import Config
 
 
@@ -36,11 +37,10 @@ def show(settings: Config, gate_id: str, as_json: bool) -> None:
 @click.option("--gates", default="", help="More gates, separated by commas.")
 @click.option("--venue", default="", help="Every gate of a venue.")
 @click.option("--whole", is_flag=True, help="What FILE leaves out of release, screen and texts: as at a new gate.")
+@despite_option
 @as_json
 @click.pass_obj
-def put(
-    settings: Config, /, gate_ids: tuple[str, ...], file: Path, gates: str, venue: str, whole: bool, as_json: bool
-) -> None:
+def put(settings: Config, /, gate_ids: tuple[str, ...], file: Path, gates: str, as_json: bool, **values: Any) -> None:
     """Change what FILE (TOML or JSON) names at these gates, all or none; connected gates get it at once.
 
     FILE holds any part of what `gate config show` gives: direction, time_zone, title_zh, title_en, and the tables
@@ -55,8 +55,8 @@ def put(
         ages = {warn_ms = 86400000}
     """
     named = [*gate_ids, *filter(None, map(str.strip, gates.split(",")))]
-    values = {"gates": named, "venue": venue, "body": table_in(file, "a configuration"), "whole": whole}
-    _say_put(act(settings, "gate.config.put", values), as_json)
+    body = table_in(file, "a configuration")
+    _say_put(act(settings, "gate.config.put", {"gates": named, "body": body, **values}), as_json)
 
 
 @config.command("history")
@@ -74,14 +74,18 @@ def history(settings: Config, gate_id: str, as_json: bool) -> None:
 @config.command("back")
 @click.argument("gate_id", metavar="GATE")
 @click.argument("version", type=int)
+@despite_option
 @as_json
 @click.pass_obj
-def back(settings: Config, gate_id: str, version: int, as_json: bool) -> None:
+def back(settings: Config, gate_id: str, version: int, despite_freeze: str, as_json: bool) -> None:
     """Put the content of an old version in force again, as a newer one. Staff are those of today.
 
     Example: tapgate-central gate config back library-1-door 1790000000000
     """
-    _say_put(act(settings, "gate.config.back", {"gate": gate_id, "version": version}), as_json)
+    _say_put(
+        act(settings, "gate.config.back", {"gate": gate_id, "version": version, "despite_freeze": despite_freeze}),
+        as_json,
+    )
 
 
 def _say_put(result: dict[str, object], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`conflict`, `clock`, and of `policy`: `check`, `replay`, `correct`."""
+"""`clock`, and of `policy`: `check`, `replay`, `correct`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,6 @@ from central.commands.shell import act, as_json, readable, say, say_json, say_ro
 from central.config import Config
 from protocol.wire import LAST_MS
 
-OF_CONFLICT = "id kind state at_ms gate event"
 OF_REPLAY = "at_ms gate member was was_reason would would_reason would_rule event"
 OF_CHANGE = "was was_reason would would_reason taps"
 OF_CHARGE = "at_ms gate member points due visits event"
@@ -21,93 +20,7 @@ MOST_SHOWN = 50
 why_option = click.option("--why", required=True, help="Why; it is kept with the name of who says so.")
 
 
-# --- conflicts ----------------------------------------------------------------------------------------------------
-
-
-@click.group()
-def conflict() -> None:
-    """What the re-check of every tap found, and what people say about it. Open until a person settles it."""
-
-
-@conflict.command("list")
-@click.option("--kind", default="", help="used-apart, denied-but-entitled, …: README names all of them.")
-@click.option("--domain", default="", help="Only of one domain.")
-@click.option("--device", default="", help="Only of one device.")
-@click.option("--open", is_flag=True, help="Only what a person is to settle.")
-@click.option("--since", "since_ms", type=Instant(), default=0, help="Of taps since then.")
-@as_json
-@click.pass_obj
-def conflict_list(settings: Config, /, as_json: bool, **values: Any) -> None:
-    """Conflicts by the time of their taps.
-
-    State open: somebody is to settle it. note: worth knowing, and nothing to do. gone: late taps explain it, and it is
-    kept since somebody spoke of it.
-
-    Example: tapgate-central conflict list --open --kind used-apart
-    """
-    found = act(settings, "conflict.list", values)
-    say_rows(found["rows"], as_json, "No conflict: every tap agrees with what is known.", OF_CONFLICT)
-    if found["more"] and not as_json:
-        click.echo("There are more: state --kind, --domain, --device or --since.")
-
-
-@conflict.command("show")
-@click.argument("conflict_id", metavar="ID")
-@as_json
-@click.pass_obj
-def conflict_show(settings: Config, conflict_id: str, as_json: bool) -> None:
-    """One conflict, and who said what about it. ID may be shortened.
-
-    Example: tapgate-central conflict show 5f3a9c0b
-    """
-    _say_conflict(act(settings, "conflict.show", {"id": conflict_id}), as_json)
-
-
-def _say_conflict(found: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        say_json(found)
-        return
-    say({**found["conflict"], "member": found["member"]}, as_json)
-    say_rows(found["said"], as_json, "Nobody said anything about it.")
-
-
-def _say_about(what: str) -> click.Command:
-    texts = {
-        "settle": ("It is done with.", "settle 5f3a9c0b --why 'both cards are his'"),
-        "reopen": ("It is not done with after all.", "reopen 5f3a9c0b --why 'the venue found its own list'"),
-        "comment": ("Something to know about it.", "comment 5f3a9c0b --why 'asked the venue'"),
-    }
-
-    @click.argument("conflict_id", metavar="ID")
-    @why_option
-    @who_option
-    @as_json
-    @click.pass_obj
-    def command(settings: Config, conflict_id: str, why: str, who: str, as_json: bool) -> None:
-        values = {"id": conflict_id, "what": what, "why": why, "who": who}
-        _say_conflict(act(settings, "conflict.say", values), as_json)
-
-    command.__doc__ = f"{texts[what][0]}\n\nExample: tapgate-central conflict {texts[what][1]}"
-    return click.command(what)(command)
-
-
-for _what in ("settle", "reopen", "comment"):
-    conflict.add_command(_say_about(_what))
-
-
-@conflict.command("travel")
-@click.argument("venue")
-@click.argument("other")
-@click.option("--minutes", type=click.IntRange(0, 1_440), required=True, help="0 = nothing is known any more.")
-@who_option
-@as_json
-@click.pass_obj
-def conflict_travel(settings: Config, /, as_json: bool, **values: Any) -> None:
-    """Nobody gets from VENUE to OTHER, or back, in fewer minutes. Until it is stated nothing is looked for.
-
-    Example: tapgate-central conflict travel library-1 library-2 --minutes 15
-    """
-    say(act(settings, "conflict.travel", values), as_json)
+# --- clocks ---------------------------------------------------------------------------------------------------------
 
 
 @click.group()

@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from central.commands.shell import act, as_json, readable, say, say_json, say_rows, table_in, who_option
+from central.commands.shell import (
+    act,
+    as_json,
+    despite_option,
+    readable,
+    say,
+    say_json,
+    say_rows,
+    table_in,
+    who_option,
+)
 from central.config import Config
 
 HOUR_MS = 3_600_000
@@ -151,9 +161,10 @@ choices_option = click.option(
 @click.argument("policy_id", metavar="POLICY")
 @click.argument("file", type=readable)
 @choices_option
+@despite_option
 @as_json
 @click.pass_obj
-def policy_put(settings: Config, policy_id: str, file: Path, choices: bool, as_json: bool) -> None:
+def policy_put(settings: Config, policy_id: str, file: Path, choices: bool, despite_freeze: str, as_json: bool) -> None:
     """Put the policy in FILE (TOML or JSON) in force at every gate that goes by it.
 
     \b
@@ -163,20 +174,22 @@ def policy_put(settings: Config, policy_id: str, file: Path, choices: bool, as_j
         [schedules.open]
         mon = ["08:00-21:00"]
     """
-    values = {"id": policy_id, "body": table_in(file, "a policy"), "choices": choices}
+    body = table_in(file, "a policy")
+    values = {"id": policy_id, "body": body, "choices": choices, "despite_freeze": despite_freeze}
     say(act(settings, "policy.put", values), as_json)
 
 
 @policy.command("show")
 @click.argument("policy_id", metavar="POLICY")
+@click.option("--version", default=0, help="An older one; not given: the one in force everywhere.")
 @as_json
 @click.pass_obj
-def policy_show(settings: Config, policy_id: str, as_json: bool) -> None:
+def policy_show(settings: Config, policy_id: str, version: int, as_json: bool) -> None:
     """The version in force, as JSON that `policy put` takes back.
 
     Example: tapgate-central policy show library > library.json
     """
-    shown = act(settings, "policy.show", {"id": policy_id})
+    shown = act(settings, "policy.show", {"id": policy_id, "version": version})
     if as_json:
         say_json(shown)
     else:
@@ -188,6 +201,7 @@ def policy_show(settings: Config, policy_id: str, as_json: bool) -> None:
 @click.option("--file", "file", type=readable, help="The year's table: 西元日期, 是否放假 (0 or 2), 備註.")
 @click.option("--country", default="TW", show_default=True, help="Without a table: whose public holidays.")
 @click.option("--year", "years", multiple=True, type=int, help="Without a table: which years.")
+@despite_option
 @as_json
 @click.pass_obj
 def policy_calendar(

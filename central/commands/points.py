@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from central.commands.paged import whole
 from central.commands.shell import act, as_json, readable, say, say_json, say_rows, table_in, text_of, who_option
 from central.config import Config
 
@@ -54,6 +55,17 @@ def plan_put(settings: Config, plan_id: str, file: Path, as_json: bool) -> None:
     say(act(settings, "points.plan.put", values, bar=True), as_json)
 
 
+@plan.command("list")
+@as_json
+@click.pass_obj
+def plan_list(settings: Config, as_json: bool) -> None:
+    """The plans in force, by domain.
+
+    Example: tapgate-central points plan list
+    """
+    say_rows(act(settings, "points.plan.list", {})["plans"], as_json, "No plan yet: `points plan put`.")
+
+
 @plan.command("show")
 @click.argument("plan_id", metavar="PLAN")
 @as_json
@@ -94,7 +106,7 @@ def statement(settings: Config, member: str, domain: str, month: str, as_json: b
 
     Example: tapgate-central points statement A-1 --domain sports --month 2026-07
     """
-    found = act(settings, "points.statement", {"member": member, "domain": domain, "month": month})
+    found = whole(settings, "points.statement", {"member": member, "domain": domain, "month": month}, "lines")
     if as_json:
         say_json(found)
         return

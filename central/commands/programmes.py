@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from central.commands.classes import follow, table_options
+from central.commands.paged import whole
 from central.commands.shell import act, as_json, readable, say, say_json, say_rows, text_of, who_option
 from central.config import Config
 
@@ -143,7 +144,7 @@ def offer_list(settings: Config, classes: tuple[str, ...], on: str, as_json: boo
 
     Example: tapgate-central offer list --class senior --on 2026-09-01
     """
-    found = act(settings, "offer.list", {"classes": list(classes), "on": on})["offers"]
+    found = whole(settings, "offer.list", {"classes": list(classes), "on": on}, "offers")["offers"]
     say_rows(found, as_json, "No offer that day.")
 
 
@@ -202,7 +203,7 @@ def activity_list(settings: Config, venue: str, as_json: bool) -> None:
 
     Example: tapgate-central activity list --venue park-1
     """
-    found = act(settings, "activity.list", {"venue": venue})["activities"]
+    found = whole(settings, "activity.list", {"venue": venue}, "activities")["activities"]
     say_rows(found, as_json, "No activity yet: `activity put`.")
 
 

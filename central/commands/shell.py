@@ -54,6 +54,11 @@ who_option = click.option(
 )
 
 
+despite_option = click.option(
+    "--despite-freeze", default="", metavar="WHY", help="Publish within a freeze, for this reason; admins only."
+)
+
+
 def fail(why: str) -> NoReturn:
     """One line to standard error, exit code 1."""
     click.echo(f"{PROGRAM}: {' '.join(why.split())}", err=True)
@@ -197,3 +202,13 @@ def text_of(name: str, value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {each}" for key, each in value.items())
     return str(value)
+
+
+def say_page(listed: dict[str, Any], name: str, as_json: bool, nothing: str, columns: str) -> None:
+    """A page of a list, and how to get the next one."""
+    if as_json:
+        say_json(listed)
+        return
+    say_rows(listed[name], False, nothing, columns)
+    if listed["next"]:
+        click.echo(f"There are more: --after {listed['next']}")

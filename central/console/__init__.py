@@ -1,0 +1,1 @@
+"""The web pages for operators, coordinators, admins and auditors."""

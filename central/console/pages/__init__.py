@@ -1,0 +1,1 @@
+"""One module a subject; `central.console.registry` names them all."""
