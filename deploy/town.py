@@ -165,14 +165,20 @@ class Town:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.port, self.tls, self.lines = free_port(), tls, lines
+        self.console_port = free_port()
         self.config = directory / "central.toml"
         self.config.write_text(
-            f'data_dir = "{directory / "central"}"\nport = {self.port}\n'
+            f'data_dir = "{directory / "central"}"\nport = {self.port}\nconsole_port = {self.console_port}\n'
             + (f'database = "{database}"\n' if database else "")
             + ("" if tls else 'tls = "none"\n')
         )
         self.central = Process([BIN / "tapgate-central", "--config", self.config, "serve"], directory / "central.log")
         self.gates: dict[str, Gate] = {}
+
+    @property
+    def console_url(self) -> str:
+        """Where people look, in plain HTTP on this machine."""
+        return f"http://127.0.0.1:{self.console_port}/console/"
 
     def command(self, *arguments: str | Path) -> str:
         return run(BIN / "tapgate-central", "--config", self.config, *arguments)

@@ -15,6 +15,7 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
+from deploy.demo.cards_page import cards_page
 from deploy.demo.services import Services
 from deploy.demo.stage import CARDS, Stage, console
 from deploy.town import CommandFailed, Gate, Spot, Town
@@ -26,6 +27,7 @@ SPOTS = (
     Spot("volunteer-kiosk", "volunteer-centre", "volunteers", "kiosk", "open-house", "志工簽到站", "Volunteer kiosk"),
     Spot("sports-turnstile", "sports-centre", "sports", "turnstile", "open-house", "運動中心閘門", "Sports turnstile"),
 )
+ACCOUNT = "demo"
 LOST_CARD = "7186A61E"
 
 
@@ -38,7 +40,8 @@ class Demo(Stage):
         console.rule("[bold]central and three gates")
         await asyncio.to_thread(town.command, "init")
         await town.start_central()
-        console.print(f"central serves on https://127.0.0.1:{town.port}")
+        console.print(f"central serves devices on https://127.0.0.1:{town.port}")
+        await self.open_the_console()
         policy = asyncio.to_thread(town.command, "policy", "put", "open-house", str(HERE / "policy.toml"))
         await asyncio.gather(policy, *(asyncio.to_thread(self.add_venue, spot) for spot in SPOTS))
         await asyncio.gather(*(asyncio.to_thread(self.add_gate, spot) for spot in SPOTS))
@@ -53,6 +56,12 @@ class Demo(Stage):
         for gate in town.gates.values():
             status = await gate.until(lambda status: status["allowlist_version"] > 0)
             console.print(f"{gate.spot.gate}: holds a list of {status['allowlist_rows']} cards")
+
+    async def open_the_console(self) -> None:
+        """An account for whoever looks at this; it is let in on this machine alone."""
+        made = await self.json("account", "add", ACCOUNT, "--role", "admin", "--loopback-only")
+        console.print(f"the console: [bold]{self.town.console_url}[/]")
+        console.print(f"account [bold]{ACCOUNT}[/], password [bold]{made['password']}[/] (this machine alone)")
 
     def add_venue(self, s: Spot) -> None:
         self.town.command("domain", "add", s.domain)
@@ -224,14 +233,18 @@ async def main(once: bool) -> int:
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     start = time.perf_counter()
     try:
-        async with Town(DIRECTORY.resolve()) as town:
+        async with contextlib.AsyncExitStack() as stack:
+            town = await stack.enter_async_context(Town(DIRECTORY.resolve()))
             failures: list[str] = []
             demo = Demo(town, failures)
             await demo.set_up()
+            cards = await stack.enter_async_context(cards_page(town, town.console_url))
+            console.print(f"cards to tap, and a switch in each gate's line: [bold]{cards}[/]")
             await demo.play()
             await Services(town, failures).play()
             if not once:
                 going_on = True
+                console.print(f"the console: {town.console_url}  cards to tap: {cards}")
                 await demo.go_on(stop)
             console.rule("[bold]stopping")
     except (CommandFailed, TimeoutError) as failure:
