@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: run run-once test test-quick test-planted check bench lock clean
+.PHONY: run run-once test test-quick test-planted check bench bench-large lock clean
 
 run: $(VENV)/.run
 	$(BIN)/python -m deploy.demo
@@ -30,6 +30,9 @@ check: $(VENV)/.test-quick
 
 bench: $(VENV)/.test-quick
 	$(BIN)/python -m benchmarks
+
+bench-large: $(VENV)/.test-full
+	$(BIN)/python -m benchmarks.large
 
 # Each stamp is an environment that is at least as full as its name: run ⊂ test-quick ⊂ test-full.
 $(VENV)/bin/python:
