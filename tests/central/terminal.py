@@ -26,6 +26,10 @@ holidays = [2026-01-01]
 CARDS = "uid,member,class,valid_from,valid_until\n2A83155E,A-1,citizen,,\n1A2B3C4D,A-2,citizen,,\n"
 
 
+START_S = 120
+"""A machine that runs all tests at once may take long."""
+
+
 class Operator:
     """Runs commands in this process on one data directory."""
 
@@ -89,11 +93,13 @@ def serving(directory: Path, config: Path) -> Iterator[Served]:
         port = probe.getsockname()[1]
     config.write_text(f"data_dir = '{directory}'\ntls = 'none'\nport = {port}\n")
     served = Served(directory, config)
-    deadline = time.monotonic() + 30
-    while not (directory / "admin.sock").exists():
-        assert served.process.poll() is None, served.process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield served
-    if served.process.poll() is None:
-        served.stop()
+    deadline = time.monotonic() + START_S
+    try:
+        while not (directory / "admin.sock").exists():
+            assert served.process.poll() is None, served.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield served
+    finally:
+        if served.process.poll() is None:
+            served.stop()

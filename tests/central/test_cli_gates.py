@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,40 @@ def test_what_is_told_through_the_server_is_not_told_to_its_log(served: Served, 
 def test_brackets_are_shown_as_they_were_written(run: Operator) -> None:
     run("domain", "add", "annex", "--title", "needs [inputs.door] here")
     assert "needs [inputs.door] here" in run("domain", "list").stdout
+
+
+def test_devices_are_moved_replaced_banned_and_asked_by_command(run: Operator) -> None:
+    with contextlib.closing(sqlite3.connect(run.directory / "central.db")) as db, db:
+        row = ("door-1-a", "door-1", "active", b"k" * 32, b"s" * 32, "babab-babab-babab", 1)
+        columns = "id, gate, state, signing_public, sealing_public, words, enrolled_ms"
+        db.execute(f"INSERT INTO devices ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+    run("gate", "add", "door-2", "--venue", "library-1", "--policy", "open")
+    moved = run.json("device", "move", "door-1-a", "door-2", "--why", "busier", "--who", "chen")
+    assert (moved["from_gate"], moved["to_gate"]) == ("door-1", "door-2")
+    shown = run.json("device", "show", "door-1-a")
+    assert (shown["gate"], shown["moves"][0]["who"], shown["venue"]) == ("door-2", "chen", "library-1")
+    assert "door-1 → door-2" in run("device", "show", "door-1-a").stdout
+    assert run("device", "replace", "door-1-a").stdout.startswith("tapgate1:")
+    assert "update its agent" in run.refused("device", "bundle", "ask", "door-1-a")
+    assert "None was asked for" in run("device", "bundle", "list").stdout
+    assert "there is no bundle" in run.refused("device", "bundle", "fetch", "0" * 32)
+    assert run.json("device", "ban", "door-1-a", "--why", "stolen") == {
+        "device": "door-1-a",
+        "state": "revoked",
+        "banned": True,
+    }
+    assert run.json("device", "list", "--venue", "library-1")[0]["banned"]
+
+
+def test_a_bundle_is_written_to_a_file(run: Operator, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(run.directory / "central.db")) as db, db:
+        row = ("door-1-a", "door-1", "active", b"k" * 32, b"s" * 32, "babab-babab-babab", 1)
+        columns = "id, gate, state, signing_public, sealing_public, words, enrolled_ms"
+        db.execute(f"INSERT INTO devices ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+        now_ms = time.time_ns() // 1_000_000
+        values = ("door-1-a", 1, b"i" * 16, "chen", now_ms, now_ms, "arrived", now_ms, 7, b"archive")
+        columns = "device, version, id, who, asked_ms, until_ms, state, arrived_ms, size, content"
+        db.execute(f"INSERT INTO bundles ({columns}) VALUES ({', '.join('?' * len(values))})", values)
+    out = tmp_path / "bundle.tar.gz"
+    run("device", "bundle", "fetch", (b"i" * 16).hex(), "--out", str(out))
+    assert out.read_bytes() == b"archive"

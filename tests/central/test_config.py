@@ -32,6 +32,14 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
         ({"tls": "files"}, "state 'certificate' and 'private_key'"),
         ({"database": "mysql://x"}, "'database' begins with"),
         ({"url": "gates.example"}, "it begins with https://"),
+        ({"console_url": "console.example"}, "'console_url' is 'console.example'"),
+        ({"mail": {"host": "mail.example"}}, "missing required field `sender`"),
+        ({"mail": {"host": "mail.example", "sender": "tapgate"}}, "'mail.sender': 'tapgate' is no mail address"),
+        ({"mail": {"host": "mail.example", "sender": "a@b.example", "security": "none"}}, "on loopback only"),
+        ({"mail": {"host": "mail.example", "sender": "a@b.example", "user": "a"}}, "belong together"),
+        ({"mail": {"host": "", "sender": "a@b.example"}}, "both are needed"),
+        ({"alerts": {"silent_s": 1}}, "`$.alerts.silent_s`"),
+        ({"alerts": {"silence_s": 60}}, "unknown field `silence_s`"),
     ],
 )
 def test_what_is_wrong_is_named(values: dict, said: str) -> None:

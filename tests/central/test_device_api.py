@@ -22,16 +22,20 @@ from central.device_api import SERVICES
 from central.keys import Keys
 from central.lists import refresh_members
 from central.store.database import Database, open_database
-from central.store.schema import devices, evidence, join_tokens, list_entries, manifests, meta
+from central.store.schema import bundles, devices, evidence, join_tokens, list_entries, manifests, meta
 from central.wakeups import gate_topic, note
 from protocol.allowlist import CardState, Entry
 from protocol.chunks import rows_of
 from protocol.envelope import Keyring, key_id, open_as
+from protocol.fleet import MAX_BUNDLE_BYTES, BundleUpload
 from protocol.joining import from_text
 from protocol.messages import (
+    Bundle,
+    Clock,
     Delta,
     Enrolled,
     Fresh,
+    Health,
     Hello,
     Holdings,
     KeyStatement,
@@ -438,3 +442,92 @@ def test_the_digest_is_that_of_the_der_form(tmp_path: Path) -> None:
     digest = tls.self_signed(tmp_path, ["127.0.0.1"], now_ms())
     der = ssl.PEM_cert_to_DER_cert((tmp_path / "tls.crt").read_text())
     assert hashlib.sha256(der).digest() == digest
+
+
+# --- health and support bundles -----------------------------------------------------------------------------------
+
+
+def health(device: Device, **changes: Any) -> bytes:
+    fields: dict[str, Any] = {"device": device.id, "at_ms": now_ms(), "version": "1", "clock": Clock.TRUSTED}
+    fields |= dict.fromkeys(("machine_s", "agent_s", "disk_free_bytes", "disk_bytes", "memory_free_bytes"), 1)
+    return device.signer.seal(Health(**fields | {"memory_bytes": 1, "readers": ()} | changes))
+
+
+async def until(holds: Any, within_s: float = 10) -> Any:
+    async with asyncio.timeout(within_s):
+        while not (found := await holds()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def test_health_is_kept_the_newest_alone_with_the_skew_of_the_poll(city: City, client: Client) -> None:
+    await client.send("/v1/poll", city.device.poll(at_ms=now_ms() - 90_000))
+    assert await client.send("/v1/health", health(city.device, version="first")) == []
+    assert await client.send("/v1/health", health(city.device, version="second")) == []
+
+    async def written() -> Any:
+        (row,) = await city.rows(devices)
+        return row if row.health is not None and row.skew_ms is not None else None
+
+    row = await until(written)
+    assert decode(Health, row.health).version == "second"
+    assert abs(row.skew_ms + 90_000) < 5_000
+    assert abs(row.health_ms - now_ms()) < 60_000
+
+
+async def test_a_device_that_only_joins_tells_no_skew(city: City, client: Client) -> None:
+    await client.send("/v1/poll", city.device.poll(at_ms=0))
+
+    async def seen() -> Any:
+        (row,) = await city.rows(devices)
+        return row if row.seen_ms else None
+
+    assert (await until(seen)).skew_ms is None
+
+
+@pytest.mark.parametrize("state", ["pending", "revoked"])
+async def test_only_an_active_device_tells_anything(city: City, client: Client, state: str) -> None:
+    await city.change(devices, devices.c.id == city.device.id, state=state, revoked_ms=1)
+    assert failure(await client.post("/v1/health", health(city.device))) == (403, "unknown-key")
+    made = Bundle(city.device.id, bytes(16), now_ms(), 0, hashlib.sha256(b"").digest())
+    body = encode(BundleUpload(city.device.signer.seal(made), b""))
+    assert failure(await client.post("/v1/bundle", body)) == (403, "unknown-key")
+
+
+async def test_what_another_key_signed_is_refused(city: City, client: Client) -> None:
+    thief = Device()
+    assert failure(await client.post("/v1/health", health(thief))) == (403, "unknown-key")
+    made = Bundle(thief.id, bytes(16), now_ms(), 0, hashlib.sha256(b"").digest())
+    body = encode(BundleUpload(thief.signer.seal(made), b""))
+    assert failure(await client.post("/v1/bundle", body)) == (403, "unknown-key")
+    assert failure(await client.post("/v1/health", city.device.poll())) == (400, "wrong-type")
+
+
+async def test_the_largest_bundle_is_taken_and_anything_larger_is_not(city: City, client: Client) -> None:
+    content, ask = bytes(MAX_BUNDLE_BYTES), bytes(range(16))
+    values = {"device": city.device.id, "version": 1, "id": ask, "who": "chen", "state": "asked"}
+    await city.add(bundles, values | {"asked_ms": now_ms(), "until_ms": now_ms() + 60_000})
+    made = Bundle(city.device.id, ask, now_ms(), len(content), hashlib.sha256(content).digest())
+    envelope = city.device.signer.seal(made)
+    altered = encode(BundleUpload(envelope, content[:-1] + b"x"))
+    assert failure(await client.post("/v1/bundle", altered)) == (400, "wrong-digest")
+    assert failure(await client.post("/v1/bundle", encode((envelope, content + b"x")))) == (400, "malformed")
+    assert failure(await client.post("/v1/bundle", bytes(MAX_BUNDLE_BYTES + 8_192))) == (413, "oversized")
+    assert await client.send("/v1/bundle", encode(BundleUpload(envelope, content))) == []
+    assert await client.send("/v1/bundle", encode(BundleUpload(envelope, content))) == [], (
+        "a lost answer is given again"
+    )
+    (row,) = await city.rows(bundles)
+    assert (row.state, row.content == content) == ("arrived", True)
+    made = Bundle(city.device.id, bytes(16), now_ms(), 0, hashlib.sha256(b"").digest())
+    body = encode(BundleUpload(city.device.signer.seal(made), b""))
+    assert failure(await client.post("/v1/bundle", body)) == (409, "unknown-key")
+
+
+async def test_an_old_agent_is_served_beside_a_new_one(city: City, client: Client) -> None:
+    """It knows nothing of health and asks: its poll is answered as ever, whatever is asked of it."""
+    values = {"device": city.device.id, "version": 1, "id": bytes(16), "who": "chen", "state": "asked"}
+    await city.add(bundles, values | {"asked_ms": now_ms(), "until_ms": now_ms() + 60_000})
+    answer = types(await client.send("/v1/poll", city.device.poll()))
+    assert "manifest" in answer
+    assert "ask" not in answer

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Table, delete, select, update
 
 from central import enrolment
+from central.actions.cards.member_index import put_name_keys
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.lists import refresh_domain
@@ -48,6 +49,8 @@ async def admin(city: City, database: Any, keys: Any, database_url: str, tmp_pat
     ids = await city.add_members(5)
     await city.set_card_state(ids[0], 1)
     await city.change(members, members.c.id == ids[1], name_sealed=keys.seal_name("王小明", ids[1]))
+    async with city.database.write() as connection:
+        await put_name_keys(connection, keys, {ids[1]: "王小明"})
     joined = await enrol(database, keys)
     await city.add_staff("main", "lin", "246813")
     async with database.write() as connection:

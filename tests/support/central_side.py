@@ -22,11 +22,14 @@ from protocol.envelope import (
     seal_domain_key,
     unwrap,
 )
+from protocol.fleet import BundleUpload
 from protocol.journal import genesis
 from protocol.messages import (
     Ages,
+    Ask,
     Batch,
     Bind,
+    Bundle,
     Counted,
     Delta,
     DomainKey,
@@ -36,6 +39,7 @@ from protocol.messages import (
     Fetch,
     Fresh,
     GateConfig,
+    Health,
     Hello,
     Holdings,
     Inventory,
@@ -120,6 +124,9 @@ class CentralSide:
         self.state_version = 0
         self.counted: dict[bytes, int] = {}
         self.inside: dict[str, int] = {}
+        self.ask: Ask | None = None
+        self.healths: list[Health] = []
+        self.bundles: list[tuple[Bundle, bytes]] = []
 
     # --- what is known of members ---------------------------------------------------------------------------------
 
@@ -255,7 +262,15 @@ class CentralSide:
             news.insert(0, self.seal(self.manifest))
         if poll.keys_number < self.keys_number:
             news.insert(0, self.statement())
-        return (news or [self.fresh()]) + self._state(held, poll)
+        return (news or [self.fresh()]) + self._state(held, poll) + self._ask(held, poll)
+
+    def _ask(self, held: dict[str, Part], poll: Poll) -> list[bytes]:
+        """SPEC §7.11."""
+        ask = self.ask
+        if ask is None or (PartName.ASK in held and held[PartName.ASK].version == ask.version):
+            return []
+        is_refused = any((trouble.part, trouble.version) == ("ask", ask.version) for trouble in poll.troubles)
+        return [] if is_refused else [self.seal(ask)]
 
     def _state(self, held: dict[str, Part], poll: Poll) -> list[bytes]:
         """SPEC §7.8: from what is held, where that is one of its versions."""
@@ -335,6 +350,8 @@ class CentralSide:
                 web.post("/v1/batches", self._batches),
                 web.post("/v1/holdings", self._holdings),
                 web.post("/v1/snapshot", self._snapshot),
+                web.post("/v1/health", self._health),
+                web.post("/v1/bundle", self._bundle),
             ]
         )
         return app
@@ -361,6 +378,15 @@ class CentralSide:
 
     async def _holdings(self, request: web.Request) -> web.Response:
         return _envelopes(self.holdings(await request.read()))
+
+    async def _health(self, request: web.Request) -> web.Response:
+        self.healths.append(decode(Health, unwrap(await request.read()).payload))
+        return _envelopes([])
+
+    async def _bundle(self, request: web.Request) -> web.Response:
+        upload = decode(BundleUpload, await request.read())
+        self.bundles.append((decode(Bundle, unwrap(upload.bundle).payload), upload.content))
+        return _envelopes([])
 
     async def _snapshot(self, request: web.Request) -> web.StreamResponse:
         asked = decode(Fetch, unwrap(await request.read()).payload)

@@ -36,3 +36,32 @@ def server_context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     return context, hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).digest()
+
+
+def authority_context(directory: Path, days: int = 30) -> tuple[ssl.SSLContext, Path, int]:
+    """A server's TLS context for `localhost` under an authority, that authority's file, and when the server's
+    certificate ends."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    until = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(days=days)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(until - dt.timedelta(days=days + 1))
+        .not_valid_after(until)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem, authority = directory / "served.pem", directory / "authority.pem"
+    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    authority.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context, authority, int(until.timestamp()) * 1_000
