@@ -1,6 +1,6 @@
 """Who asks for an action, and what of the city is theirs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -47,6 +47,15 @@ class Caller:
     @property
     def sees_all(self) -> bool:
         return self.local or bool(self.roles & {Role.ADMIN, Role.AUDITOR})
+
+    @property
+    def sees_everywhere_to_read(self) -> bool:
+        """By the auditor's role alone."""
+        return not self.local and Role.AUDITOR in self.roles and Role.ADMIN not in self.roles
+
+    def as_writer(self) -> "Caller":
+        """The same without the auditor's role, which is for looking: what is left is where they may change things."""
+        return replace(self, roles=self.roles - {Role.AUDITOR})
 
     @property
     def scope(self) -> Scope:

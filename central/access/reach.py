@@ -255,6 +255,11 @@ async def _team_member(asked: Asked, value: Any) -> frozenset[str]:
     return await _all(asked, query) if ids else NOWHERE
 
 
+async def _team_domain(asked: Asked, value: Any) -> frozenset[str]:
+    """The teams of a domain."""
+    return await _all(asked, select(attendance_teams.c.id).where(attendance_teams.c.domain == value))
+
+
 async def _ids(asked: Asked, query: Select[Any]) -> Sequence[bytes]:
     return list((await asked.connection.execute(query)).scalars())
 
@@ -292,5 +297,6 @@ KINDS: dict[str, Kind] = {
     "team": Kind("teams", True, _team),
     "attendance": Kind("teams", True, _attendance),
     "team_member": Kind("teams", False, _team_member),
+    "team_domain": Kind("teams", False, _team_domain),
 }
 """What a rule may name, by the word that it uses."""

@@ -211,8 +211,12 @@ RULES: dict[str, Rule] = {
     "volunteer.team.put": admins(),
     "volunteer.rules.show": _for(COORDINATOR, open=True),
     "volunteer.rules.put": admins(),
-    "volunteer.sessions": _for(COORDINATOR, filtered=True, team="team", attendance="session"),
-    "volunteer.review": _for(COORDINATOR, filtered=True, team="team", attendance="session"),
+    "volunteer.sessions": _for(
+        COORDINATOR, filtered=True, team="team", attendance="session", team_member="member", team_domain="domain"
+    ),
+    "volunteer.review": _for(
+        COORDINATOR, filtered=True, team="team", attendance="session", team_member="member", team_domain="domain"
+    ),
     "volunteer.months": _for(COORDINATOR, team="team"),
     "volunteer.month": _for(COORDINATOR, team="team"),
     "volunteer.approve": _for(COORDINATOR, team="team"),
@@ -221,7 +225,7 @@ RULES: dict[str, Rule] = {
     "volunteer.settle": _for(COORDINATOR, attendance="session", team="team"),
     "volunteer.reassign": _for(COORDINATOR, attendance="session", team="team"),
     "volunteer.served": _for(COORDINATOR, attendance="session"),
-    "volunteer.totals": _for(COORDINATOR, team_member="member"),
+    "volunteer.totals": _for(COORDINATOR, team_member="member", team_domain="domain"),
     "volunteer.certificates": _for(COORDINATOR, filtered=True, team_member="member"),
     "volunteer.certify": _for(COORDINATOR, team_member="member"),
     # programmes
@@ -234,11 +238,11 @@ RULES: dict[str, Rule] = {
     "offer.list": _for(OPERATOR, COORDINATOR, open=True),
     "offer.import": admins(),
     # points
-    "points.balance": _for(OPERATOR, member="member", personal=True),
-    "points.statement": _for(OPERATOR, member="member", personal=True),
+    "points.balance": _for(OPERATOR, member="member", domain="domain", personal=True),
+    "points.statement": _for(OPERATOR, member="member", domain="domain", personal=True),
     "points.grant": admins(),
     "points.adjust": admins(),
-    "points.redeem": _for(OPERATOR, member="member"),
+    "points.redeem": _for(OPERATOR, member="member", domain="domain"),
     "points.totals": admins(),
     "points.close": admins(),
     "points.round": admins(),

@@ -158,7 +158,8 @@ async def _are_neighbours(connection: AsyncConnection, one: bytes, other: bytes)
 
 async def _came_back(connection: AsyncConnection, session: Any, held: Card) -> bool:
     whose = (await references_of(connection, [held.member]))[held.member]
-    return held.member != session.member and held.state is CardState.ACTIVE and is_day_member(whose)
+    is_free = held.member != session.member and held.state is CardState.ACTIVE and is_day_member(whose)
+    return is_free and await _are_neighbours(connection, session.member, held.member)
 
 
 async def _must_be_theirs(connection: AsyncConnection, session: Any, held: Card) -> None:

@@ -20,6 +20,7 @@ from central.actions.cards.day_members import (
 from central.actions.cards.issuing import Issue, issue
 from central.actions.cards.named import Card, cards_by_index, members_by_reference, readings_of, references_of
 from central.actions.cards.statements import last_numbers
+from central.actions.cards.within import domains_of, is_in
 from central.actions.places.publishing import publish_members
 from central.services.visits.closing import Closings
 from central.store.schema import venues
@@ -129,6 +130,9 @@ async def _free(
     whose = await references_of(connection, [card.member for card in held])
     if len(held) > 1 or not is_day_member(whose[held[0].member]):
         raise ActionFailed(_TAKEN)
+    near = is_in(await domains_of(connection, context.scope), held[0].member)
+    if near is not None and not (await connection.execute(select(near))).scalar_one():
+        raise ActionFailed(_TAKEN)  # another domain's day card is somebody's, for all that this caller knows
     if held[0].state is not CardState.ACTIVE:
         raise ActionFailed(f"uid: this day card is {held[0].state.name.lower()}: see `card unblock`")
     return held[0], None

@@ -118,7 +118,8 @@ async def bundle_of(connection: AsyncConnection, context: Context, name: EventNa
         raise missing
     public = public_part(row.envelope, name[2])
     gate = await _gate(connection, name, public, row.outcome == "forked")
-    if not is_within(await gates_within(connection, context.scope), gate):
+    within = await gates_within(connection, context.scope)
+    if not all(is_within(within, each) for each in {gate, *gates_in(row.envelope)}):  # the proof holds the whole batch
         raise missing
     device = await device_row(connection, row.device)
     if device is None:
@@ -162,6 +163,15 @@ def public_part(envelope: bytes, sequence: int) -> bytes:
         return b""
     at = sequence - batch.first
     return batch.events[at] if 0 <= at < len(batch.events) else b""
+
+
+def gates_in(envelope: bytes) -> set[str]:
+    """Where the events of a batch happened, as far as they say; empty where they cannot be read."""
+    try:
+        batch = decode(Batch, unwrap(envelope).payload)
+        return {event.gate for event in (decode(Event, public) for public in batch.events) if event.gate}
+    except Refused:
+        return set()
 
 
 async def device_row(connection: AsyncConnection, device: str) -> Any:

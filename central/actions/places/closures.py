@@ -102,6 +102,8 @@ async def closure_add(context: Context, params: ClosureAddParams) -> ClosureDone
     """Every connected gate concerned hears of it at once; others close when they are told, and say so by their age."""
     if bool(params.venue) == params.city:
         raise ActionFailed("name the venue, or state --city: one of the two")
+    if params.extend_days and context.scope.venues is not None:
+        raise ActionFailed("classes and cards are the whole city's: an admin extends them")
     async with context.database.read() as connection:
         zone = await _zone(connection, params.venue)
     closed = _span(params, zone)

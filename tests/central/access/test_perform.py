@@ -15,7 +15,7 @@ from central.access.reach import Forbidden
 from central.actions.action import ActionFailed, Context
 from central.keys import Keys
 from central.store.database import Database
-from central.store.schema import audit, gates, venues
+from central.store.schema import audit, domains, gates, subjects, venues
 from tests.central.admin import Admin, admin_of
 from tests.central.callers import ask, caller
 from tests.central.city import City
@@ -160,3 +160,35 @@ async def test_the_database_itself_refuses_to_change_the_log(admin: Admin, city:
         with pytest.raises(DBAPIError, match="appended"):
             async with city.database.write() as connection:
                 await connection.execute(statement)
+
+
+async def test_whoever_also_audits_changes_only_what_is_theirs(admin: Admin, city: City) -> None:
+    await city.add(venues, {"id": "branch", "domain": "library", "time_zone": "Asia/Taipei"})
+    olga = caller("olga", "operator", "auditor", venues=("branch",))
+    assert {row["id"] for row in (await ask(admin, olga, "venue.list")).rows} == {"branch", "main"}
+    with pytest.raises(Forbidden):
+        await ask(admin, olga, "venue.set", id="main", closes_at="22:30")
+    with pytest.raises(Forbidden):
+        await ask(
+            admin, olga, "closure.add", city=True, since="2026-01-01", until="2030-01-01", why_zh="無", why_en="no"
+        )
+    await ask(admin, olga, "venue.set", id="branch", closes_at="22:30")
+
+
+async def test_an_operator_extends_nobodys_classes(admin: Admin, city: City) -> None:
+    olga = caller("olga", "operator", venues=("main",))
+    times = {"since": "2026-01-01", "until": "2030-01-01", "why_zh": "颱風", "why_en": "storm"}
+    with pytest.raises(ActionFailed, match="an admin extends"):
+        await ask(admin, olga, "closure.add", venue="main", extend_days=30, **times)
+
+
+async def test_points_of_another_domain_are_not_an_operators_affair(admin: Admin, city: City) -> None:
+    city.keys.new_domain_key("pool", 1)
+    await city.add(domains, {"id": "pool", "key_number": 1})
+    (member,) = await city.add_members(1)
+    await city.add(subjects, {"domain": "pool", "member": member, "subject": b"p" * 16})
+    olga = caller("olga", "operator", venues=("main",))
+    about = {"member": member.hex(), "domain": "pool"}
+    for name, more in (("points.balance", {}), ("points.redeem", {"points": 1, "why": "bag"})):
+        with pytest.raises(Forbidden):
+            await ask(admin, olga, name, **about, **more)
