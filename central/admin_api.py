@@ -154,5 +154,5 @@ def _object(body: bytes) -> dict[str, Any]:
         raise _Refusal(413, "too-large", f"parameters of more than {MAX_FIELD_BYTES} bytes")
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _Refusal(400, "bad-json", f"the parameters are not one JSON object: {error}") from None

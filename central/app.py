@@ -7,7 +7,6 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,6 +18,7 @@ from central.alerts.watching import Watching
 from central.bundles import sweep_for_ever
 from central.config import LOOPBACK, Config, ConfigError
 from central.console import serving as console
+from central.console.bodies import forget_spooled
 from central.device_api import MAX_BODY_BYTES, SERVICES, Services
 from central.flags import lapse_for_ever
 from central.keys import Keys
@@ -81,12 +81,12 @@ async def running(config: Config, admin_routes: AddRoutes | None = None) -> Asyn
         context = tls_context(config)
         keys = load_keys(config)
         await migrate_async(config.database)
+        forget_spooled(config.data_dir)
         services = await stack.enter_async_context(_services(config, keys))
         runner = await _runner(stack, build_app(services, _for_devices_and_people(config)))
         await web.TCPSite(runner, config.host, config.port, ssl_context=context).start()
-        if config.console and config.console_port:
-            people = await _runner(stack, build_app(services, partial(_for_people, config=config)))
-            await web.TCPSite(people, "127.0.0.1", config.console_port).start()
+        if config.console_port:
+            await web.TCPSite(runner, "127.0.0.1", config.console_port).start()
         if admin_routes is not None:
             await stack.enter_async_context(_admin_site(config, services, admin_routes))
         host, port = runner.addresses[0][:2]
@@ -104,14 +104,10 @@ def _for_devices_and_people(config: Config) -> AddRoutes:
     def add(app: web.Application) -> None:
         device_api.add_routes(app)
         if config.console:
-            _for_people(app, config)
+            console.add_routes(app, config)
+            admin_api.add_routes(app, config)
 
     return add
-
-
-def _for_people(app: web.Application, config: Config) -> None:
-    console.add_routes(app, config)
-    admin_api.add_routes(app, config)
 
 
 @asynccontextmanager

@@ -55,7 +55,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     console: bool = True
     """Pages at `/console` and the API at `/api/v1`, on the same address as devices call."""
     console_port: int = 0
-    """Both once more over plain HTTP on loopback, for a proxy that ends TLS or a browser on this machine; 0: not."""
+    """The same address once more in plain HTTP on loopback, for a proxy that ends TLS or a browser here; 0: not."""
     proxied: bool = False
     """A proxy on this machine stands in front: the addresses of people are those that it tells (X-Forwarded-For)."""
     max_upload_bytes: int = 64 * 1024 * 1024

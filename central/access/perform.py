@@ -43,7 +43,11 @@ def typed(action: Action[Any], values: dict[str, Any], caller: Caller, *, strict
     """
     if "who" in action.params.__struct_fields__ and not (caller.local and values.get("who")):
         values = values | {"who": caller.name}
-    if not _can_be_stored(values):
+    try:
+        storable = _can_be_stored(values)
+    except RecursionError:
+        raise BadParameters(f"{action.name}: it is nested too deeply") from None
+    if not storable:
         raise BadParameters(f"{action.name}: a number beyond 64 bits, or a text with the character NUL")
     try:
         return msgspec.convert(values, action.params, strict=strict)  # type: ignore[no-any-return]
@@ -91,11 +95,17 @@ async def run(context: Context, action: Action[Any], params: Params) -> Result:
         except Forbidden as refusal:
             await _refuse(context, action, told, str(refusal))
     if not action.writes:
-        answer = await action.run(context, params)
+        try:
+            answer = await action.run(context, params)
+        except Forbidden as refusal:
+            await _refuse(context, action, told, str(refusal))
         if rule.personal and not caller.local and not context.looks_on:
             await _note(context, action, audit.LOOKED, told)
         return answer
-    before = await _shown(context, action, told)
+    try:
+        before = await _shown(context, action, told)
+    except Forbidden as refusal:
+        await _refuse(context, action, told, str(refusal))
     asked = await _note(context, action, audit.ASKED, told)
     try:
         answer = await action.run(context, params)

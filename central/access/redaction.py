@@ -18,6 +18,7 @@ SECRET = frozenset(
         "sought",
         "identifier",
         "name",
+        "shown",
         "body_base64",
         "text_base64",
     )

@@ -48,7 +48,8 @@ def here_alone(config: Config) -> bool:
 
     A proxy in front of it that serves others has to be named as `url`.
     """
-    return config.host in LOOPBACK and (urlsplit(config.url).hostname or "") in LOOPBACK
+    told = [url for url in (config.url, config.console_url) if url]
+    return not config.proxied and config.host in LOOPBACK and all(urlsplit(url).hostname in LOOPBACK for url in told)
 
 
 async def sign_in(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from central.commands.shell import fail
+from central.console.csv_out import cell
 
 allow_partial = click.option(
     "--allow-partial", is_flag=True, help="With --apply: end with 0 although rows were left out."
@@ -30,7 +31,7 @@ def reporting(path: Path | None, columns: Sequence[str]) -> Iterator[Callable[[S
         if path.suffix == ".csv":
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
-            yield writer.writerows
+            yield lambda rows: writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
         else:
             yield lambda rows: file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 

@@ -1,5 +1,6 @@
 """What a form brings: fields within limits, and at most one file, written to disk as it comes."""
 
+import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator
@@ -14,6 +15,10 @@ from central.console.page import Fields, File
 MAX_FIELD_BYTES = 2 * 1024 * 1024
 """A policy of the largest size, as text."""
 MAX_FIELDS = 2_000
+MAX_TEXT_BYTES = 4 * 1024 * 1024
+"""Of all fields together, where a form comes in parts."""
+SLOWEST_S = 600.0
+SPOOLED = "uploaded-"
 
 
 @contextlib.asynccontextmanager
@@ -35,33 +40,59 @@ async def read_form(
                 raise web.HTTPRequestEntityTooLarge(MAX_FIELDS, len(pairs))
             yield Fields(pairs), None
             return
-        pairs, file = MultiDict[str](), None
         try:
-            reader = await request.multipart()
-            while (part := await reader.next()) is not None:
-                if not isinstance(part, BodyPartReader) or len(pairs) > MAX_FIELDS:
-                    raise web.HTTPBadRequest(text="the form cannot be read")
-                if part.filename:
-                    spool = stack.enter_context(tempfile.NamedTemporaryFile(dir=directory, prefix="uploaded-"))
-                    size = 0
-                    while data := await part.read_chunk(1 << 16):
-                        size += len(data)
-                        if size > max_file_bytes:
-                            raise web.HTTPRequestEntityTooLarge(max_file_bytes, size)
-                        spool.write(data)
-                    spool.flush()
-                    file = File(Path(spool.name), part.filename[:200], size) if size else file
-                elif part.name:
-                    pairs.add(part.name, await _text(part))
+            async with asyncio.timeout(SLOWEST_S):
+                fields, file = await _parts(request, directory, max_file_bytes, stack)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
         except (ValueError, UnicodeDecodeError, RuntimeError, AssertionError, HttpProcessingError):
             raise web.HTTPBadRequest(text="the form cannot be read") from None
-        yield Fields(pairs), file
+        yield fields, file
 
 
-async def _text(part: BodyPartReader) -> str:
+async def _parts(
+    request: web.Request, directory: Path, max_file_bytes: int, stack: contextlib.ExitStack
+) -> tuple[Fields, File | None]:
+    """Everything of a form in parts; whatever a part is, it counts. At most one file, made at its first byte."""
+    pairs, file = MultiDict[str](), None
+    count, room = 0, max_file_bytes + MAX_TEXT_BYTES
+    reader = await request.multipart()
+    while (part := await reader.next()) is not None:
+        count += 1
+        if not isinstance(part, BodyPartReader) or count > MAX_FIELDS:
+            raise web.HTTPBadRequest(text="the form cannot be read")
+        if not part.filename:
+            value = await _text(part, min(MAX_FIELD_BYTES, room))
+            room -= len(value)
+            pairs.add(part.name or "", value.decode())
+            continue
+        spool, size = None, 0
+        while data := await part.read_chunk(1 << 16):
+            size += len(data)
+            room -= len(data)
+            if file is not None or size > max_file_bytes or room < 0:
+                raise web.HTTPRequestEntityTooLarge(max_file_bytes, size)
+            if spool is None:
+                made = tempfile.NamedTemporaryFile(dir=directory, prefix=SPOOLED)  # noqa: SIM115 - the stack closes it
+                spool = stack.enter_context(made)
+            spool.write(data)
+        if spool is not None:
+            spool.flush()
+            file = File(Path(spool.name), part.filename[:200], size)
+    return Fields(pairs), file
+
+
+async def _text(part: BodyPartReader, most: int) -> bytes:
     value = bytearray()
     while data := await part.read_chunk(1 << 16):
         value += data
-        if len(value) > MAX_FIELD_BYTES:
-            raise web.HTTPRequestEntityTooLarge(MAX_FIELD_BYTES, len(value))
-    return value.decode()
+        if len(value) > most:
+            raise web.HTTPRequestEntityTooLarge(most, len(value))
+    return bytes(value)
+
+
+def forget_spooled(directory: Path) -> None:
+    """At start: what was being sent when the process was killed is nobody's any more, and holds UIDs and names."""
+    for pattern in (f"{SPOOLED}*", "attached-*"):
+        for path in directory.glob(pattern):
+            path.unlink(missing_ok=True)

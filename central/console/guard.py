@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ipaddress
 import secrets
 
 from aiohttp import web
@@ -11,6 +12,8 @@ VISITOR_COOKIE = "__Host-tapgate-visitor"
 """Of who is not signed in yet: it lasts as long as the browser is open and is good for the sign-in form alone."""
 VISITOR, VISITOR_CHARACTERS = web.RequestKey("visitor", str), 43
 LANG_COOKIE, THEME_COOKIE, SAID_COOKIE = "tapgate-lang", "tapgate-theme", "tapgate-said"
+UNTOLD = "behind a proxy that does not tell"
+"""In place of an address: no loopback one, so nobody is taken for somebody at this machine."""
 YEAR_S = 366 * 86_400
 
 HEADERS = {
@@ -77,6 +80,10 @@ def origin_of(request: web.Request, proxied: bool) -> str:
     """The address that asks: of the peer, or as a proxy on this machine tells it."""
     peer = request.remote or ""
     if proxied and peer in ("127.0.0.1", "::1"):
-        told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        return told[:64] or peer
+        # the last one, of the last line: what the proxy itself wrote, whatever the browser sent before it
+        told = ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()
+        try:
+            return str(ipaddress.ip_address(told))
+        except ValueError:
+            return UNTOLD
     return peer

@@ -108,17 +108,17 @@ class Jobs:
         return job
 
     async def _run(self, caller: Caller, job: Job) -> None:
-        services = self._services
-        writer = RowWriter(job)
+        services, writer = self._services, None
 
         async def progress(what: str, done: int, total: int) -> None:
             job.what, job.done, job.total = what or job.what, done, total
 
-        context = Context(
-            *(self._config, services.database, services.keys, services.now_ms()),
-            *(progress, writer.write, job.file, caller),
-        )
         try:
+            writer = RowWriter(job)
+            context = Context(
+                *(self._config, services.database, services.keys, services.now_ms()),
+                *(progress, writer.write, job.file, caller),
+            )
             answer = await perform(context, job.action, job.params, strict=False)
             job.answer, job.state = msgspec.to_builtins(answer), DONE
         except (ActionFailed, Refused, BadParameters, Forbidden) as failure:
@@ -133,7 +133,9 @@ class Jobs:
             )
             job.state, job.why = FAILED, f"{job.action} broke off ({type(error).__name__}): see the server's log"
         finally:
-            writer.close()
+            with contextlib.suppress(OSError):  # a full disk
+                if writer is not None:
+                    writer.close()
             job.ended_ms, job.ended_s = services.now_ms(), self._now_s()
 
     # --- keeping house -------------------------------------------------------------------------------------------

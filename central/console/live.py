@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
+from central.console.guard import harden
+
 BEAT_S = 15.0
 """A comment at least so often, so that proxies keep the line and a browser that went away is noticed."""
 WHOLE_S = 3_600.0
@@ -20,6 +22,7 @@ Draw = Callable[[], Awaitable[str | None]]
 async def send(request: web.Request, draw: Draw, every_s: float, closing: Callable[[], bool]) -> web.StreamResponse:
     """Server-sent events: the first at once, then one for every change. The data is the block's HTML as a JSON text."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+    harden(request, response)
     await response.prepare(request)
     last, spoke_s, until_s = b"", time.monotonic(), time.monotonic() + WHOLE_S
     while time.monotonic() < until_s and not closing():

@@ -50,6 +50,8 @@ GROUPS = (
     *((40, _N("Places")), (0, "")),
 )
 """Headings of the menu, by the first place of each."""
+MOST_OPEN_OF_ONE, MOST_OPEN = 12, 400
+"""Live pages: each is drawn again every few seconds, from the readers that gates use as well."""
 THEMES = ("auto", "light", "dark")
 NOBODY = frozenset[Any]()
 
@@ -94,6 +96,8 @@ async def _static(request: web.Request) -> web.StreamResponse:
 class _Console:
     def __init__(self, services: Services, config: Config) -> None:
         self._services, self._config = services, config
+        self._open: dict[str, int] = {}
+        """Live pages of each session."""
         self._menu = sorted(
             (route for route in ROUTES if route.nav), key=lambda route: route.nav[1] if route.nav else 0
         )
@@ -227,7 +231,15 @@ class _Console:
                 _log_broken(route.path, error)
                 return None
 
-        return await live.send(ask.request, draw, page.every_s, lambda: self._services.wakeups.closing)
+        of_session = self._open.get(ask.session.id, 0)
+        if of_session >= MOST_OPEN_OF_ONE or sum(self._open.values()) >= MOST_OPEN:
+            return self._problem(ask, 429, say(ask.lang, "Too many pages are open: close some."))
+        self._open[ask.session.id] = of_session + 1
+        try:
+            return await live.send(ask.request, draw, page.every_s, lambda: self._services.wakeups.closing)
+        finally:
+            self._open[ask.session.id] -= 1
+            self._open = {session: held for session, held in self._open.items() if held}
 
     def _data(self, ask: Asking, page: Page) -> dict[str, Any]:
         route_path = ask.request.path.removeprefix(PREFIX)

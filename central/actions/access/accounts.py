@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.access import throttle
@@ -32,7 +32,7 @@ from central.actions.access.whose import (
     whose,
 )
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.store.schema import accounts, attendance_teams, sign_ins, venues
+from central.store.schema import accounts, api_tokens, attendance_teams, sign_ins, venues
 
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=4)]
 State = Literal["active", "disabled"]
@@ -169,13 +169,16 @@ async def account_set(context: Context, params: AccountSetParams) -> AccountChan
 
 @action("account.reset", AccountParams, writes=True)
 async def account_reset(context: Context, params: AccountParams) -> AccountSecret:
-    """Give an account a new random password, shown once; its sessions end and its lock is lifted."""
+    """Give an account a new random password, shown once; sessions end, tokens are revoked, its lock is lifted."""
     password = random_password()
     stored = await hashed(password)
     async with context.database.write() as connection:
         held = await must_be_there(connection, params.account, lock=True)
         await change_account(connection, params.account, password=stored, must_change=not held.loopback_only)
         await end_all(connection, params.account)
+        t = api_tokens.c
+        theirs = update(api_tokens).where(t.account == params.account, t.revoked_ms.is_(None))
+        await connection.execute(theirs.values(revoked_ms=context.now_ms))
         await throttle.unlock(connection, params.account)
     return AccountSecret(account=params.account, password=password)
 
