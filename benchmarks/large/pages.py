@@ -100,6 +100,8 @@ async def _paths(database: Database, city: City) -> list[tuple[str, str]]:
         query = select(batches.c.epoch, batches.c.first, batches.c.digest).where(batches.c.device == place.device)
         batch = (await connection.execute(query.limit(1))).one()
     event = f"{place.device}/{batch.epoch.hex()}/{batch.first + 100}"
+    named = {"device": place.device, "epoch": batch.epoch.hex(), "first": str(batch.first)}
+    of_batch = _query(named | {"digest": batch.digest.hex()})
     values = {
         "/accounts/{account}": "bench",
         "/members/{id}": (77).to_bytes(16).hex(),
@@ -113,8 +115,8 @@ async def _paths(database: Database, city: City) -> list[tuple[str, str]]:
         "/cards/{card}": (77).to_bytes(16).hex(),
     }
     queries = {
-        "/sync-log/batch": f"batch={place.device}/{batch.epoch.hex()}/{batch.first}/{batch.digest.hex()}",
-        "/sync-log/raw": f"batch={place.device}/{batch.epoch.hex()}/{batch.first}/{batch.digest.hex()}",
+        "/sync-log/batch": of_batch,
+        "/sync-log/raw": of_batch,
         "/sync-log/device": f"device={place.device}",
         "/sync-log/event": f"event={event}",
         "/sync-log/proof": f"event={event}",

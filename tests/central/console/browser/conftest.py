@@ -19,9 +19,18 @@ from tests.edge_agent.screen.conftest import ARGUMENTS, CHROMIUM, PATIENCE_MS
 
 WIDTHS = (360, 1024, 1920)
 SHOTS = Path(__file__).parents[4] / "build" / "screenshots"
+HERE = Path(__file__).parent
 SERIOUS = ("serious", "critical")
 
 Open = Callable[..., Awaitable[Page]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a module stay together: they share a browser, and what one did in the town the next one sees."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

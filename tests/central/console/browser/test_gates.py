@@ -32,7 +32,7 @@ async def test_an_operator_edits_a_configuration_and_sees_at_once_what_it_change
     await page.wait_for_selector("#checked .added >> text=Front door")
     await page.get_by_role("button", name="Publish").click()
     await page.wait_for_selector("h1 >> text=Front door")
-    await page.get_by_text("in force", exact=True).wait_for()
+    await page.locator(".badge", has_text="in force").wait_for()
 
 
 async def test_an_invitation_counts_down_beside_its_code(opened: Open, town: tuple[City, Console]) -> None:
