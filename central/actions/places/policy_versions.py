@@ -118,8 +118,8 @@ async def _lines(connection: AsyncConnection, ids: Sequence[str]) -> list[Policy
     rows = {(row.id, row.version): row for row in await connection.execute(held)}
     first = select(policy_stages).where(s.id.in_(ids), s.all_ms.is_(None)).order_by(s.version)
     staged = {row.id: row for row in await connection.execute(first) if row.version > everywhere[row.id]}
-    number = select(gates.c.policy, func.count()).where(gates.c.policy.in_(ids)).group_by(gates.c.policy)
-    gates_of: dict[str, int] = dict((await connection.execute(number)).tuples().all())
+    number = select(gates.c.policy, func.count().label("gates")).where(gates.c.policy.in_(ids)).group_by(gates.c.policy)
+    gates_of = {row.policy: int(row.gates) for row in await connection.execute(number)}
     going = {each.policy: each for each in await in_states(connection, UNDER_WAY) if each.policy and not each.back_ms}
     return [
         _line(id_, rows.get((id_, everywhere[id_])), staged.get(id_), gates_of.get(id_, 0), going.get(id_))

@@ -9,7 +9,7 @@ from central.console.rendering import url
 from central.console.titles import venues_of
 from central.console.words import say
 
-AT_ONCE = 25
+AT_ONCE = 12
 """Venues on one page: each is counted by itself."""
 MOST_DRAWN = 120
 """More bars than that cannot be told apart."""

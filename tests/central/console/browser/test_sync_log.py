@@ -1,6 +1,7 @@
 """A gap is seen, followed to an event, checked and taken away as a proof: as a person does it."""
 
 import pytest
+import pytest_asyncio
 
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
@@ -16,7 +17,9 @@ from tests.central.sync_log.test_batches import HOUR_MS, eventful
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
 
-async def test_from_a_gap_to_a_proof(town: tuple[City, Console], opened: Open) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def journal(town: tuple[City, Console]) -> Journal:
+    """What a device sent over two days: late, with a gap, with a fork."""
     city, console = town
     custodian = Custodian(city.database, city.keys, DeviceKeys(city.database))
     journal = await eventful(custodian, city.device)
@@ -25,6 +28,11 @@ async def test_from_a_gap_to_a_proof(town: tuple[City, Console], opened: Open) -
         later.add("tap", at_ms=NOW_MS + hour * HOUR_MS, direction="in", decision="denied", reason="expired")
         await custodian.take(later.upload(len(later.publics) - 2 if hour > 3 else 0), NOW_MS + hour * HOUR_MS + 900)
     console.services.now_ms = lambda: NOW_MS + 40 * HOUR_MS
+    return journal
+
+
+async def test_from_a_gap_to_a_proof(town: tuple[City, Console], journal: Journal, opened: Open) -> None:
+    city, console = town
     page = await opened("/console/sync-log", lang="en")
     await page.get_by_role("link", name=city.device.id).first.click()
     await page.get_by_role("img", name="Timeline of door-1-device").wait_for()
@@ -45,10 +53,12 @@ async def test_from_a_gap_to_a_proof(town: tuple[City, Console], opened: Open) -
 
 
 @pytest.mark.parametrize("name", ["sync-log", "sync-device", "sync-event"])
+@pytest.mark.usefixtures("journal")
 async def test_the_pages_look_right(name: str, town: tuple[City, Console], opened: Open) -> None:
     await looks_right(opened, (await paths(town[0]))[name], name)
 
 
+@pytest.mark.usefixtures("journal")
 async def test_lists_of_events_are_sound(town: tuple[City, Console], opened: Open) -> None:
     found = await paths(town[0])
     await is_sound(await opened(found["sync-events"], width=1024, dark=True), "sync-events-zh-TW-1024-dark")
@@ -56,7 +66,7 @@ async def test_lists_of_events_are_sound(town: tuple[City, Console], opened: Ope
 
 
 async def paths(city: City) -> dict[str, str]:
-    """The pages, of the first tap that the first test left."""
+    """The pages, of the first tap."""
     rows = sorted(await city.rows(events), key=lambda row: (row.at_ms, row.sequence))
     tap = next(row for row in rows if row.kind == "tap")
     event, epoch = f"{tap.device}/{tap.epoch.hex()}/{tap.sequence}", tap.epoch.hex()
