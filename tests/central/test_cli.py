@@ -99,6 +99,10 @@ def test_every_action_reads_or_writes_by_name() -> None:
         *("volunteer.team.list", "volunteer.team.show", "volunteer.rules.show", "volunteer.sessions"),
         *("volunteer.review", "volunteer.totals", "volunteer.month", "volunteer.certificates"),
         *("points.plan.show", "points.balance", "points.statement", "points.totals", "points.overspent"),
+        *("account.list", "account.show", "alert.contact.list", "alert.list", "alert.show", "audit.list"),
+        *("audit.verify", "card.uptake", "gate.config.check", "health.show", "member.find", "member.show"),
+        *("overview.show", "report.denials", "report.devices", "report.peaks", "report.visits", "session.list"),
+        *("token.list",),
     }
 
 
