@@ -71,7 +71,7 @@ async def test_a_device_is_invited_confirmed_and_seen_to_join(town: QuickTown, p
     enrolled = json.loads(await asyncio.to_thread(gate.command, "enrol", token, "--json"))
     await page.get_by_role("link", name="See it join").click()
     await expect(page.locator("#live")).to_contain_text(enrolled["words"])
-    await page.get_by_label("Device").fill(enrolled["device"])
+    await page.get_by_role("textbox", name="Device", exact=True).fill(enrolled["device"])
     await page.get_by_label("Words on the device").fill(enrolled["words"])
     await page.get_by_role("button", name="Confirm").click()
     gate.process.start()
