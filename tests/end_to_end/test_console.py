@@ -84,9 +84,9 @@ async def test_a_card_blocked_on_its_page_is_refused_at_the_gate(town: QuickTown
     assert (await tap(gate, ALICE)).outcome == "granted"
     await sign_in(page, town)
     await page.goto(f"{town.console_url}members")
-    await page.get_by_label("Search").first.fill(ALICE)
-    await page.keyboard.press("Enter")
-    await page.get_by_role("link", name="M-0").first.click()
+    await page.get_by_label("Who or which card").fill(ALICE)
+    await page.get_by_role("button", name="Find").click()
+    await page.get_by_role("heading", name="Member M-0").wait_for()  # one hit leads to the member
     page.on("dialog", lambda dialog: dialog.accept())
     await page.get_by_role("button", name="Block").first.click()
     await until_reason(gate, ALICE, "card-blocked")
