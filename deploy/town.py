@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from deploy.line import Line
 
-START_S = 30
+START_S = 90
 BIN = Path(sys.executable).parent
 
 

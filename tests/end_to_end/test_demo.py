@@ -50,17 +50,17 @@ def session_of(leader: int) -> set[int]:
     return found - {leader}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.xdist_group("demo-once")
 def test_the_town_plays_its_scenario_checks_it_and_ends_with_0(directory: Path) -> None:
     demo = start(directory, "--once")
-    said, _ = demo.communicate(timeout=500)
+    said, _ = demo.communicate(timeout=1000)
     assert demo.returncode == 0, said.decode()
     assert "All checks hold" in said.decode()
     assert session_of(demo.pid) == set()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.xdist_group("demo-interrupted")
 def test_ctrl_c_ends_the_town_and_leaves_no_process(directory: Path) -> None:
     """A terminal sends it to every process of the foreground group at once."""
