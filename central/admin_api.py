@@ -7,7 +7,6 @@ The console's pages ask the same actions; `/api/v1/openapi.json` describes them 
 """
 
 import json
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from central.config import Config
 from central.console.bodies import MAX_FIELD_BYTES, read_form
 from central.console.guard import harden, origin_of
 from central.device_api import SERVICES, Services
+from central.failures import breakage
 from central.openapi import PREFIX, Failed, document, offered
 from protocol.errors import Refused
 
@@ -76,10 +76,8 @@ async def _answers(
         response.headers.update({name: refusal.headers[name] for name in ("Allow",) if name in refusal.headers})
     except ConnectionResetError:
         raise
-    except Exception as error:  # never the error's text: a database error quotes the row that it was about
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        line = f"{where.filename}:{where.lineno}"
-        log.error("api-broken", path=request.path, error=type(error).__name__, where=line)
+    except Exception as error:
+        log.error("api-broken", path=request.path, **breakage(error))
         response = _failed(503, "broken", "it went wrong on the server's side; its log says where")
     if response.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="tapgate"'

@@ -1,4 +1,7 @@
-"""Which HTTP status an unsigned refusal carries (SPEC §10). None of them moves a device's queue."""
+"""Which HTTP status an unsigned refusal carries (SPEC §10; none of them moves a device's queue), and what a log may say
+of a fault of ours."""
+
+import traceback
 
 from protocol.errors import Failure, Refused
 
@@ -24,3 +27,10 @@ class Declined(Refused):
 def status_of(refused: Refused) -> int:
     """400 where nothing better is known: the sender said something that cannot be used."""
     return refused.status if isinstance(refused, Declined) else STATUSES.get(refused.kind, 400)
+
+
+def breakage(error: BaseException) -> dict[str, str]:
+    """What a log may say of a fault of ours: its kind and its line, never its text, since a database error quotes the
+    row that it was about."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return {"error": type(error).__name__, "where": f"{at.filename}:{at.lineno}"}

@@ -11,7 +11,6 @@ Each line of the answer is a map of one key: `progress` [what, done, total], `it
 import contextlib
 import tempfile
 import time
-import traceback
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from central.actions.action import Action, ActionFailed, Context
 from central.actions.registry import ACTIONS
 from central.config import Config
 from central.device_api import SERVICES, Services
+from central.failures import breakage
 from central.operate import USER_HEADER
 from protocol.errors import Refused
 
@@ -93,10 +93,7 @@ class _LocalApi:
             log.warning("action-abandoned", name=action.name)
             raise
         except Exception as error:
-            # never the error's text: a database error quotes the row that it was about
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            error_type = type(error).__name__
-            log.error("action-broken", name=action.name, error=error_type, where=f"{where.filename}:{where.lineno}")
+            log.error("action-broken", name=action.name, **breakage(error))
             await line(failure=f"{action.name} broke off ({type(error).__name__}): see the server's log")
 
 

@@ -10,7 +10,6 @@ import contextlib
 import secrets
 import shutil
 import time
-import traceback
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
@@ -26,6 +25,7 @@ from central.config import Config
 from central.console.job import DONE, FAILED, RUNNING, Job, RowWriter, keep_file
 from central.console.page import File
 from central.device_api import Services
+from central.failures import breakage
 from protocol.errors import Refused
 
 KEPT_S = 3_600.0
@@ -126,11 +126,8 @@ class Jobs:
         except asyncio.CancelledError:
             job.state, job.why = FAILED, "the server was stopped"
             raise
-        except Exception as error:  # never the error's text: a database error quotes the row that it was about
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            log.error(
-                "job-broken", name=job.action, error=type(error).__name__, where=f"{where.filename}:{where.lineno}"
-            )
+        except Exception as error:
+            log.error("job-broken", name=job.action, **breakage(error))
             job.state, job.why = FAILED, f"{job.action} broke off ({type(error).__name__}): see the server's log"
         finally:
             with contextlib.suppress(OSError):  # a full disk

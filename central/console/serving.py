@@ -1,6 +1,5 @@
 """The console as an application: who asks, may they, the handler, and an answer that says what to do."""
 
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import groupby
@@ -39,6 +38,7 @@ from central.console.registry import ROUTES
 from central.console.rendering import PREFIX, STATIC, render, render_block
 from central.console.words import chosen, say
 from central.device_api import SERVICES, Services
+from central.failures import breakage
 from protocol.errors import Refused
 
 PUBLIC = frozenset({"/sign-in", "/look"})
@@ -173,7 +173,7 @@ class _Console:
         except ConnectionResetError:
             raise
         except Exception as error:
-            _log_broken(route.path, error)
+            log.error("page-broken", path=route.path, **breakage(error))
             return self._problem(ask, 500, say(ask.lang, "This went wrong on our side; it is in the server's log."))
 
     async def _done(self, route: Route, ask: Asking) -> web.StreamResponse:
@@ -228,7 +228,7 @@ class _Console:
             except (ActionFailed, Refused, Forbidden, BadParameters):
                 return None
             except Exception as error:  # the stream has begun: nothing but its end can be answered any more
-                _log_broken(route.path, error)
+                log.error("page-broken", path=route.path, **breakage(error))
                 return None
 
         of_session = self._open.get(ask.session.id, 0)
@@ -285,12 +285,6 @@ class _Console:
 
 def _sign_in_first(request: web.Request) -> str:
     return f"{PREFIX}/sign-in?next={quote(request.path_qs)}"
-
-
-def _log_broken(path: str, error: Exception) -> None:
-    """Never the error's text: a database error quotes the row that it was about."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    log.error("page-broken", path=path, error=type(error).__name__, where=f"{where.filename}:{where.lineno}")
 
 
 def _group_of(route: Route) -> str:
