@@ -1,12 +1,12 @@
 """`audit`."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
 
 from central.commands.custody import Instant
-from central.commands.shell import act, as_json, fail, say_json, say_rows
+from central.commands.shell import act, as_json, fail, say_json, say_problems, say_rows
 from central.config import Config
 
 NONE = "Nothing was asked for that fits."
@@ -53,14 +53,7 @@ def verify(settings: Config, as_json: bool) -> None:
     Example: tapgate-central audit verify
     """
 
-    def on_items(problems: Sequence[Any]) -> None:
-        for problem in problems:
-            if as_json:
-                say_json(problem)
-            else:
-                click.echo(f"{problem['where']}: {problem['what']}")
-
-    result = act(settings, "audit.verify", {}, bar=True, on_items=on_items)
+    result = act(settings, "audit.verify", {}, bar=True, on_items=partial(say_problems, as_json=as_json))
     if as_json:
         say_json({"whole": not result["problems"], **result})
     else:

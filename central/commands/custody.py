@@ -3,6 +3,7 @@
 import datetime as dt
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,18 @@ from central import operate
 from central.actions.custody.restore import restore as restore_backup
 from central.app import only_writer
 from central.commands.proof import Root, verify_file
-from central.commands.shell import act, as_json, fail, finish, progress_bar, readable, say, say_json, say_rows
+from central.commands.shell import (
+    act,
+    as_json,
+    fail,
+    finish,
+    progress_bar,
+    readable,
+    say,
+    say_json,
+    say_problems,
+    say_rows,
+)
 from central.config import Config
 from central.details import in_words
 from central.keys import Keys
@@ -111,14 +123,7 @@ def verify(settings: Config, file: Path | None, root: bytes | None, as_json: boo
     if root is not None:
         raise click.UsageError("--root is for a proof: state its FILE")
 
-    def on_items(problems: Sequence[Any]) -> None:
-        for problem in problems:
-            if as_json:
-                say_json(problem)
-            else:
-                click.echo(f"{problem['where']}: {problem['what']}")
-
-    result = act(settings, "verify", {}, bar=True, on_items=on_items)
+    result = act(settings, "verify", {}, bar=True, on_items=partial(say_problems, as_json=as_json))
     if as_json:
         say_json({"whole": not result["problems"], **result})
     else:

@@ -212,3 +212,12 @@ def say_page(listed: dict[str, Any], name: str, as_json: bool, nothing: str, col
     say_rows(listed[name], False, nothing, columns)
     if listed["next"]:
         click.echo(f"There are more: --after {listed['next']}")
+
+
+def say_problems(problems: Sequence[Any], as_json: bool) -> None:
+    """What a check found, a line each."""
+    for problem in problems:
+        if as_json:
+            say_json(problem)
+        else:
+            click.echo(f"{problem['where']}: {problem['what']}")
