@@ -1,12 +1,11 @@
 """The running server: built out of settings, started, and stopped without leaving anybody hanging."""
 
 import asyncio
-import fcntl
 import os
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -22,6 +21,7 @@ from central.console.bodies import forget_spooled
 from central.device_api import MAX_BODY_BYTES, SERVICES, Services
 from central.flags import lapse_for_ever
 from central.keys import Keys
+from central.only_writer import SOCKET_FILE, only_writer
 from central.reporting.fleet import watch_for_ever
 from central.reporting.visit_counts import count_for_ever
 from central.rollouts.conducting import rollouts_for_ever
@@ -31,16 +31,11 @@ from central.store.database import open_database
 from central.store.migrate import migrate_async
 from protocol.messages import Role
 
-LOCK_FILE, SOCKET_FILE = "central.lock", "admin.sock"
 SHUTDOWN_S = 10.0
 
 AddRoutes = Callable[[web.Application], None]
 
 log = structlog.get_logger()
-
-
-class Locked(Exception):
-    """Another process serves this data directory: send commands to its socket instead."""
 
 
 def build_app(services: Services, add_routes: AddRoutes = device_api.add_routes) -> web.Application:
@@ -159,18 +154,6 @@ async def _admin_site(config: Config, services: Services, admin_routes: AddRoute
     finally:
         await runner.cleanup()
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def only_writer(config: Config) -> Iterator[None]:
-    """Holds the data directory's lock: two processes that write one SQLite file can damage it. Raises Locked."""
-    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (config.data_dir / LOCK_FILE).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Locked(f"another process serves {config.data_dir}") from None
-        yield
 
 
 def load_keys(config: Config) -> Keys:

@@ -21,9 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from central.access import perform
 from central.access.caller import on_this_machine
 from central.actions.action import Action, ActionFailed, Context, Emit, Params, Progress, no_items, no_progress
-from central.app import LOCK_FILE, SOCKET_FILE, Locked, only_writer
 from central.config import Config
 from central.keys import Keys
+from central.only_writer import LOCK_FILE, SOCKET_FILE, Locked, only_writer
 from central.store.database import open_database
 from central.store.migrate import is_current
 

@@ -12,7 +12,6 @@ import msgspec
 
 from central import operate
 from central.actions.custody.restore import restore as restore_backup
-from central.app import only_writer
 from central.commands.proof import Root, verify_file
 from central.commands.shell import (
     act,
@@ -29,6 +28,7 @@ from central.commands.shell import (
 from central.config import Config
 from central.details import in_words
 from central.keys import Keys
+from central.only_writer import only_writer
 
 
 class Instant(click.ParamType[int]):

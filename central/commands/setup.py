@@ -2,7 +2,6 @@
 
 import functools
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,20 +10,21 @@ import click
 import msgspec
 import structlog
 
-from central import app, local_api, operate, tls
+from central import operate, tls
 from central.access import perform
 from central.access.accounts import read_account
 from central.access.caller import on_this_machine
 from central.actions.access.accounts import AccountAddParams, AccountSecret
 from central.actions.action import ActionFailed, Context
 from central.actions.custody.restore import remember_generation
-from central.actions.places.places import DomainParams, VenueParams, domain_add, venue_add
+from central.actions.places.places import DomainParams, VenueParams
 from central.actions.registry import ACTIONS
 from central.commands.accounts import say_password
-from central.commands.shell import as_json, finish, login_name, say_json
+from central.commands.shell import as_json, finish, say_json
 from central.config import Config
 from central.generation import generation_of
 from central.keys import Keys
+from central.only_writer import only_writer
 from central.store.database import open_database
 from central.store.migrate import migrate_async
 
@@ -69,18 +69,19 @@ def init(settings: Config, domain: str, venue: str, admin: str, as_json: bool) -
 
 
 async def _init(settings: Config, domain: str, venue: str, admin: str) -> dict[str, Any]:
-    with app.only_writer(settings):
+    with only_writer(settings):
         now_ms = operate.now_ms()
         keys_made = not (settings.keys_dir / "root.public").exists()
         keys = Keys.create(settings.keys_dir, _certificate(settings, now_ms), now_ms) if keys_made else None
         keys = keys or Keys(settings.keys_dir)
         await migrate_async(settings.database)
         async with open_database(settings.database) as database:
-            context = Context(settings, database, keys, now_ms)
+            caller = on_this_machine(operate.user_name(), "command line")
+            context = Context(settings, database, keys, now_ms, caller=caller)
             if domain:
-                await domain_add(context, DomainParams(id=domain))
+                await perform.run(context, ACTIONS["domain.add"], DomainParams(id=domain))
             if venue:
-                await venue_add(context, VenueParams(id=venue, domain=domain))
+                await perform.run(context, ACTIONS["venue.add"], VenueParams(id=venue, domain=domain))
             first = await _first_admin(context, admin) if admin else {}
             async with database.read() as connection:
                 remember_generation(settings.data_dir, await generation_of(connection))
@@ -103,7 +104,6 @@ async def _first_admin(context: Context, name: str) -> dict[str, str]:
     async with context.database.read() as connection:
         if await read_account(connection, name):
             return {}
-    context = replace(context, caller=on_this_machine(login_name(), "command line"))
     made = await perform.run(context, ACTIONS["account.add"], params)
     assert isinstance(made, AccountSecret)
     return {"account": name, "password": made.password}
@@ -127,6 +127,8 @@ def serve(settings: Config, log_level: str) -> None:
 
     Example: tapgate-central --config /etc/tapgate/central.toml serve
     """
+    from central import app, local_api  # the server's own modules: no other command waits for them to load
+
     _log_to_stderr(log_level)
     finish(app.serve(settings, functools.partial(local_api.add_routes, config=settings)))
 

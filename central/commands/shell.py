@@ -23,8 +23,8 @@ from rich.table import Table
 from central import operate
 from central.actions.action import ActionFailed
 from central.actions.registry import ACTIONS
-from central.app import Locked
 from central.config import Config, ConfigError
+from central.only_writer import Locked
 from central.store.migrate import SchemaNewer
 from protocol.errors import Refused
 

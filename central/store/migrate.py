@@ -5,18 +5,20 @@ import sqlite3
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.store.database import open_database
 
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
 MIGRATIONS = Path(__file__).with_name("migrations")
+_REVISION_DIGITS = 4
+"""Of the number that a migration's file begins with, which is its revision."""
 _ONE_AT_A_TIME = 0x7461_7067  # the key of PostgreSQL's advisory lock: "tapg"
 
 
@@ -56,37 +58,44 @@ async def is_current(connection: AsyncConnection) -> bool:
 
 async def revision_of(connection: AsyncConnection) -> str | None:
     """The schema revision that a database is at; None for an empty one."""
-    return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
+        return None
+    return str(await connection.scalar(text("SELECT version_num FROM alembic_version")))
+
+
+def head() -> str:
+    """The revision that this code is written for."""
+    return max(_revisions())
 
 
 @lru_cache(maxsize=1)
-def head() -> str:
-    """The revision that this code is written for."""
-    return str(_scripts().get_current_head())
+def _revisions() -> frozenset[str]:
+    """Told by the files' names, so that no command has to load Alembic and all migrations to know them."""
+    return frozenset(path.name[:_REVISION_DIGITS] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def _must_be_known(revision: str) -> None:
-    if revision not in {script.revision for script in _scripts().walk_revisions()}:
+    if revision not in _revisions():
         raise SchemaNewer(
             f"the database has schema {revision}, this version knows up to {head()}: "
             "run the newer version, or restore a backup made by this one"
         )
 
 
-def _config() -> Config:
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # only who upgrades waits for it to load
+
+    command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection) -> "AlembicConfig":
+    """What Alembic's commands take, within a transaction that is open."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _upgrade(connection: Connection) -> None:
-    config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
 
 
 def _copy_aside(path: Path, revision: str) -> None:

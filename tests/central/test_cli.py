@@ -294,8 +294,8 @@ def test_commands_go_through_the_server_that_runs(served: Served, run: Operator,
 
 
 def test_a_command_beside_another_command_says_so(run: Operator) -> None:
-    from central.app import only_writer
     from central.config import parse
+    from central.only_writer import only_writer
 
     with only_writer(parse({"data_dir": str(run.directory)})):
         assert "stop it first" in run.refused("restore", str(run.directory / "central.lock"))

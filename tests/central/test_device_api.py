@@ -16,11 +16,12 @@ from aiohttp import web
 from sqlalchemy import delete
 
 from central import enrolment, tls
-from central.app import SOCKET_FILE, Locked, running
+from central.app import running
 from central.config import Config, ConfigError, parse
 from central.device_api import SERVICES
 from central.keys import Keys
 from central.lists import refresh_members
+from central.only_writer import SOCKET_FILE, Locked
 from central.store.database import Database, open_database
 from central.store.schema import bundles, devices, evidence, join_tokens, list_entries, manifests, meta
 from central.wakeups import gate_topic, note

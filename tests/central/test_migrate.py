@@ -8,6 +8,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from central.configs import read_configs
@@ -15,7 +16,7 @@ from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.keys import Keys
 from central.store.database import Database, open_database
-from central.store.migrate import SchemaNewer, _config, head, is_current, migrate_async
+from central.store.migrate import MIGRATIONS, SchemaNewer, alembic_config, head, is_current, migrate_async
 from central.store.schema import events, metadata
 from protocol.messages import Direction, GateConfig, Kind, PassageDetail, ReaderDetail, encode
 from tests.central.actors import NOW_MS, Journal
@@ -31,6 +32,18 @@ async def test_the_migrations_make_exactly_the_schema_of_the_code(empty_url: str
         async with database.write() as connection:
             found = await connection.run_sync(lambda sync: compare_metadata(MigrationContext.configure(sync), metadata))
     assert found == []
+
+
+def test_files_of_migrations_begin_with_their_revision() -> None:
+    versions = MIGRATIONS / "versions"
+    for path in versions.glob("[0-9]*.py"):
+        assert f'revision = "{path.name[:4]}"' in path.read_text()
+
+
+async def test_the_newest_revision_is_the_one_that_alembic_knows(database_url: str) -> None:
+    async with open_database(database_url) as database, database.read() as connection:
+        scripts = await connection.run_sync(lambda sync: ScriptDirectory.from_config(alembic_config(sync)))
+    assert scripts.get_current_head() == head()
 
 
 async def test_an_empty_database_is_not_ready(empty_url: str) -> None:
@@ -111,9 +124,7 @@ async def _events(database: Database) -> list[Any]:
 
 async def _to(database: Database, way: Any, revision: str) -> None:
     def run(connection: Any) -> None:
-        config = _config()
-        config.attributes["connection"] = connection
-        way(config, revision)
+        way(alembic_config(connection), revision)
 
     async with database.write() as connection:
         await connection.run_sync(run)

@@ -109,12 +109,12 @@ async def test_a_revoked_device_destroys_keys_and_lists_keeps_its_journal_and_is
         gate.process.start()
         await until_reason(gate, ALICE, "ok")
         await delivered(gate)
-        trusted = set(town.held())
 
         proxy.cut()
         polls_are_lost = True  # so that what was written down comes before the news
         for _ in range(5):
             assert (await tap_at(gate, ALICE)).reason == "ok"
+        trusted = set(town.held())  # only now, when nothing is on its way any more
         await town.do("device", "revoke", device, "--why", "stolen")
         proxy.restore()
         await until(lambda: not (gate.directory / "data" / "identity.json").exists(), "the agent's keys go")
