@@ -7,7 +7,8 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -40,7 +41,7 @@ from protocol.messages import (
 from protocol.policy import Admit, Policy
 from protocol.uid import CardUID
 
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 DAYS = 90
 BATCH = 500
 VENUES, DOMAINS = 40, ("library", "sports", "care", "museum")
@@ -123,6 +124,12 @@ async def _places(database: Database, sink: Sink, keys: Keys, gates: int, now_ms
     return City(places, {domain: [] for domain in DOMAINS}, [], now_ms, epochs)
 
 
+@lru_cache(maxsize=2 * DAYS)
+def _date(days: int) -> str:
+    """Of the days since 1970."""
+    return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
+
+
 def _row(table: Table, own: dict[str, Any]) -> tuple[Any, ...]:
     """In the order of the columns; what is not given is as the schema has it by default."""
     return tuple(own.get(column.name, _default(column)) for column in table.columns)
@@ -195,12 +202,12 @@ class _Tally:
         self.visit_counts: Counter[tuple[str, int, str, str]] = Counter()
 
     def tap(self, place: Place, at_ms: int, decision: str, reason: str) -> None:
-        local = datetime.fromtimestamp(at_ms / 1000, UTC) + timedelta(hours=8)
-        day = local.date().isoformat()
-        for hour in (local.hour, -1):
+        days, hour_of_day = divmod((at_ms + 8 * HOUR_MS) // HOUR_MS, 24)
+        day = _date(days)
+        for hour in (hour_of_day, -1):
             self.taps[place.venue, hour, day, place.gate, decision, reason] += 1
         if decision == "granted":
-            for hour in (local.hour, -1):
+            for hour in (hour_of_day, -1):
                 for name in ("", random.choice(("citizen", "senior"))):
                     self.visit_counts[place.venue, hour, name, day] += 1
 

@@ -77,6 +77,7 @@ def test_ctrl_c_ends_the_town_and_leaves_no_process(directory: Path) -> None:
     assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.xdist_group("demo-interrupted")
 def test_an_end_asked_for_while_the_town_is_being_set_up_leaves_no_process(directory: Path) -> None:
     """A supervisor asks the program alone."""

@@ -1,6 +1,7 @@
 """A device is looked at, asked for a support bundle that is seen to arrive, moved and replaced: as a person does it."""
 
 import pytest
+import pytest_asyncio
 
 from central import bundles as kept
 from central.store.schema import bundles
@@ -12,13 +13,19 @@ from tests.central.city import City
 from tests.central.console.browser.conftest import Open, is_sound, looks_right
 from tests.central.console.person import Console
 
-pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("fleet"),
+]
 
 PAGE = "/console/devices/door-1-device"
 
 
-async def furnish(city: City, console: Console) -> None:
-    """A fleet of four: one that does well, one in alarm, one that was never heard of, one to be confirmed."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def fleet(town: tuple[City, Console]) -> None:
+    """Four: one that does well, one in alarm, one that was never heard of, one to be confirmed."""
+    city, console = town
     await city.add_gate("door-2")
     await city.add_gate("door-3")
     for name, gate, state in (
@@ -50,8 +57,7 @@ async def furnish(city: City, console: Console) -> None:
 async def test_a_bundle_is_seen_to_arrive_and_the_device_is_moved_and_replaced(
     town: tuple[City, Console], opened: Open
 ) -> None:
-    city, console = town
-    await furnish(city, console)
+    city, _ = town
     page = await opened("/console/devices", "operator", lang="en", width=1024)
     await page.get_by_role("link", name="door-1-device").click()
     await page.get_by_role("button", name="Ask for it").click()

@@ -1,23 +1,27 @@
 """A policy is edited, checked while it is typed, and published at one gate first: as a person does it."""
 
 import pytest
+import pytest_asyncio
 
 from central.rollouts.conducting import conduct
 from tests.central.actors import NOW_MS
+from tests.central.admin import Admin
 from tests.central.city import City
 from tests.central.console.browser.conftest import Open, is_sound, looks_right
 from tests.central.console.person import Console
-from tests.central.rollouts.fleet import Fleet
+from tests.central.rollouts.fleet import STRICT, Fleet
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
 
-async def test_a_policy_is_checked_while_it_is_typed_and_comes_to_one_gate_first(
-    town: tuple[City, Console], opened: Open
-) -> None:
-    city, _ = town
-    fleet = Fleet(city)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def fleet(town: tuple[City, Console]) -> Fleet:
+    fleet = Fleet(town[0])
     await fleet.found()
+    return fleet
+
+
+async def test_a_policy_is_checked_while_it_is_typed_and_comes_to_one_gate_first(fleet: Fleet, opened: Open) -> None:
     page = await opened("/console/policies", lang="en", width=1024)
     await page.get_by_role("link", name="open", exact=True).click()
     editor = page.get_by_label("Rules, as TOML")
@@ -49,19 +53,19 @@ async def test_a_policy_is_checked_while_it_is_typed_and_comes_to_one_gate_first
     await page.close()
 
 
-async def test_the_pages_look_right(town: tuple[City, Console], opened: Open) -> None:
+async def test_the_pages_look_right(town: tuple[City, Console], fleet: Fleet, opened: Open) -> None:
+    city, console = town
+    admin = Admin(console.config, city.database, city.keys)
+    rollout = await admin.act("rollout.start", policy="open", body=STRICT, first=["door-1"], draft=True)
     page = await opened("/console/freezes", lang="en")
     await page.get_by_label("Name").fill("weekends")
     await page.get_by_label("Why").fill("Nobody is there to look")
     await page.get_by_label("Sat").check()
     await page.get_by_role("button", name="State the freeze").click()
     await page.get_by_role("cell", name="Nobody is there to look").wait_for()
-    await page.goto(page.url.replace("/freezes", "/rollouts"))
-    rollout = await page.get_by_role("link", name="Seniors first").get_attribute("href")
     await page.close()
-    assert rollout is not None
     await looks_right(opened, "/console/policies", "policies")
     await looks_right(opened, "/console/policies/open", "policy")
-    await looks_right(opened, rollout, "rollout")
+    await looks_right(opened, f"/console/rollouts/{rollout.id}", "rollout")
     await looks_right(opened, "/console/rollouts", "rollouts")
     await looks_right(opened, "/console/freezes", "freezes")
