@@ -20,18 +20,15 @@ from tests.edge_agent.screen.conftest import ARGUMENTS, CHROMIUM, PATIENCE_MS
 
 WIDTHS = (360, 1024, 1920)
 SHOTS = Path(__file__).parents[4] / "build" / "screenshots"
-HERE = Path(__file__).parent
 SERIOUS = ("serious", "critical")
 
 Open = Callable[..., Awaitable[Page]]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a module stay together: they share a browser, and what one did in the town the next one sees."""
-    for item in items:
-        if item.path.parent == HERE:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The tests of a module stay together: they share a browser, and what one did in the town the next one sees. Said
+    as soon as a test is found, before the processes that tests are dealt out to look for it."""
+    item.add_marker(pytest.mark.xdist_group(f"console-{item.path.stem}"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
