@@ -1,6 +1,6 @@
 """What devices wrote down of themselves: readers, inputs and parts put to use, each by its newest event."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 from sqlalchemy import func, select
@@ -54,12 +54,10 @@ class Wrote:
         ]
 
 
-async def newest_epochs(connection: AsyncConnection, device: str = "") -> dict[str, tuple[bytes, int]]:
-    """By device, of one or all: the epoch that was last heard of, and through which sequence it is held."""
+async def newest_epochs(connection: AsyncConnection, of: Collection[str]) -> dict[str, tuple[bytes, int]]:
+    """By device: the epoch that was last heard of, and through which sequence it is held."""
     newest = select(epochs.c.device, func.max(epochs.c.seen_ms).label("seen_ms")).group_by(epochs.c.device)
-    if device:
-        newest = newest.where(epochs.c.device == device)
-    at = newest.subquery()
+    at = newest.where(epochs.c.device.in_(of)).subquery()
     same = (at.c.device == epochs.c.device) & (at.c.seen_ms == epochs.c.seen_ms)
     held = select(epochs.c.device, epochs.c.epoch, epochs.c.through).join(at, same)
     return {device: (epoch, through) for device, epoch, through in await connection.execute(held)}
@@ -68,13 +66,17 @@ async def newest_epochs(connection: AsyncConnection, device: str = "") -> dict[s
 async def wrote(connection: AsyncConnection, newest: Mapping[str, tuple[bytes, int]]) -> dict[str, Wrote]:
     """By device, out of its newest epoch."""
     found: dict[str, Wrote] = {}
-    kinds = events.c.kind.in_((Kind.READER, Kind.INPUT, Kind.CONFIG))
-    query = select(events.c.at_ms, events.c.kind, events.c.detail).where(RARE, kinds, events.c.outcome != "refused")
-    for device, (epoch, _) in newest.items():
-        of_epoch = query.where(events.c.device == device, events.c.epoch == epoch)
-        rows = (await connection.execute(of_epoch.order_by(events.c.sequence.desc()).limit(NEWEST_EVENTS))).all()
-        if rows:
-            found[device] = Wrote()
-        for at_ms, kind, detail in reversed(rows):
-            found[device].add(at_ms, read_detail(kind, detail))
+    e = events.c
+    place = func.row_number().over(partition_by=(e.device, e.epoch), order_by=e.sequence.desc()).label("place")
+    numbered = (
+        select(e.device, e.epoch, e.sequence, e.at_ms, e.kind, e.detail, place)
+        .where(RARE, e.kind.in_((Kind.READER, Kind.INPUT, Kind.CONFIG)), e.outcome != "refused")
+        .where(e.device.in_(list(newest)), e.epoch.in_([epoch for epoch, _ in newest.values()]))
+        .subquery()
+    )
+    n = numbered.c
+    query = select(n.device, n.epoch, n.at_ms, n.kind, n.detail).where(n.place <= NEWEST_EVENTS)
+    for device, epoch, at_ms, kind, detail in await connection.execute(query.order_by(n.device, n.sequence)):
+        if epoch == newest[device][0]:
+            found.setdefault(device, Wrote()).add(at_ms, read_detail(kind, detail))
     return found

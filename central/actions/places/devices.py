@@ -210,9 +210,7 @@ async def _rows(connection: AsyncConnection, params: DevicesParams, scope: Scope
 async def describe(context: Context, connection: AsyncConnection, rows: list[Any]) -> list[Device]:
     """Rows of `devices`, with `venue` and `list_newest`, and what else is known of each."""
     shown = {row.id for row in rows}
-    only = next(iter(shown)) if len(shown) == 1 else ""
-    known = await device_words.newest_epochs(connection, only)
-    newest = {device: held for device, held in known.items() if device in shown}
+    newest = await device_words.newest_epochs(connection, shown)
     wrote = await device_words.wrote(connection, newest)
     fleet = await read_fleet(connection, context.now_ms, shown, contacts_of(context.database))
     stand = {each.id: each.state for each in fleet}

@@ -70,6 +70,12 @@ class NamedParams(Params, frozen=True):
     id: str = ""
 
 
+class GatesParams(NamedParams, frozen=True):
+    """Which one, or those of some venues; empty = all."""
+
+    venues: list[str] = []
+
+
 class Added(Result, frozen=True):
     """What was added."""
 
@@ -173,13 +179,15 @@ async def venue_list(context: Context, params: NamedParams) -> Listed:
     return await _listed(context, _own(select(venues), venues.c.id, context, params).order_by(venues.c.id))
 
 
-@action("gate.list", NamedParams, writes=False)
-async def gate_list(context: Context, params: NamedParams) -> Listed:
-    """Every gate, or the one of this name, with its devices and what is configured of it."""
+@action("gate.list", GatesParams, writes=False)
+async def gate_list(context: Context, params: GatesParams) -> Listed:
+    """Every gate, the one of this name, or those of some venues, with its devices and what is configured of it."""
     of_gate = (devices.c.gate == gates.c.id) & (devices.c.state != "revoked")
     number = select(func.count()).where(of_gate).scalar_subquery().label("devices")
     async with context.database.read() as connection:
         query = _own(select(gates, number), gates.c.venue, context, params, gates.c.id).order_by(gates.c.id)
+        if params.venues:
+            query = query.where(gates.c.venue.in_(params.venues))
         rows = (await connection.execute(query)).mappings().all()
         configs = await read_configs(connection, [row["id"] for row in rows])
     return Listed(rows=[dict(row) | _configured(configs[row["id"]]) for row in rows])

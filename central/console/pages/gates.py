@@ -6,6 +6,7 @@ from aiohttp import web
 
 from central import toml_text
 from central.actions.action import ActionFailed
+from central.console.failure_words import in_words
 from central.console.page import _N, Answer, Asking, Page, See, form, page
 from central.console.rendering import render
 from central.console.titles import choices, title_of, venues_of
@@ -20,16 +21,24 @@ KINDS = (
 )
 
 
+VENUES_A_PAGE = 12
+
+
 @page("/gates", needs="gate.list", nav=(_N("Venues and gates"), 42))
 async def gates(ask: Asking) -> Page:
-    """Every venue with its gates."""
-    venues = await ask("venue.list")
-    by_venue: dict[str, list[dict[str, Any]]] = {str(row["id"]): [] for row in venues.rows}
-    for row in (await ask("gate.list")).rows:
-        by_venue.setdefault(str(row["venue"]), []).append(row | {"title": title_of(row, ask.lang)})
+    """Venues with their gates, some venues at a time."""
+    every, after = (await ask("venue.list")).rows, ask.query.get("after", "")
+    shown = [row for row in every if str(row["id"]) > after][: VENUES_A_PAGE + 1]
+    venues = shown[:VENUES_A_PAGE]
+    by_venue: dict[str, list[dict[str, Any]]] = {str(row["id"]): [] for row in venues}
+    for row in (await ask("gate.list", venues=sorted(by_venue))).rows if venues else ():
+        by_venue[str(row["venue"])].append(row | {"title": title_of(row, ask.lang)})
     return Page(
         "gates.html",
-        venues=[row | {"title": title_of(row, ask.lang), "gates": by_venue[str(row["id"])]} for row in venues.rows],
+        venues=[row | {"title": title_of(row, ask.lang), "gates": by_venue[str(row["id"])]} for row in venues],
+        offered=[(row["id"], title_of(row, ask.lang)) for row in every],
+        more={"after": venues[-1]["id"]} if len(shown) > VENUES_A_PAGE else None,
+        first={} if after else None,
         domains=(await ask("domain.list")).rows if ask.may("domain.list") else [],
         policies=[each.id for each in (await ask("policy.list")).policies] if ask.may("gate.add") else [],
         kinds=_kinds(ask),
@@ -85,7 +94,7 @@ async def gate(ask: Asking) -> Page:
     row = (await ask("gate.list", id=id_)).rows[0]
     venue = (await venues_of(ask))[str(row["venue"])]
     text = ask.form.get("text", toml_text.write(held.body))
-    others = [each for each in (await ask("gate.list")).rows if each["venue"] == row["venue"] and each["id"] != id_]
+    others = [each for each in (await ask("gate.list", venues=[row["venue"]])).rows if each["id"] != id_]
     return Page(
         "gate.html",
         id=id_,
@@ -107,7 +116,7 @@ async def _checked(ask: Asking, gate: str, text: str) -> dict[str, Any]:
         body = toml_text.read(text)
         found = await ask("gate.config.check", body=body, gates=[gate], whole=True)
     except toml_text.NotText as problem:
-        return {"wrong": f"{say(ask.lang, 'This is no TOML:')} {problem}"}
+        return {"wrong": f"{say(ask.lang, 'This is no TOML:')} {in_words(ask.lang, str(problem))}"}
     except (ActionFailed, Refused) as problem:
         return {"wrong": str(problem)}
     return {"wrong": "", "changed": found.gates[0].changed, "lines": found.gates[0].lines}
@@ -129,7 +138,7 @@ async def publish(ask: Asking) -> See:
     try:
         body = toml_text.read(ask.form.get("text", ""))
     except toml_text.NotText as problem:
-        raise ActionFailed(f"{say(ask.lang, 'This is no TOML:')} {problem}") from None
+        raise ActionFailed(f"{say(ask.lang, 'This is no TOML:')} {in_words(ask.lang, str(problem))}") from None
     others = ask.form.all("others")
     despite = ask.form.get("despite_freeze")
     if not others:
