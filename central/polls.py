@@ -24,15 +24,17 @@ from central.shared_parts import SharedParts
 from central.state_feed import StateFeed
 from central.store.database import Database
 from central.store.schema import devices, gates, venues
+from central.together import Together
 from central.wakeups import PROFILES_TOPIC, Wakeups, device_topic, domain_topic, gate_topic, policy_topic, state_topic
 from protocol.envelope import seal_domain_key
+from protocol.errors import Failure, Refused
 from protocol.messages import Ask, Bind, Fresh, GateConfig, PartName, Pending, Poll
 from protocol.policy import Policy
 
 STATE_EVERY_S = 0.3
 """A state message is sent to one device no more often, but beside other news."""
 MAX_TOLD = 10_000
-TOGETHER = 250
+TOGETHER = 500
 """Devices looked after in one transaction."""
 SENT = (
     *(PartName.DOMAIN_KEY, PartName.POLICY, PartName.CONFIG),
@@ -68,17 +70,20 @@ class Polls:
         self._deltas, self._shared, self._states = Deltas(keys), SharedParts(keys), StateFeed(keys)
         self._told_s: dict[str, float] = {}
         """When each device got its last state message, as long as that bears on the next one."""
-        self._asked: list[tuple[Poll, asyncio.Future[Look | None]]] = []
-        self._looking: asyncio.Task[None] | None = None
+        self._looks_of: Together[str, Poll | None, Look] = Together(self._look_together, TOGETHER)
+        self._topics_of: Together[str, None, list[str]] = Together(self._topics_together, TOGETHER)
 
     async def answer(self, poll: Poll) -> list[bytes]:
         """The envelopes to answer with. The poll's signature has been checked; raises Refused for no such device."""
         deadline_s = time.monotonic() + poll.wait_s
         # What changes these topics changes the manifest too, so they hold for as long as there is no news.
-        with self._wakeups.listen(await self._topics(poll.device)) as bell:
+        topics = await self._topics_of.ask(poll.device, None)
+        if topics is None:
+            raise Refused(Failure.UNKNOWN_KEY, f"no device {poll.device!r} is enrolled")
+        with self._wakeups.listen(topics) as bell:
             while True:
                 bell.clear()
-                look = await self._look(poll)
+                look = await self._looks_of.ask(poll.device, poll)  # none for a device that is not active (any more)
                 if look is None:
                     async with self._database.read() as connection:
                         state = await state_of(connection, poll.device)
@@ -96,8 +101,8 @@ class Polls:
                         await bell.wait()
 
     async def close(self) -> None:
-        if self._looking is not None:
-            await asyncio.gather(self._looking, return_exceptions=True)
+        await self._topics_of.close()
+        await self._looks_of.close()
 
     def _until_told_s(self, device: str) -> float:
         """How long until a state message alone may be sent again."""
@@ -126,46 +131,27 @@ class Polls:
         newer = self._keys.statement.number > poll.keys_number
         return [*([self._keys.statement_envelope] if newer else []), self._keys.publish.seal(message)]
 
-    async def _topics(self, device: str) -> list[str]:
-        """What can bring a device news."""
-        query = (
-            select(gates.c.id, gates.c.policy, venues.c.domain)
-            .join(devices, devices.c.gate == gates.c.id)
-            .join(venues, venues.c.id == gates.c.venue)
-            .where(devices.c.id == device)
-        )
-        async with self._database.read() as connection:
-            place = (await connection.execute(query)).one()
-        own = [device_topic(device), gate_topic(place.id), policy_topic(place.policy), domain_topic(place.domain)]
-        return [*own, state_topic(place.domain), PROFILES_TOPIC]
-
     # --- looking, for many devices at once ----------------------------------------------------------------------
 
-    async def _look(self, poll: Poll) -> Look | None:
-        """None for a device that is not active (any more)."""
-        future: asyncio.Future[Look | None] = asyncio.get_running_loop().create_future()
-        self._asked.append((poll, future))
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_for_all())
-        return await future
+    async def _topics_together(self, asked: Mapping[str, None]) -> dict[str, list[str]]:
+        """What can bring each device news."""
+        query = (
+            select(devices.c.id, devices.c.gate, gates.c.policy, venues.c.domain)
+            .join(gates, gates.c.id == devices.c.gate)
+            .join(venues, venues.c.id == gates.c.venue)
+            .where(devices.c.id.in_(list(asked)))
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return {
+            row.id: [
+                *(device_topic(row.id), gate_topic(row.gate), policy_topic(row.policy), domain_topic(row.domain)),
+                *(state_topic(row.domain), PROFILES_TOPIC),
+            ]
+            for row in rows
+        }
 
-    async def _look_for_all(self) -> None:
-        while self._asked:
-            await asyncio.sleep(0)  # those that woke in the same moment join in
-            taken, self._asked = self._asked[:TOGETHER], self._asked[TOGETHER:]
-            polls: dict[str, Poll | None] = {poll.device: poll for poll, _ in taken}
-            try:
-                found = await self._look_together(polls)
-            except Exception as error:
-                for _, future in taken:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for poll, future in taken:
-                if not future.done():
-                    future.set_result(found.get(poll.device))
-
-    async def _look_together(self, polls: Mapping[str, Poll | None]) -> dict[str, Look]:
+    async def _look_together(self, polls: dict[str, Poll | None]) -> dict[str, Look]:
         asked, now_ms = dict(polls), self._now_ms()
         found, looks = await self._manifests(asked, now_ms)
         for device, state in (await self._told(found, asked, now_ms)).items():

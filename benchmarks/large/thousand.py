@@ -111,7 +111,8 @@ async def _block(town: Town, agents: list[_Agent], number: int) -> float:
 
 async def _found(town: Town, directory: Path) -> None:
     (directory / "policy.toml").write_text(POLICY)
-    table = "uid,class,member\n" + "".join(f"04{n:012X},citizen,m{n}\n" for n in range(CARDS))
+    header = "uid,member,class,valid_from,valid_until\n"
+    table = header + "".join(f"04{n:012X},m{n},citizen,,\n" for n in range(CARDS))
     (directory / "cards.csv").write_text(table)
     for arguments in (
         ("init",),
