@@ -6,8 +6,7 @@ from typing import Any, Protocol
 
 import asyncpg
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.schema import CreateIndex, Index
 
 from central.store import schema
@@ -44,7 +43,7 @@ class SqliteSink:
 
     async def close(self) -> None:
         for index in _indexes():
-            self._connection.execute(str(CreateIndex(index).compile(dialect=sqlite.dialect())))
+            self._connection.execute(_creating(index, make_url("sqlite://").get_dialect()()))
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._connection.execute("ANALYZE")
         self._connection.close()
@@ -63,7 +62,7 @@ class PostgresSink:
     async def close(self) -> None:
         await self._connection.execute("SET maintenance_work_mem = '512MB'")
         for index in _indexes():
-            await self._connection.execute(str(CreateIndex(index).compile(dialect=postgresql.dialect())))
+            await self._connection.execute(_creating(index, make_url("postgresql://").get_dialect()()))
         await self._connection.execute("VACUUM ANALYZE")
         await self._connection.close()
 
@@ -82,3 +81,7 @@ async def open_sink(url: str) -> Sink:
 def _indexes() -> Iterator[Index]:
     for table in GROWN:
         yield from sorted(table.indexes, key=lambda index: str(index.name))
+
+
+def _creating(index: Index, dialect: Dialect) -> str:
+    return str(CreateIndex(index).compile(dialect=dialect))
