@@ -12,6 +12,7 @@ import jinja2
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
+from central.console.failure_words import in_words
 from central.console.words import say
 from protocol.reasons import TEXTS, Reason
 
@@ -46,6 +47,7 @@ def environment(lang: str) -> Environment:
         number=number,
         short=short,
         reason_text=lambda code: reason_text(lang, code),
+        in_words=lambda message: in_words(lang, message),
     )
     env.globals.update(url=url, static=static, lang=lang)
     return env

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from central.actions.action import ActionFailed
+from central.console.failure_words import in_words
 from central.console.page import _N, Asking, Page, See, form, page
 from central.console.rendering import ZONE, url
 from central.console.titles import choices
@@ -133,7 +134,8 @@ async def put_plan(ask: Asking) -> See:
     try:
         body = msgspec.to_builtins(msgspec.toml.decode(ask.form.get("body", "")))
     except (msgspec.MsgspecError, ValueError) as error:
-        raise ActionFailed(say(ask.lang, "The plan cannot be read as TOML: %(why)s") % {"why": error}) from None
+        why = in_words(ask.lang, str(error))
+        raise ActionFailed(say(ask.lang, "The plan cannot be read as TOML: %(why)s") % {"why": why}) from None
     done = await ask("points.plan.put", id=ask.form.get("id", "").strip(), body=body)
     return See("/points/plans", _N("The plan %(plan)s is in force."), {"plan": done.id})
 

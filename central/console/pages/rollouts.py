@@ -7,6 +7,7 @@ from central import toml_text
 from central.actions.action import ActionFailed
 from central.actions.places.policies import checked_policy
 from central.actions.places.policy_versions import text_of
+from central.console.failure_words import in_words
 from central.console.local_times import moment_ms
 from central.console.page import _N, Asking, Page, See, form, page
 from central.console.rendering import url
@@ -156,7 +157,7 @@ def told(lang: str, why: str) -> str:
         found = re.fullmatch(pattern, why)
         if found is not None:
             return say(lang, text) % found.groupdict()
-    return why
+    return in_words(lang, why)
 
 
 async def _done(ask: Asking, name: str, **more: Any) -> See:
