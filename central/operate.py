@@ -1,7 +1,8 @@
 """How a command reaches the data: in this process, or through the server that holds it.
 
 Two processes never write one SQLite file. Whoever writes holds `central.lock`; while a server does, commands
-that write go to its socket. Commands that only read, and any on PostgreSQL, run here.
+that write go to its socket, and so do those that look at a person's data, since the audit log tells of them. Commands
+that only read, and any on PostgreSQL, run here.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from central.access import perform
 from central.access.caller import on_this_machine
+from central.access.rules import leaves_trace
 from central.actions.action import Action, ActionFailed, Context, Emit, Params, Progress, no_items, no_progress
 from central.config import Config
 from central.keys import Keys
@@ -45,7 +47,7 @@ async def run(
     emit: Emit = no_items,
 ) -> dict[str, Any]:
     """The action's result as a map, wherever it ran. Raises ActionFailed with one line for a person."""
-    if not config.is_sqlite or not action.writes:
+    if not config.is_sqlite or not leaves_trace(action.name, writes=action.writes):
         return await _run_here(config, action, params, file, progress, emit)
     try:
         with only_writer(config):

@@ -1,7 +1,7 @@
 """The audit log: every change that was asked for and what became of it, appended, each row chained to the one before.
 
-A change has two rows: `asked` before it is tried, so a crash cannot hide it, then `done` or `failed`. One row stands
-alone for what was refused, for a look at a person's data, and for signing in and out.
+A change has two rows: `asked` before it is tried, so a crash cannot hide it, then `done`, `failed` or `refused`. One
+row stands alone for what was refused before it was tried, for a look at a person's data, and for signing in and out.
 """
 
 import hashlib
@@ -53,6 +53,11 @@ async def append_within(connection: AsyncConnection, caller: Caller, entry: Entr
     """The same, in a transaction that does more."""
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    return await append_alone(connection, caller, entry, now_ms)
+
+
+async def append_alone(connection: AsyncConnection, caller: Caller, entry: Entry, now_ms: int) -> int:
+    """The same, where nobody else can append until the transaction ends."""
     newest = select(audit.c.number, audit.c.head).order_by(audit.c.number.desc()).limit(1)
     last = (await connection.execute(newest)).first()
     number, previous = (last.number + 1, last.head) if last is not None else (1, FIRST_HEAD)

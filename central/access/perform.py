@@ -99,7 +99,7 @@ async def run(context: Context, action: Action[Any], params: Params) -> Result:
             answer = await action.run(context, params)
         except Forbidden as refusal:
             await _refuse(context, action, told, str(refusal))
-        if rule.personal and not caller.local and not context.looks_on:
+        if rule.personal and not context.looks_on:
             await _note(context, action, audit.LOOKED, told)
         return answer
     try:
@@ -111,6 +111,9 @@ async def run(context: Context, action: Action[Any], params: Params) -> Result:
         answer = await action.run(context, params)
     except (ActionFailed, Refused) as failure:
         await _note(context, action, audit.FAILED, told, asked, why=str(failure))
+        raise
+    except Forbidden as refusal:  # of what the action found out only as it went
+        await _note(context, action, audit.REFUSED, told, asked, why=str(refusal))
         raise
     except BaseException as error:  # the text of others may quote the row that they were about
         await _note(context, action, audit.FAILED, told, asked, why=type(error).__name__)

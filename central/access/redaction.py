@@ -5,6 +5,8 @@ from typing import Any
 SECRET = frozenset(
     (
         "password",
+        "own_password",
+        "own_code",
         "old",
         "new",
         "code",

@@ -254,6 +254,11 @@ RULES: dict[str, Rule] = {
 }
 
 
+def leaves_trace(action: str, *, writes: bool) -> bool:
+    """Whether asking for it is written into the audit log also where nothing is refused."""
+    return writes or RULES.get(action, Rule()).personal
+
+
 def may(caller: Caller, action: str, *, writes: bool) -> bool:
     """Whether the caller's roles and token let them ask for this action at all, wherever it is about."""
     if caller.local:

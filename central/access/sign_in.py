@@ -94,17 +94,24 @@ async def sign_out(database: Database, session: Session, now_ms: int) -> None:
         )
 
 
-async def check_own(database: Database, name: str, password: str, origin: str, now_ms: int) -> bool:
-    """Whether somebody who is signed in knows the account's password, too. Guesses count as failed sign-ins do.
+async def check_own(
+    database: Database, keys: Keys, name: str, password: str, code: str | None, origin: str, now_ms: int
+) -> None:
+    """Somebody who is signed in knows the account's password, too. Guesses count as failed sign-ins do.
 
-    Raises SignInRefused.
+    `code` None: no code is asked for, also where the account has a phone. Raises SignInRefused.
     """
     attempt, account = await _counted(database, name, origin, now_ms)
     right = await is_right(account.password if account else None, password)
-    if right:
-        async with database.write() as connection:
+    async with database.write() as connection:
+        held = await read_account(connection, name, lock=True) if account and right else None
+        if account is None or held is None or held.password != account.password:
+            raise SignInRefused(WRONG)
+        refused = None if code is None else await _code_refused(connection, keys, held, code.strip(), now_ms)
+        if refused is None or refused.harmless:
             await throttle.forgive(connection, attempt, now_ms)
-    return right
+    if refused is not None:
+        raise refused
 
 
 async def _counted(database: Database, id_: str, origin: str, now_ms: int) -> tuple[Attempt, Account | None]:
@@ -133,12 +140,21 @@ async def _decided(
         return SignInRefused(DISABLED, harmless=True)
     if now.loopback_only and not (loopback and is_loopback(origin)):
         return SignInRefused(NOT_FROM_HERE, harmless=True)
-    if now.has_totp and now.totp_sealed is not None:
-        step = matching_step(keys.open_totp(now.totp_sealed, now.id), code, now_ms, now.totp_step)
-        if step is None:
-            return SignInRefused(NEEDS_CODE, harmless=not code)
-        await change_account(connection, now.id, totp_step=step)
-    return SignedIn(*await sessions.begin(connection, now, origin, now_ms))
+    refused = await _code_refused(connection, keys, now, code, now_ms)
+    return refused or SignedIn(*await sessions.begin(connection, now, origin, now_ms))
+
+
+async def _code_refused(
+    connection: AsyncConnection, keys: Keys, held: Account, code: str, now_ms: int
+) -> SignInRefused | None:
+    """`held`: locked. None where the code is right, which is good this once, or where none is asked for."""
+    if not held.has_totp or held.totp_sealed is None:
+        return None
+    step = matching_step(keys.open_totp(held.totp_sealed, held.id), code, now_ms, held.totp_step)
+    if step is None:
+        return SignInRefused(NEEDS_CODE, harmless=not code)
+    await change_account(connection, held.id, totp_step=step)
+    return None
 
 
 async def _noted(connection: AsyncConnection, account: Account | None, origin: str, refused: str, now_ms: int) -> None:

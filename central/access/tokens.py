@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.access.accounts import account_of
 from central.access.caller import Caller
@@ -68,6 +69,13 @@ async def caller_of_token(
             await connection.execute(mine.values(used_ms=now_ms))
     named = msgspec.json.decode(row.actions, type=list[str])
     return account.caller(origin, token=row.token, only=actions_of(named))
+
+
+async def revoke_all(connection: AsyncConnection, account: str, now_ms: int) -> int:
+    """How many of an account's tokens were not revoked yet."""
+    t = api_tokens.c
+    theirs = update(api_tokens).where(t.account == account, t.revoked_ms.is_(None))
+    return (await connection.execute(theirs.values(revoked_ms=now_ms))).rowcount
 
 
 def _digest(secret: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What is wrong, of which gate, device or server: read out of facts that were gathered together. Pure.
+"""What is wrong, of which gate, device, server or rollout: read out of facts that were gathered together. Pure.
 
 A reading is bad, good, or between: between changes nothing, so that a value at the line makes no incident come and go.
 """
@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CERTIFICATE = "certificate"
     DENIALS = "denials"
     STALE = "stale"
+    HALTED = "halted"
 
 
 class Level(IntEnum):
@@ -110,12 +111,25 @@ class ServerFacts(NamedTuple):
     is_named: bool = True
 
 
+class HaltedFacts(NamedTuple):
+    """A rollout that halted, at one of its venues. `what`: its policy, or what it is called; `why`: it halted; `gates`
+    there that have it; `is_back`: it put the old content in force again by itself."""
+
+    rollout: str
+    venue: str
+    what: str
+    why: str
+    gates: int
+    is_back: bool
+
+
 class Facts(NamedTuple):
     """All that is looked at in one look."""
 
     devices: tuple[DeviceFacts, ...] = ()
     gates: tuple[GateFacts, ...] = ()
     servers: tuple[ServerFacts, ...] = ()
+    halted: tuple[HaltedFacts, ...] = ()
 
 
 def readings(facts: Facts, limits: Limits, now_ms: int) -> list[Reading]:
@@ -132,6 +146,7 @@ def readings(facts: Facts, limits: Limits, now_ms: int) -> list[Reading]:
             found += _of_device(gates[gate], device, limits, now_ms)
     found += (_denials(gate, limits) for gate in facts.gates if gate.before is not None)
     found += _of_servers(facts.servers, limits, now_ms)
+    found += map(_halted, facts.halted)
     return found
 
 
@@ -214,6 +229,11 @@ def _of_servers(servers: Iterable[ServerFacts], limits: Limits, now_ms: int) -> 
             level = _certificate(each.certificate_until_ms, limits, now_ms) if each.is_named else Level.BAD
             facts = {"until_ms": each.certificate_until_ms, "is_named": each.is_named}
             yield Reading(Kind.CERTIFICATE, place, level, facts)
+
+
+def _halted(each: HaltedFacts) -> Reading:
+    """Until a person goes on, goes back or ends the alert; what went back by itself is only to be seen."""
+    return Reading(Kind.HALTED, Place(f"{each.rollout}/{each.venue}", each.venue), Level.BAD, each._asdict())
 
 
 def _disk(disk: Disk, limits: Limits) -> Level:

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.alerts import servers
+from central.alerts import halted, servers
 from central.alerts.conditions import DeviceFacts, Disk, Facts, GateFacts, Taps, is_notable
 from central.alerts.limits import Limits
 from central.closures import read_closures
@@ -32,8 +32,8 @@ _e = events.c
 
 
 async def gather(connection: AsyncConnection, limits: Limits, now_ms: int, since: Mapping[str, int]) -> Facts:
-    """Of every gate with an active device, and every server. `since`: gates whose denials are watched already, and from
-    when: what a gate denied since then is not its usual past."""
+    """Of every gate with an active device, every server, and rollouts that halted. `since`: gates whose denials are
+    watched already, and from when: what a gate denied since then is not its usual past."""
     of_devices = await _devices(connection)
     places = await _places(connection, {each.gate for each in of_devices})
     closed = await _closed(connection, places, now_ms)
@@ -46,7 +46,8 @@ async def gather(connection: AsyncConnection, limits: Limits, now_ms: int, since
         ages = row.warn_ms, row.restrict_ms, row.close_ms
         of_gates.append(GateFacts(gate, row.venue, *ages, gate in closed, taps, before))
     of_servers = [servers.facts_of(each) for each in await servers.read(connection)]
-    return Facts(tuple(of_devices), tuple(of_gates), tuple(of_servers))
+    of_rollouts = await halted.read(connection, now_ms)
+    return Facts(tuple(of_devices), tuple(of_gates), tuple(of_servers), of_rollouts)
 
 
 async def _devices(connection: AsyncConnection) -> list[DeviceFacts]:

@@ -12,6 +12,7 @@ HOLDS_MS = {
     Kind.CERTIFICATE: 60_000,
     Kind.DENIALS: 60_000,
     Kind.STALE: 600_000,
+    Kind.HALTED: 0,
 }
 """For so long it must be bad without a break until a person is called."""
 CLEARS_MS = {
@@ -21,6 +22,7 @@ CLEARS_MS = {
     Kind.CERTIFICATE: 60_000,
     Kind.DENIALS: 900_000,
     Kind.STALE: 120_000,
+    Kind.HALTED: 0,
 }
 """For so long it must be good without a break until the incident is over."""
 

@@ -17,6 +17,8 @@ from central.store.slices import named, slices
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
 STANDING = (OPEN, ACKNOWLEDGED)
+READ_WHILE_BAD = frozenset({Kind.DENIALS, Kind.HALTED})
+"""What is not read any more of these is good."""
 NOT_WATCHED = "it is not watched any more"
 _KEY = 0x7461_7061  # of PostgreSQL's advisory lock: "tapa"
 _a, _w = alerts.c, alert_watch.c
@@ -77,7 +79,7 @@ async def apply(connection: AsyncConnection, found: Sequence[Reading], now_ms: i
             opening.append((new_id(now_ms), read[key]))
             after = stepped._replace(phase=Phase.OPEN, alert=opening[-1][0])
         elif move is Move.RESOLVE:
-            why = "" if key in read or key[0] == Kind.DENIALS else NOT_WATCHED
+            why = "" if key in read or key[0] in READ_WHILE_BAD else NOT_WATCHED
             over.setdefault(why, []).append(held[key].alert)
         if after is None and key in held:
             dropped.append(key)

@@ -17,6 +17,7 @@ _HEADLINES: dict[Kind, tuple[str, str]] = {
     Kind.CERTIFICATE: ("{target} 的憑證需要處理", "The certificate of {target} needs attention"),
     Kind.DENIALS: ("閘門 {target} 的拒絕次數突然增加", "Denials jumped at gate {target}"),
     Kind.STALE: ("裝置 {target} 的名單過舊", "Device {target} holds an old list"),
+    Kind.HALTED: ("分階段發布 {target} 已中止", "Rollout {target} halted"),
 }
 
 _ADVICE: dict[Kind, tuple[str, str]] = {
@@ -43,6 +44,10 @@ _ADVICE: dict[Kind, tuple[str, str]] = {
     Kind.STALE: (
         "請檢查裝置的連線與磁碟；名單再舊下去，閘門會限制進入，最後關閉。",
         "Check the device's line and disk. As its list grows older the gate restricts entry, and closes in the end.",
+    ),
+    Kind.HALTED: (
+        "請查看發布的原因，再決定繼續推進或回復舊內容。",
+        "Look at the rollout and why it halted; then go on with it, or go back to the old content.",
     ),
 }
 
@@ -151,6 +156,15 @@ def _stale(facts: Mapping[str, Any], english: bool, zone: str) -> str:
     return f"{text}最後一次收到中央訊息：{at}；若一直沒有更新，將於 {closes} 關閉。"
 
 
+def _halted(facts: Mapping[str, Any], english: bool, _zone: str) -> str:
+    what, why, gates = facts["what"], facts["why"], facts["gates"]
+    if english:
+        end = "They have the old content again." if facts["is_back"] else "They keep the new content."
+        return f"{what} was put in force at {gates} gates of this venue: {why}. {end}"
+    end = "已自動回復舊內容。" if facts["is_back"] else "目前仍使用新內容。"
+    return f"{what} 已發布到此場館的 {gates} 個閘門：{why}。{end}"
+
+
 _DETAILS = {
     Kind.SILENT: _silent,
     Kind.SKEW: _skew,
@@ -158,4 +172,5 @@ _DETAILS = {
     Kind.CERTIFICATE: _certificate,
     Kind.DENIALS: _denials,
     Kind.STALE: _stale,
+    Kind.HALTED: _halted,
 }

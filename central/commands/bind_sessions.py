@@ -6,15 +6,16 @@ from typing import Any
 import click
 
 from central.bind_sessions import BOUND, WAITING
-from central.commands.shell import act, as_json, fail, login_name, say, say_rows
+from central.commands.shell import act, as_json, fail, say, say_rows
 from central.config import Config
+from central.operate import user_name
 
 LOOK_EVERY_S = 0.1
 LISTED = "session gate member who state opened_ms until_ms number why"
 by_option = click.option(
     "--by",
     "who",
-    default=login_name,
+    default=user_name,
     show_default="your login name",
     help="Who does this; it is kept with the session.",
 )

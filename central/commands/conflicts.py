@@ -105,10 +105,7 @@ def conflict_settle(settings: Config, ids: tuple[str, ...], why: str, who: str, 
 
     Example: tapgate-central conflict settle 5f3a9c0b --why 'both cards are his'
     """
-    if len(ids) == 1:
-        _say_about(settings, ids[0], "settle", why, who, as_json)
-    else:
-        _say_many(act(settings, "conflict.settle", {"ids": list(ids), "why": why, "who": who}, bar=True), as_json)
+    _say_of_all(settings, ids, "settle", why, who, as_json)
 
 
 @conflict.command("reopen")
@@ -136,10 +133,7 @@ def conflict_comment(settings: Config, ids: tuple[str, ...], why: str, who: str,
 
     Example: tapgate-central conflict comment 5f3a9c0b --why 'asked the venue'
     """
-    if len(ids) == 1:
-        _say_about(settings, ids[0], "comment", why, who, as_json)
-    else:
-        _say_many(act(settings, "conflict.comment", {"ids": list(ids), "why": why, "who": who}, bar=True), as_json)
+    _say_of_all(settings, ids, "comment", why, who, as_json)
 
 
 @conflict.command("assign")
@@ -184,6 +178,15 @@ def conflict_retry(settings: Config, ids: tuple[str, ...], as_json: bool) -> Non
 
 def _say_about(settings: Config, id_: str, what: str, why: str, who: str, as_json: bool) -> None:
     _say_conflict(act(settings, "conflict.say", {"id": id_, "what": what, "why": why, "who": who}), as_json)
+
+
+def _say_of_all(settings: Config, ids: tuple[str, ...], what: str, why: str, who: str, as_json: bool) -> None:
+    """One by itself, which may be shortened; several by the action for many."""
+    if len(ids) == 1:
+        _say_about(settings, ids[0], what, why, who, as_json)
+    else:
+        values = {"ids": list(ids), "why": why, "who": who}
+        _say_many(act(settings, f"conflict.{what}", values, bar=True), as_json)
 
 
 def _say_many(found: dict[str, Any], as_json: bool) -> None:

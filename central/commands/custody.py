@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from central import operate
+from central.access.caller import on_this_machine
 from central.actions.custody.restore import restore as restore_backup
 from central.commands.proof import Root, verify_file
 from central.commands.shell import (
@@ -189,7 +190,10 @@ def restore(settings: Config, file: Path, replace: bool, as_json: bool) -> None:
         with only_writer(settings), progress_bar(True) as show:
             operate.require_keys(settings)
             keys = Keys(settings.keys_dir)
-            done = await restore_backup(settings, keys, file, operate.now_ms(), replace=replace, progress=show)
+            caller = on_this_machine(operate.user_name(), "command line")
+            done = await restore_backup(
+                settings, keys, file, operate.now_ms(), replace=replace, progress=show, caller=caller
+            )
             return dict(msgspec.to_builtins(done))
 
     result = finish(work())

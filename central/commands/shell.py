@@ -5,8 +5,6 @@ Exit codes: 0 done, 1 not done (one line on standard error says why), 2 wrong us
 
 import asyncio
 import datetime as dt
-import getpass
-import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -41,16 +39,11 @@ notation = click.option(
 )
 
 
-def login_name() -> str:
-    """Of whoever runs this command, also behind `sudo`."""
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        raise click.UsageError("this machine has no name for who you are: state --who") from None
-
-
 who_option = click.option(
-    "--who", default=login_name, show_default="your login name", help="Who states this; it is kept with what is said."
+    "--who",
+    default=operate.user_name,
+    show_default="your login name",
+    help="Who states this; it is kept with what is said.",
 )
 
 

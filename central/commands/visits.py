@@ -12,14 +12,14 @@ from central.config import Config
 @click.argument("venue")
 @click.option("--since", default="", metavar="DATE", help="The first day; not given = today.")
 @click.option("--until", default="", metavar="DATE", help="The last day; not given = the first one.")
-@click.option("--by", type=click.Choice(["hour", "day", "class", "all"]), default="all", show_default=True)
+@click.option("--by", type=click.Choice(["hour", "day", "all"]), default="all", show_default=True)
 @as_json
 @click.pass_obj
 def visits(settings: Config, /, as_json: bool, **values: Any) -> None:
     """Visits of VENUE, as far as is settled here: how many, by how many members, and how many were inside at once.
 
-    An exit is unknown where another entry or closing time ended the visit. By class, a member of several classes
-    counts in each. Listed are hours and days in which somebody came.
+    An exit is unknown where another entry or closing time ended the visit. Listed are hours and days in which somebody
+    came. By class, whole months are counted: `report visits --split class`.
 
     Example: tapgate-central visits sports-1 --since 2026-03-01 --until 2026-03-31 --by day
     """

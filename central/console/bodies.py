@@ -13,7 +13,8 @@ from multidict import MultiDict
 from central.console.page import Fields, File
 
 MAX_FIELD_BYTES = 2 * 1024 * 1024
-"""A policy of the largest size, as text."""
+"""A policy of the largest size, as text. Encoded as in a URL it would be larger than any other form may be, so the
+forms that bring one come in parts."""
 MAX_FIELDS = 2_000
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 """Of all fields together, where a form comes in parts."""

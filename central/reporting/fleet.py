@@ -1,4 +1,5 @@
-"""Every device with what is known of it and how it does by that, and the task that writes down when that changes."""
+"""Every device with what is known of it and how it does by that, and the task that writes down when that changes,
+and forgets what is old."""
 
 import asyncio
 import time
@@ -9,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.configs import read_configs
+from central.reporting import thinning
 from central.reporting.contacts import WORKS_NOT, Contacts, contacts_of
 from central.reporting.gate_state import EVIDENCE, LIMITS, DeviceFacts, GateState, facts_of, state_of
 from central.services.turns import one_at_a_time
@@ -145,9 +147,14 @@ async def _newest_epochs(connection: AsyncConnection, now_ms: int) -> dict[str, 
 async def watch_for_ever(database: Database) -> None:
     """Until cancelled."""
     await asyncio.sleep(FIRST_AFTER_S)
+    thinned_s = -thinning.EVERY_S
     while True:
         try:
-            await write_changes(database, time.time_ns() // 1_000_000)
+            now_ms, now_s = time.time_ns() // 1_000_000, time.monotonic()
+            await write_changes(database, now_ms)
+            if now_s - thinned_s >= thinning.EVERY_S:
+                await thinning.thin(database, now_ms)
+                thinned_s = now_s
         except Exception as error:
             faults.say("states-not-written", error)
         await asyncio.sleep(EVERY_S)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from central.access.audit import LOOKED, Entry, append
+from central.access.caller import on_this_machine
 from central.actions.action import ActionFailed
 from central.actions.custody.backup_file import BackupReader
 from central.actions.custody.restore import remember_generation, remembered_generation, restore
@@ -181,6 +183,22 @@ async def test_from_sqlite_to_postgresql(admin: Admin, keys: Keys, empty_url: st
     async with open_database(moved.database) as database:
         assert (await Admin(moved, database, keys).act("verify")).problems == 0
         assert (await rows_of(database))["events"] == before["events"]
+
+
+async def test_who_restored_which_backup_stands_in_the_restored_log(admin: Admin, keys: Keys, tmp_path: Path) -> None:
+    caller = on_this_machine("lin", "command line")
+    await append(admin.database, caller, Entry("inside", LOOKED, "main"), NOW_MS)
+    await admin.act("backup", path=str(tmp_path / "b"))
+    await admin.database.close()
+    done = await restore(admin.config, keys, tmp_path / "b", LATER_MS, replace=True, caller=caller)
+    async with open_database(admin.config.database) as database:
+        other = Admin(admin.config, database, keys)
+        (entry,) = (await other.act("audit.list", action="restore", kind="changes")).entries
+        assert (entry.account, entry.origin, entry.at_ms, entry.outcome) == ("lin", "command line", LATER_MS, "done")
+        assert (entry.target, entry.params["made_ms"]) == ("b", done.made_ms)
+        assert entry.answer == {"rows": done.rows, "generation": done.generation}
+        checked = await other.act("audit.verify")
+        assert (checked.problems, checked.rows) == (0, 3)
 
 
 async def test_a_backup_is_of_one_instant(admin: Admin, city: City, tmp_path: Path) -> None:

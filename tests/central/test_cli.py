@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from central.__main__ import cli
 from central.actions.registry import ACTIONS
+from central.operate import user_name
 from protocol.messages import Upload, encode
 from tests.central.actors import Device, Journal
 from tests.central.terminal import CARDS, Operator, Served
@@ -217,6 +218,7 @@ def test_backup_restore_and_verify(run: Operator, tmp_path: Path) -> None:
     done = run.json("restore", str(tmp_path / "b"), "--replace")
     assert done["rows"] == made["rows"]
     assert Path(done["moved_aside"]).exists()
+    assert run.json("audit", "list", "--action", "restore")[0]["account"] == user_name()
     assert json.loads(run("verify", "--json").stdout)["whole"] is True
     assert run("verify").stdout.startswith("Whole: ")
 

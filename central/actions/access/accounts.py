@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.access import throttle
@@ -22,6 +22,8 @@ from central.access.accounts import (
 from central.access.caller import Role
 from central.access.passwords import hashed, random_password
 from central.access.sessions import IDLE_MS, LONGEST_MS, end_all
+from central.access.tokens import revoke_all
+from central.actions.access.again import Again, must_prove
 from central.actions.access.whose import (
     AccountId,
     AccountOrOwn,
@@ -32,13 +34,13 @@ from central.actions.access.whose import (
     whose,
 )
 from central.actions.action import ActionFailed, Context, Params, Result, action
-from central.store.schema import accounts, api_tokens, attendance_teams, sign_ins, venues
+from central.store.schema import accounts, attendance_teams, sign_ins, venues
 
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=4)]
 State = Literal["active", "disabled"]
 
 
-class AccountAddParams(Params, frozen=True):
+class AccountAddParams(Again, frozen=True, kw_only=True):
     """`venues` of an operator, `teams` of a coordinator. `loopback_only`: a demonstration's, let in on this machine
     alone, and its password stays as it is."""
 
@@ -56,6 +58,12 @@ class AccountParams(Params, frozen=True):
     account: AccountId
 
 
+class AccountResetParams(Again, frozen=True, kw_only=True):
+    """Whose."""
+
+    account: AccountId
+
+
 class AccountShowParams(Params, frozen=True):
     """Empty = the caller's own."""
 
@@ -69,7 +77,7 @@ class AccountListParams(Params, frozen=True):
     limit: Limit = 100
 
 
-class AccountSetParams(Params, frozen=True):
+class AccountSetParams(Again, frozen=True, kw_only=True):
     """What is not given stays. What an account may do is changed for its sessions, too: they end."""
 
     account: AccountId
@@ -127,6 +135,7 @@ class AccountChanged(Result, frozen=True):
 @action("account.add", AccountAddParams, writes=True)
 async def account_add(context: Context, params: AccountAddParams) -> AccountSecret:
     """Let somebody in, with a random password that is shown once."""
+    await must_prove(context, params)
     if not is_id(params.account):
         raise ActionFailed("the name of an account has 2 to 40 small letters, digits, and the signs . _ -")
     password = random_password()
@@ -148,6 +157,7 @@ async def account_add(context: Context, params: AccountAddParams) -> AccountSecr
 @action("account.set", AccountSetParams, writes=True)
 async def account_set(context: Context, params: AccountSetParams) -> AccountChanged:
     """Change what an account is called, what it may do and where, or shut it (`state`)."""
+    await must_prove(context, params)
     values: dict[str, Any] = {
         **({} if params.title is None else {"title": params.title}),
         **({} if params.state is None else {"state": params.state}),
@@ -167,18 +177,17 @@ async def account_set(context: Context, params: AccountSetParams) -> AccountChan
     return AccountChanged(account=params.account, sessions_ended=ended)
 
 
-@action("account.reset", AccountParams, writes=True)
-async def account_reset(context: Context, params: AccountParams) -> AccountSecret:
+@action("account.reset", AccountResetParams, writes=True)
+async def account_reset(context: Context, params: AccountResetParams) -> AccountSecret:
     """Give an account a new random password, shown once; sessions end, tokens are revoked, its lock is lifted."""
+    await must_prove(context, params)
     password = random_password()
     stored = await hashed(password)
     async with context.database.write() as connection:
         held = await must_be_there(connection, params.account, lock=True)
         await change_account(connection, params.account, password=stored, must_change=not held.loopback_only)
         await end_all(connection, params.account)
-        t = api_tokens.c
-        theirs = update(api_tokens).where(t.account == params.account, t.revoked_ms.is_(None))
-        await connection.execute(theirs.values(revoked_ms=context.now_ms))
+        await revoke_all(connection, params.account, context.now_ms)
         await throttle.unlock(connection, params.account)
     return AccountSecret(account=params.account, password=password)
 

@@ -15,7 +15,7 @@ from central.store.steps import Statement, Steps, run_steps
 
 Text = Annotated[str, Meta(max_length=128, pattern=r"^[^\u0000]*$")]
 SIGNING = ("sign-in", "sign-out")
-PHASES = {"changes": ASKED, "refused": REFUSED, "looks": LOOKED}
+PHASES = {"changes": ASKED, "looks": LOOKED}
 
 
 class AuditListParams(Params, frozen=True):
@@ -77,7 +77,7 @@ async def audit_list(context: Context, params: AuditListParams) -> AuditListed:
 
 
 def _wanted(params: AuditListParams) -> list[Select[Any]]:
-    """One query, or one for each action, since no index has the rows of two in their order."""
+    """One query, or one for each action or way, since no index has the rows of two in their order."""
     query = select(audit).where(audit.c.asked + 0 == 0)  # not by its index: half of all rows ask
     if params.account:
         query = query.where(audit.c.who == params.account)
@@ -85,11 +85,15 @@ def _wanted(params: AuditListParams) -> list[Select[Any]]:
         query = query.where(audit.c.target == params.target)
     if params.before:
         query = query.where(audit.c.number < params.before)
-    if params.kind in PHASES:
-        query = query.where(audit.c.phase == PHASES[params.kind])
     if params.kind == "signing":
         return [query.where(audit.c.action == name) for name in SIGNING if params.action in ("", name)]
-    return [query.where(audit.c.action == params.action) if params.action else query]
+    if params.action:
+        query = query.where(audit.c.action == params.action)
+    if params.kind == "refused":  # at once, or after it was begun
+        ends = audit.alias()
+        late = select(ends.c.asked).where(ends.c.phase == REFUSED, ends.c.asked > 0)
+        return [query.where(audit.c.phase == REFUSED), query.where(audit.c.number.in_(late))]
+    return [query.where(audit.c.phase == PHASES[params.kind]) if params.kind else query]
 
 
 async def _within(connection: AsyncConnection, query: Select[Any], params: AuditListParams) -> Select[Any]:

@@ -10,8 +10,9 @@ from sqlalchemy import delete, select
 from central.access.accounts import change_account
 from central.access.passwords import PasswordRefused, hashed, require_good
 from central.access.sessions import IDLE_MS, LONGEST_MS, end_all
-from central.access.sign_in import SignInRefused, check_own
+from central.access.tokens import revoke_all
 from central.access.totp import BEGUN, SECRET_BYTES, matching_step, typed_secret, uri_of
+from central.actions.access.again import Again, Code, must_know, must_prove
 from central.actions.access.whose import AccountOrOwn, Password, is_own, must_be_there, whose
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.store.schema import sign_ins
@@ -26,8 +27,15 @@ class PasswordParams(Params, frozen=True):
     new: Password
 
 
+class PasswordChanged(Result, frozen=True):
+    """How many sessions and API tokens of the account ended, which is all of them: sign in with the new password."""
+
+    sessions_ended: int
+    tokens_revoked: int
+
+
 class SessionsEnded(Result, frozen=True):
-    """How many. After a new password it is all of them: sign in with it."""
+    """How many."""
 
     sessions_ended: int
 
@@ -35,7 +43,7 @@ class SessionsEnded(Result, frozen=True):
 class TotpBeginParams(Params, frozen=True):
     """The caller's own password, again: an open browser alone is not enough."""
 
-    password: Password
+    own_password: Password
 
 
 class TotpBegun(Result, frozen=True):
@@ -48,14 +56,13 @@ class TotpBegun(Result, frozen=True):
 class TotpConfirmParams(Params, frozen=True):
     """A code that the phone shows."""
 
-    code: Annotated[str, Meta(max_length=16)]
+    code: Code
 
 
-class TotpRemoveParams(Params, frozen=True):
-    """Of the own account with its password; of another's without, by an admin."""
+class TotpRemoveParams(Again, frozen=True, kw_only=True):
+    """Of the own account without a code, since the phone may be lost; of another's by an admin."""
 
     account: AccountOrOwn = ""
-    password: Password = ""
 
 
 class TotpIs(Result, frozen=True):
@@ -95,10 +102,10 @@ class SessionsListed(Result, frozen=True):
 
 
 @action("account.password", PasswordParams, writes=True)
-async def account_password(context: Context, params: PasswordParams) -> SessionsEnded:
-    """Change the own password; every session of the account ends, this one, too."""
+async def account_password(context: Context, params: PasswordParams) -> PasswordChanged:
+    """Change the own password; every session of the account ends, this one, too, and its API tokens are revoked."""
     account = context.caller.name
-    await _must_know(context, account, params.old)
+    await must_know(context, params.old)
     try:
         require_good(params.new, account)
     except PasswordRefused as refused:
@@ -108,14 +115,15 @@ async def account_password(context: Context, params: PasswordParams) -> Sessions
     stored = await hashed(params.new)
     async with context.database.write() as connection:
         await change_account(connection, account, password=stored, must_change=False)
-        return SessionsEnded(sessions_ended=await end_all(connection, account))
+        ended, revoked = await end_all(connection, account), await revoke_all(connection, account, context.now_ms)
+    return PasswordChanged(sessions_ended=ended, tokens_revoked=revoked)
 
 
 @action("account.totp.begin", TotpBeginParams, writes=True)
 async def totp_begin(context: Context, params: TotpBeginParams) -> TotpBegun:
     """Show a new secret for a phone. Codes are asked for once one of them was confirmed."""
     account = context.caller.name
-    await _must_know(context, account, params.password)
+    await must_know(context, params.own_password)
     secret = secrets.token_bytes(SECRET_BYTES)
     async with context.database.write() as connection:
         held = await must_be_there(connection, account, lock=True)
@@ -147,7 +155,9 @@ async def totp_remove(context: Context, params: TotpRemoveParams) -> TotpIs:
     """Ask for no more codes: a phone was lost or replaced."""
     account = whose(context, params.account)
     if is_own(context, account):
-        await _must_know(context, account, params.password)
+        await must_know(context, params.own_password)
+    else:
+        await must_prove(context, params)
     async with context.database.write() as connection:
         held = await must_be_there(connection, account, lock=True)
         if held.totp_sealed is None:
@@ -181,16 +191,3 @@ async def session_end(context: Context, params: SessionEndParams) -> SessionsEnd
     if not ended:
         raise ActionFailed(f"{account} has no such session: it has ended already")
     return SessionsEnded(sessions_ended=ended)
-
-
-async def _must_know(context: Context, account: str, password: str) -> None:
-    """Raises ActionFailed unless it is the account's password; guesses lock the account as failed sign-ins do."""
-    if not password:
-        raise ActionFailed("state the account's password, too")
-    try:
-        right = await check_own(context.database, account, password, context.caller.origin, context.now_ms)
-    except SignInRefused as refused:
-        minutes = max(-(-(refused.until_ms - context.now_ms) // 60_000), 1)
-        raise ActionFailed(f"too many wrong passwords: try again in {minutes} min") from None
-    if not right:
-        raise ActionFailed("this is not the account's password")

@@ -10,6 +10,7 @@ from central.access.accounts import as_list
 from central.access.caller import Role
 from central.access.rules import may
 from central.access.tokens import LONGEST_MS, NEVER, new_secret
+from central.actions.access.again import Again, must_prove
 from central.actions.access.whose import AccountOrOwn, Instant, Limit, must_be_there, whose
 from central.actions.action import ACTIONS, ActionFailed, Context, Params, Result, action
 from central.store.schema import api_tokens
@@ -19,7 +20,7 @@ TokenId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{1,62}$", max_length
 ActionNames = Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=500)]
 
 
-class TokenIssueParams(Params, frozen=True):
+class TokenIssueParams(Again, frozen=True, kw_only=True):
     """`id` is what people call it. `actions` empty: all that the account may, but for what makes accounts.
     `account` empty: the caller's own; another's needs an admin."""
 
@@ -82,6 +83,7 @@ class TokenRevoked(Result, frozen=True):
 async def token_issue(context: Context, params: TokenIssueParams) -> TokenIssued:
     """Let a system in as an account, for some actions, until a day."""
     account = whose(context, params.account)
+    await must_prove(context, params)
     secret, digest = new_secret()
     until_ms = context.now_ms + params.days * DAY_MS
     async with context.database.write() as connection:

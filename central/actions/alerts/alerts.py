@@ -15,7 +15,7 @@ from central.store.schema import alert_contacts, alerts
 Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
 Named = Annotated[str, msgspec.Meta(max_length=128)]
 Said = Annotated[str, msgspec.Meta(max_length=500)]
-KindName = Literal["silent", "skew", "disk", "certificate", "denials", "stale"]
+KindName = Literal["silent", "skew", "disk", "certificate", "denials", "stale", "halted"]
 _a = alerts.c
 
 
@@ -24,7 +24,7 @@ class AlertsParams(Params, frozen=True):
     one of the page before."""
 
     state: Literal["", "standing", "open", "acknowledged", "resolved"] = ""
-    kind: Literal["", "silent", "skew", "disk", "certificate", "denials", "stale"] = ""
+    kind: Literal[""] | KindName = ""
     venue: Named = ""
     gate: Named = ""
     after: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?$")] = ""
@@ -54,8 +54,8 @@ class ResolveParams(Params, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One incident. `target`: a gate, a device or a server, by kind. Times of 0: not yet. `resolved_by` empty: it was
-    over by itself. `title_…`, `detail_…`, `advice_…`: what a person reads of it."""
+    """One incident. `target`: a gate, a device, a server, or a rollout and a venue, by kind. Times of 0: not yet.
+    `resolved_by` empty: it was over by itself. `title_…`, `detail_…`, `advice_…`: what a person reads of it."""
 
     id: str
     kind: KindName

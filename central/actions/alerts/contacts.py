@@ -30,7 +30,7 @@ class ContactParams(Params, frozen=True):
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     mail: Annotated[str, msgspec.Meta(max_length=254)] = ""
     webhook: Annotated[str, msgspec.Meta(max_length=2_000)] | None = None
-    kinds: Annotated[list[KindName], msgspec.Meta(max_length=6)] = []
+    kinds: Annotated[list[KindName], msgspec.Meta(max_length=7)] = []
     venues: Annotated[list[Id], msgspec.Meta(max_length=200)] = []
     language: Literal["zh-TW", "en"] = "zh-TW"
     who: str = ""

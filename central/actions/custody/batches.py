@@ -18,6 +18,7 @@ from central.actions.custody.in_scope import (
     devices_within,
     gates_within,
     is_within,
+    since_here,
     venues_of,
 )
 from central.actions.custody.searched_text import filled, is_epoch, is_number, meaning
@@ -102,8 +103,11 @@ async def batch_list(context: Context, params: BatchListParams) -> BatchPage:
             filters = Filters(wanted, epoch, params.outcome, params.since_ms, params.until_ms)
             filters = await _until_its_end(connection, filters, narrowed.device)
             found = await search(connection, filters, _key(params.after), params.limit)
-        lines = await lines_of(connection, found.rows)
-    lines = [line for line in lines if is_within(within, line.gate)]
+        lines = [line for line in await lines_of(connection, found.rows) if is_within(within, line.gate)]
+        mine = await gates_within(connection, context.scope)
+        since = await since_here(connection, mine, {line.device for line in lines})
+    # where it happened is known of what holds events; all else was where the device stood then
+    lines = [line for line in lines if line.last_at_ms or line.received_ms >= since.get(line.device, 0)]
     return BatchPage(batches=lines, next=_written(found.next) if found.next else "", searched_ms=found.searched_ms)
 
 

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.access.caller import Scope
-from central.store.schema import devices, gates
+from central.store.schema import device_moves, devices, gates
+from central.store.slices import slices
 from protocol.wire import LAST_MS
 
 Word = Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00]*\Z")]
@@ -44,6 +45,19 @@ async def devices_within(connection: AsyncConnection, within: frozenset[str] | N
     if device:
         query = query.where(devices.c.id == device)
     return sorted((await connection.execute(query)).scalars())
+
+
+async def since_here(
+    connection: AsyncConnection, within: frozenset[str] | None, devices_here: Collection[str]
+) -> dict[str, int]:
+    """Of devices that stand at these gates now: since when, where they stood elsewhere before."""
+    if within is None or not devices_here:
+        return {}
+    m, found = device_moves.c, dict[str, int]()
+    for some in slices(sorted(devices_here)):
+        query = select(m.device, m.from_gate, m.at_ms).where(m.device.in_(some)).order_by(m.at_ms)
+        found |= {device: at_ms for device, gate, at_ms in await connection.execute(query) if gate not in within}
+    return found
 
 
 async def venues_of(connection: AsyncConnection, names: Collection[str]) -> dict[str, str]:

@@ -15,7 +15,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.actions.action import ActionFailed, Context, Progress, no_progress
+from central.access.audit import ASKED, DONE, Entry, append_alone
+from central.access.caller import Caller
+from central.actions.action import HERE, ActionFailed, Context, Progress, no_progress
 from central.actions.custody.backup import BackupParams, Restored, backup
 from central.actions.custody.backup_file import BackupReader, Block
 from central.bind_sessions import cancel
@@ -38,9 +40,17 @@ GENERATION_FILE = "generation"
 
 
 async def restore(
-    config: Config, keys: Keys, path: Path, now_ms: int, *, replace: bool, progress: Progress = no_progress
+    config: Config,
+    keys: Keys,
+    path: Path,
+    now_ms: int,
+    *,
+    replace: bool,
+    progress: Progress = no_progress,
+    caller: Caller = HERE,
 ) -> Restored:
-    """The caller holds the lock of the data directory, so that no server writes an SQLite file meanwhile.
+    """Whoever calls holds the lock of the data directory, so that no server writes an SQLite file meanwhile. That
+    `caller` restored stands in the restored audit log, behind the last row of the backup.
 
     Raises ActionFailed: a damaged backup, one of another schema or other keys, a database that is not empty
     (without `replace`). Nothing is changed then.
@@ -49,12 +59,19 @@ async def restore(
     _check_keys_exist(keys, reader)
     url = make_url(config.database)
     if url.get_backend_name() == "sqlite":
-        return await _restore_file(config, keys, reader, Path(str(url.database)), now_ms, replace, progress)
-    return await _restore_server(config, keys, reader, now_ms, replace, progress)
+        return await _restore_file(config, keys, reader, Path(str(url.database)), now_ms, replace, progress, caller)
+    return await _restore_server(config, keys, reader, now_ms, replace, progress, caller)
 
 
 async def _restore_file(
-    config: Config, keys: Keys, reader: BackupReader, target: Path, now_ms: int, replace: bool, progress: Progress
+    config: Config,
+    keys: Keys,
+    reader: BackupReader,
+    target: Path,
+    now_ms: int,
+    replace: bool,
+    progress: Progress,
+    caller: Caller,
 ) -> Restored:
     if target.exists() and not replace:
         raise ActionFailed(f"{target} exists: state --replace to move it aside and restore in its place")
@@ -65,6 +82,7 @@ async def _restore_file(
     await migrate_async(f"sqlite:///{fresh}")
     async with open_database(f"sqlite:///{fresh}") as database, database.write() as connection:
         restored = await _load(connection, config, keys, reader, now_ms, before, progress)
+        await _note(connection, caller, reader, restored, now_ms)
     aside = ""
     if target.exists():
         stamp = dt.datetime.fromtimestamp(now_ms / 1_000, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -85,7 +103,7 @@ def _files(path: Path) -> list[Path]:
 
 
 async def _restore_server(
-    config: Config, keys: Keys, reader: BackupReader, now_ms: int, replace: bool, progress: Progress
+    config: Config, keys: Keys, reader: BackupReader, now_ms: int, replace: bool, progress: Progress, caller: Caller
 ) -> Restored:
     await migrate_async(config.database)
     async with open_database(config.database) as database:
@@ -107,6 +125,7 @@ async def _restore_server(
                 await connection.execute(delete(table))
             await connection.execute(text("ALTER TABLE audit ENABLE TRIGGER audit_append_only"))
             restored = await _load(connection, config, keys, reader, now_ms, before, progress)
+            await _note(connection, caller, reader, restored, now_ms)
     return msgspec.structs.replace(restored, moved_aside=aside)
 
 
@@ -161,6 +180,16 @@ async def _load(
     await cancel(connection, now_ms, "central was restored")
     await _raise_versions(connection, keys, now_ms, progress)
     return Restored(rows=rows, generation=generation, made_ms=reader.header.at_ms, moved_aside="")
+
+
+async def _note(
+    connection: AsyncConnection, caller: Caller, reader: BackupReader, restored: Restored, now_ms: int
+) -> None:
+    """Nobody else appends meanwhile: the file is in nobody's hands yet, or every table is locked."""
+    told = {"file": str(reader.path.absolute()), "made_ms": restored.made_ms}
+    asked = await append_alone(connection, caller, Entry("restore", ASKED, reader.path.name, {"params": told}), now_ms)
+    answer = {"rows": restored.rows, "generation": restored.generation}
+    await append_alone(connection, caller, Entry("restore", DONE, reader.path.name, {"answer": answer}, asked), now_ms)
 
 
 def _table(block: Block, reader: BackupReader) -> Any:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.custody.batches import LATE_MS, epoch_in
-from central.actions.custody.in_scope import At, gates_within, is_within
+from central.actions.custody.in_scope import At, gates_within, is_within, since_here
 from central.actions.custody.timeline_runs import Came, Run, missing, runs
 from central.store.schema import batches, devices, epochs, events, evidence, gates
 from central.store.slices import named
@@ -54,7 +54,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 class DeviceTimeline(Result, frozen=True):
     """Epochs, the newest first. `since_ms`: from when on all is here; it may be later than was asked for, since only so
-    many batches are looked at."""
+    many batches are looked at, and of a device that stood at a venue of others nothing from before it came."""
 
     device: str
     gate: str
@@ -73,13 +73,15 @@ async def device_timeline(context: Context, params: DeviceTimelineParams) -> Dev
         query = select(devices.c.id, devices.c.gate, devices.c.state, gates.c.venue)
         query = query.join(gates, gates.c.id == devices.c.gate).where(devices.c.id == params.device)
         device = (await connection.execute(query)).first()
-        if device is None or not is_within(await gates_within(connection, context.scope), device.gate):
+        within = await gates_within(connection, context.scope)
+        if device is None or not is_within(within, device.gate):
             raise ActionFailed(f"there is no device {params.device!r}")
         since_ms, until_ms = await _window(connection, params, context.now_ms)
+        since_ms = max(since_ms, (await since_here(connection, within, [device.id])).get(device.id, 0))
         rows = await _batches(connection, device.id, since_ms, until_ms)
         if len(rows) == MAX_BATCHES:
             since_ms = rows[-1].received_ms
-        found = await _epochs(connection, device.id, rows)
+        found = await _epochs(connection, device.id, rows, within)
         marks = await _marks(connection, device.id, since_ms, until_ms)
     return DeviceTimeline(
         device=device.id,
@@ -110,10 +112,12 @@ async def _batches(connection: AsyncConnection, device: str, since_ms: int, unti
     return list(await connection.execute(query.order_by(b.received_ms.desc()).limit(MAX_BATCHES)))
 
 
-async def _epochs(connection: AsyncConnection, device: str, rows: list[Any]) -> list[Epoch]:
+async def _epochs(
+    connection: AsyncConnection, device: str, rows: list[Any], within: frozenset[str] | None
+) -> list[Epoch]:
     order = list(dict.fromkeys(row.epoch for row in rows))[:MAX_EPOCHS]  # newest first, as the rows are
     came = [row for row in rows if row.epoch in set(order)]
-    at = await _times(connection, device, came, order)
+    at = await _times(connection, device, came, order, within)
     query = select(epochs).where(epochs.c.device == device, epochs.c.epoch.in_(order))
     states = {row.epoch: row for row in await connection.execute(query)}
     found = []
@@ -129,14 +133,19 @@ async def _epochs(connection: AsyncConnection, device: str, rows: list[Any]) -> 
 Times = dict[tuple[bytes, int], int]
 
 
-async def _times(connection: AsyncConnection, device: str, rows: list[Any], order: list[bytes]) -> Times:
+async def _times(
+    connection: AsyncConnection, device: str, rows: list[Any], order: list[bytes], within: frozenset[str] | None
+) -> Times:
+    """Of what happened at these gates: a device that was moved may deliver later what happened at its former one."""
     e = events.c
     names = {(row.epoch, sequence) for row in rows for sequence in (_first(row), row.through)}
     names |= {(epoch, 0) for epoch in order}
     found: Times = {}
     for some in named((e.epoch, e.sequence), names):
-        query = select(e.epoch, e.sequence, e.at_ms).where(and_(e.device == device, some))
-        found.update(((epoch, sequence), at_ms) for epoch, sequence, at_ms in await connection.execute(query))
+        query = select(e.epoch, e.sequence, e.gate, e.at_ms).where(and_(e.device == device, some))
+        for epoch, sequence, gate, at_ms in await connection.execute(query):
+            if is_within(within, gate):
+                found[epoch, sequence] = at_ms
     return found
 
 

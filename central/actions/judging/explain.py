@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import select
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.actions.custody.in_scope import gates_within, is_within
 from central.details import told
 from central.entry_history import HeldEntry
 from central.services.judging.account import Account
@@ -19,6 +20,7 @@ from protocol.history import Mark
 from protocol.reasons import TEXTS, Reason
 
 SHOWN_MARKS = 100
+LEFT_OUT = "earlier taps at venues that are not yours: they are left out, and were judged by all the same"
 
 
 class ExplainParams(Params, frozen=True):
@@ -28,7 +30,8 @@ class ExplainParams(Params, frozen=True):
 
 
 class Explained(Result, frozen=True):
-    """What was, by part. A map that is empty, or null: there is no such thing, or it is among `unknown`."""
+    """What was, by part. A map that is empty, or null: there is no such thing, or it is among `unknown`. `history` and
+    `history_marks`: of earlier taps at the caller's venues."""
 
     event: dict[str, Any]
     texts: dict[str, str]
@@ -80,7 +83,17 @@ async def explain(context: Context, params: ExplainParams) -> Explained:
         if account.who.personal is not None:
             query = query.where(c.subject == account.who.personal.subject)
         found = (await connection.execute(query)).all()
+        within = await gates_within(connection, context.scope)
+    account = _within(account, within)
     return _explained(account, [{"id": id_.hex(), "kind": kind, "state": state} for id_, kind, state in found])
+
+
+def _within(account: Account, within: frozenset[str] | None) -> Account:
+    """Without what the member did elsewhere."""
+    mine = tuple(mark for mark in account.before if is_within(within, mark.gate))
+    if len(mine) == len(account.before):
+        return account
+    return account._replace(before=mine, unknown=(*account.unknown, LEFT_OUT))
 
 
 def _explained(account: Account, found: list[dict[str, Any]]) -> Explained:

@@ -7,7 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
+from central.access.reach import Forbidden
 from central.actions.action import ActionFailed, Context, Params, Result, action
+from central.actions.custody.in_scope import gates_within, since_here
 from central.services.judging.clock_facts import clocks_of
 from central.services.judging.clocks import Clocks, Offset
 from central.services.judging.stated import ClockOffset, TravelTime
@@ -66,6 +68,9 @@ async def clock_offset(context: Context, params: ClockParams) -> ClockStated:
         raise ActionFailed("state who says so and why")
     async with context.database.read() as connection:
         domain = await _domain_of(connection, params.device)
+        within = await gates_within(connection, context.scope)
+        if params.from_ms < (await since_here(connection, within, [params.device])).get(params.device, 0):
+            raise Forbidden(f"{params.device} stood at a venue of others then: an admin states it for that time")
         clocks = await clocks_of(connection, domain)
         touched = await _touched(connection, domain, params, clocks)
     body = ClockOffset(

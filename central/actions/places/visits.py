@@ -1,13 +1,17 @@
-"""Visits of a venue, counted; how many are inside it; and what staff counted themselves."""
+"""Visits of a venue, counted; how many are inside it; and what staff counted themselves.
+
+By class they are counted by `report.visits` alone, which hides small counts and knows whole months only: two counts
+beside each other could be subtracted from one another.
+"""
 
 import datetime as dt
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
@@ -21,7 +25,7 @@ from central.services.visits.inside import occupancy
 from central.services.visits.report import Counted, Line, Sweep
 from central.services.visits.service import closings_of
 from central.services.visits.stated import OccupancyCorrection, VisitCorrected
-from central.store.schema import member_classes, subjects, venues, visits
+from central.store.schema import venues, visits
 
 MOST = 1_000_000
 
@@ -32,7 +36,7 @@ class VisitsParams(Params, frozen=True):
     venue: str
     since: str = ""
     until: str = ""
-    by: Literal["hour", "day", "class", "all"] = "all"
+    by: Literal["hour", "day", "all"] = "all"
 
 
 class VisitLine(msgspec.Struct, frozen=True):
@@ -52,7 +56,7 @@ class VisitLine(msgspec.Struct, frozen=True):
 
 
 class VisitsResult(Result, frozen=True):
-    """What is settled until now: a gate that is cut off may know more. By class, a member of several counts in each."""
+    """What is settled until now: a gate that is cut off may know more."""
 
     venue: str
     since_ms: int
@@ -94,19 +98,14 @@ async def visits_report(context: Context, params: VisitsParams) -> VisitsResult:
         domain, zone = await _place(connection, params.venue)
         since_ms, until_ms = _days(params, zone, context.now_ms)
         rows = _visits(connection, domain, params.venue, since_ms, until_ms)
-        if params.by == "class":
-            lines = await _by_class(connection, domain, rows, since_ms, context.now_ms)
-        else:
-            label = "all" if params.by == "all" else ""
-            sweep = Sweep(params.by, ZoneInfo(zone), since_ms, context.now_ms, label)
-            async for visit in rows:
-                sweep.add(visit)
-            lines = sweep.lines()
+        sweep = Sweep(params.by, ZoneInfo(zone), since_ms, context.now_ms, "all" if params.by == "all" else "")
+        async for visit in rows:
+            sweep.add(visit)
     return VisitsResult(
         venue=params.venue,
         since_ms=since_ms,
         until_ms=until_ms,
-        rows=[_told(line) for line in sorted(lines, key=lambda line: line.label)],
+        rows=[_told(line) for line in sorted(sweep.lines(), key=lambda line: line.label)],
     )
 
 
@@ -181,32 +180,6 @@ async def _visits(
     query = query.where(v.venue == venue, v.in_ms >= since_ms - LONGEST_MS, v.in_ms < until_ms)
     async for row in await connection.stream(query.order_by(v.in_ms, v.subject)):
         yield Counted(*row[:4], corrected[row.epoch, row.sequence])
-
-
-async def _by_class(
-    connection: AsyncConnection, domain: str, rows: AsyncIterator[Counted], since_ms: int, now_ms: int
-) -> list[Line]:
-    sweeps: dict[str, Sweep] = {}
-    classes = await _classes(connection, domain, since_ms)
-    async for visit in rows:
-        held = classes.get(visit.subject, ())
-        found = {name for name, from_ms, until_ms in held if from_ms <= visit.in_ms and not 0 < until_ms <= visit.in_ms}
-        for name in found or {"–"}:
-            if name not in sweeps:
-                sweeps[name] = Sweep("class", ZoneInfo("UTC"), since_ms, now_ms, name)
-            sweeps[name].add(visit)
-    return [line for sweep in sweeps.values() for line in sweep.lines()]
-
-
-async def _classes(connection: AsyncConnection, domain: str, since_ms: int) -> dict[bytes, list[Any]]:
-    """By subject, as they are known now."""
-    c = member_classes.c
-    query = select(subjects.c.subject, c.name, c.from_ms, c.until_ms).join(subjects, subjects.c.member == c.member)
-    query = query.where(subjects.c.domain == domain, or_(c.until_ms == 0, c.until_ms > since_ms - LONGEST_MS))
-    found: dict[bytes, list[Any]] = {}
-    async for subject, *row in await connection.stream(query):
-        found.setdefault(subject, []).append(row)
-    return found
 
 
 def _told(line: Line) -> VisitLine:

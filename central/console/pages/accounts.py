@@ -49,6 +49,7 @@ async def add(ask: Asking) -> Page:
         roles=_roles(ask),
         venues=ask.form.all("venues"),
         teams=ask.form.all("teams"),
+        **_again(ask),
     )
     return Page("account_password.html", account=made.account, password=made.password, new=True)
 
@@ -84,6 +85,7 @@ async def change(ask: Asking) -> See:
         venues=ask.form.all("venues"),
         teams=ask.form.all("teams"),
         state=ask.form.get("state", "active"),
+        **_again(ask),
     )
     return See(f"/accounts/{ask.path['account']}", _N("The account is changed, and its sessions ended."))
 
@@ -91,7 +93,7 @@ async def change(ask: Asking) -> See:
 @form("/accounts/{account}/reset", needs="account.reset", again=account)
 async def reset(ask: Asking) -> Page:
     """A new password, shown once."""
-    made = await ask("account.reset", account=ask.path["account"])
+    made = await ask("account.reset", account=ask.path["account"], **_again(ask))
     return Page("account_password.html", account=made.account, password=made.password, new=False)
 
 
@@ -105,7 +107,7 @@ async def unlock(ask: Asking) -> See:
 @form("/accounts/{account}/no-codes", needs="account.set", again=account)
 async def no_codes(ask: Asking) -> See:
     """Its phone was lost."""
-    await ask("account.totp.remove", account=ask.path["account"])
+    await ask("account.totp.remove", account=ask.path["account"], **_again(ask))
     return See(f"/accounts/{ask.path['account']}", _N("No code is asked for any more."))
 
 
@@ -146,6 +148,7 @@ async def issue(ask: Asking) -> Page:
         days=ask.form.number("days", 0),
         account=ask.form.get("account", "").strip().lower(),
         actions=names,
+        **_again(ask),
     )
     return Page("token.html", made=made)
 
@@ -155,6 +158,11 @@ async def revoke(ask: Asking) -> See:
     """At once and for good."""
     await ask("token.revoke", id=ask.path["id"])
     return See("/tokens", _N("The token lets nobody in any more."))
+
+
+def _again(ask: Asking) -> dict[str, str]:
+    """What the person proves once more to be the one who signed in."""
+    return {"own_password": ask.form.get("password", ""), "own_code": ask.form.get("code", "")}
 
 
 def _roles(ask: Asking) -> list[str]:

@@ -16,6 +16,7 @@ KINDS = {
     "certificate": _N("Certificate"),
     "denials": _N("Denials jumped"),
     "stale": _N("Old list"),
+    "halted": _N("Halted rollout"),
 }
 STATES = {
     "open": ("bad", _N("Open")),

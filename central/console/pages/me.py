@@ -27,11 +27,18 @@ async def password(_ask: Asking) -> Page:
 
 @form("/me/password", needs="account.password", again=password)
 async def change(ask: Asking) -> See:
-    """Every session of the account ends, this one, too."""
+    """Every session of the account ends, this one, too; its API tokens are revoked."""
     new = ask.form.get("new", "")
     if new != ask.form.get("again", ""):
         raise ActionFailed(say(ask.lang, "The two new passwords differ."))
-    await ask("account.password", old=ask.form.get("old", ""), new=new)
+    done = await ask("account.password", old=ask.form.get("old", ""), new=new)
+    if done.tokens_revoked:
+        revoked = {"revoked": done.tokens_revoked}
+        return See(
+            "/sign-in",
+            _N("Your password is changed, and %(revoked)s API tokens are revoked. Sign in with the new one."),
+            revoked,
+        )
     return See("/sign-in", _N("Your password is changed. Sign in with the new one."))
 
 
@@ -44,7 +51,7 @@ async def phone(ask: Asking) -> Page:
 @form("/me/phone", needs="account.totp.begin", again=phone)
 async def begin(ask: Asking) -> Page:
     """The QR code is shown on the page that answers, and on no other."""
-    begun = await ask("account.totp.begin", password=ask.form.get("password", ""))
+    begun = await ask("account.totp.begin", own_password=ask.form.get("password", ""))
     return await _phone(ask, waits=True, qr=Markup(qr_svg(begun.uri)), secret=begun.secret)  # noqa: S704 - ours
 
 
@@ -58,7 +65,7 @@ async def confirm(ask: Asking) -> See:
 @form("/me/phone/remove", needs="account.totp.remove", again=phone)
 async def remove(ask: Asking) -> See:
     """With the password once more."""
-    await ask("account.totp.remove", password=ask.form.get("password", ""))
+    await ask("account.totp.remove", own_password=ask.form.get("password", ""))
     return See("/me", _N("No code is asked for any more."))
 
 

@@ -8,6 +8,7 @@ from central import toml_text
 from central.actions.action import ActionFailed
 from central.actions.places.policies import checked_policy
 from central.actions.places.policy_versions import text_of
+from central.console.failure_words import in_words
 from central.console.local_times import field_of, moment_ms
 from central.console.page import _N, Answer, Asking, Page, See, form, page
 from central.console.rendering import render, url
@@ -122,7 +123,7 @@ def _body(ask: Asking) -> dict[str, Any]:
     try:
         return toml_text.read(ask.form.get("text", ""))
     except toml_text.NotText as problem:
-        raise ActionFailed(f"{say(ask.lang, 'This is no TOML:')} {problem}") from None
+        raise ActionFailed(f"{say(ask.lang, 'This is no TOML:')} {in_words(ask.lang, str(problem))}") from None
 
 
 async def _checked(ask: Asking, id_: str, text: str) -> dict[str, Any]:
@@ -130,7 +131,7 @@ async def _checked(ask: Asking, id_: str, text: str) -> dict[str, Any]:
     try:
         body = toml_text.read(text)
     except toml_text.NotText as problem:
-        return {"wrong": f"{say(ask.lang, 'This is no TOML:')} {problem}"}
+        return {"wrong": f"{say(ask.lang, 'This is no TOML:')} {in_words(ask.lang, str(problem))}"}
     try:
         found = await ask("policy.check", id=id_, body=body, choices="choices" in ask.form)
         different = await ask("policy.diff", id=id_, body=body)

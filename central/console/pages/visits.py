@@ -13,7 +13,7 @@ AT_ONCE = 12
 """Venues on one page: each is counted by itself."""
 MOST_DRAWN = 120
 """More bars than that cannot be told apart."""
-BY = (("hour", _N("By hour")), ("day", _N("By day")), ("class", _N("By class")), ("all", _N("All together")))
+BY = (("hour", _N("By hour")), ("day", _N("By day")), ("all", _N("All together")))
 HOW = {
     "taken": ("good", _N("Went in")),
     "not-seen": ("good", _N("Let in; the gate sees no passage")),
@@ -64,12 +64,10 @@ async def venue(ask: Asking) -> Page:
 
 
 def _label(label: str, by: str, lang: str) -> str:
-    """An hour as people write it; somebody of no class has none."""
+    """An hour as people write it."""
     if by == "hour":
         return f"{label[:10]} {label[11:13]}:00"
-    if by == "all":
-        return say(lang, _N("All together"))
-    return say(lang, _N("Of no class")) if label == "–" else label
+    return say(lang, _N("All together")) if by == "all" else label
 
 
 def _chart(ask: Asking, rows: list[tuple[str, Any]]) -> str:

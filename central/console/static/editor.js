@@ -10,7 +10,7 @@ for (const area of document.querySelectorAll("textarea[data-check]")) {
   const check = async () => {
     asked?.abort();
     asked = new AbortController();
-    const body = new URLSearchParams(new FormData(area.form));
+    const body = new FormData(area.form);
     body.set("fragment", "1");
     try {
       const answer = await fetch(area.dataset.check, { method: "POST", body, signal: asked.signal });

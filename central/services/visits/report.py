@@ -1,4 +1,4 @@
-"""Visits counted by hour, day or class, in one pass over them in the order of their entries. Pure."""
+"""Visits counted by hour or day, in one pass over them in the order of their entries. Pure."""
 
 import datetime as dt
 from heapq import heappop, heappush
@@ -19,7 +19,7 @@ class Counted(NamedTuple):
 
 
 class Line:
-    """What is counted of one hour, day or class."""
+    """What is counted of one hour, of one day, or of all the time."""
 
     def __init__(self, label: str) -> None:
         self.label = label

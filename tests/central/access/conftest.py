@@ -21,6 +21,8 @@ HERE = "127.0.0.1"
 DESK = "192.0.2.7"
 STRANGER = "198.51.100.9"
 PASSWORD = "green tea and dumplings"
+ONCE_MORE = frozenset({"account.add", "account.set", "account.reset", "token.issue"})
+"""What a person at a browser states the own password for."""
 
 
 class House:
@@ -35,6 +37,8 @@ class House:
         """As this machine's operator, or as somebody."""
         self.items = []
         caller = caller or on_this_machine("root", "command line")
+        if name in ONCE_MORE and not caller.local and not caller.token:
+            values = {"own_password": PASSWORD} | values
         context = Context(self.config, self.database, self.keys, self.now_ms, emit=self._emit, caller=caller)
         return await perform.perform(context, name, values)
 

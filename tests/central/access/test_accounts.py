@@ -129,7 +129,9 @@ async def test_an_admin_resets_a_password_that_was_forgotten(house: House, peopl
     assert (await house.sign_in("lin", made.password)).session.must_change
 
 
-async def test_a_new_password_needs_the_old_one_and_ends_every_session(house: House, people: dict[str, Caller]) -> None:
+async def test_a_new_password_needs_the_old_one_and_ends_sessions_and_tokens(
+    house: House, people: dict[str, Caller]
+) -> None:
     lin, others = people["lin"], await house.sign_in("wang")
     sessions = [await house.sign_in("lin") for _ in range(2)]
     with pytest.raises(ActionFailed, match="not the account's password"):
@@ -137,7 +139,12 @@ async def test_a_new_password_needs_the_old_one_and_ends_every_session(house: Ho
     for new, why in ((PASSWORD, "is the old one"), ("short", "at least 12"), ("password12345", "tried first")):
         with pytest.raises(ActionFailed, match=why):
             await house.act("account.password", lin, old=PASSWORD, new=new)
-    assert (await house.act("account.password", lin, old=PASSWORD, new="a new one, and longer")).sessions_ended == 2
+    await house.act("token.issue", lin, id="mine", days=1)
+    await house.act("token.issue", id="wangs", account="wang", days=1)
+    done = await house.act("account.password", lin, old=PASSWORD, new="a new one, and longer")
+    assert (done.sessions_ended, done.tokens_revoked) == (2, 1)
+    states = {each.id: each.state for each in (await house.act("token.list")).tokens}
+    assert states == {"mine": "revoked", "wangs": "active"}
     for signed in sessions:
         assert await caller_of_session(house.database, signed.secret, DESK, house.now_ms) is None
     assert await caller_of_session(house.database, others.secret, DESK, house.now_ms)
@@ -154,7 +161,7 @@ async def test_an_open_browser_is_no_place_to_guess_the_password(house: House, p
             await house.act("account.password", lin, old=f"guess {n}", new="a new one, and longer")
     for action, values in (
         ("account.password", {"old": PASSWORD, "new": "a new one, and longer"}),
-        ("account.totp.begin", {"password": PASSWORD}),
+        ("account.totp.begin", {"own_password": PASSWORD}),
     ):
         with pytest.raises(ActionFailed, match="too many wrong passwords: try again in 1 min"):
             await house.act(action, lin, **values)
@@ -166,12 +173,65 @@ async def secret_of(house: House, account: str) -> bytes:
         return house.keys.open_totp((await connection.execute(query)).scalar_one(), account)
 
 
+OUTLIVES = [
+    ("token.issue", {"id": "mine", "days": 366}),
+    ("account.add", {"account": "friend", "roles": ["admin"]}),
+    ("account.set", {"account": "lin", "roles": ["admin"]}),
+    ("account.reset", {"account": "lin"}),
+    ("account.totp.remove", {"account": "lin"}),
+]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+@pytest.mark.parametrize(("action", "values"), OUTLIVES)
+async def test_what_outlives_an_open_browser_needs_the_password_again(
+    house: House, people: dict[str, Caller], action: str, values: dict[str, Any]
+) -> None:
+    chief = people["chief"]
+    before = await house.act("account.list"), await house.act("token.list")
+    with pytest.raises(ActionFailed, match="state the account's password"):
+        await house.act(action, chief, **{"own_password": ""} | values)
+    for n in range(5):
+        with pytest.raises(ActionFailed, match="not the account's password"):
+            await house.act(action, chief, **values, own_password=f"guess {n}")
+    with pytest.raises(ActionFailed, match="too many wrong passwords: try again in 1 min"):
+        await house.act(action, chief, **values, own_password=PASSWORD)
+    assert [each.account for each in (await house.act("account.list")).accounts] == [
+        each.account for each in before[0].accounts
+    ]
+    assert await house.act("token.list") == before[1]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+async def test_where_a_phone_is_asked_for_its_code_is_asked_for_again_too(
+    house: House, people: dict[str, Caller]
+) -> None:
+    lin = people["lin"]
+    await house.act("account.totp.begin", lin, own_password=PASSWORD)
+    secret = await secret_of(house, "lin")
+    code = code_at(secret, house.now_ms)
+    await house.act("account.totp.confirm", lin, code=code)
+    for stated in ("", code, "000000"):
+        with pytest.raises(ActionFailed, match="the code that your phone shows now"):
+            await house.act("token.issue", lin, id="mine", days=1, own_code=stated)
+    house.now_ms += 30_000
+    code = code_at(secret, house.now_ms)
+    await house.act("token.issue", lin, id="mine", days=1, own_code=code)
+    with pytest.raises(SignInRefused, match="needs-code"):
+        await house.sign_in("lin", PASSWORD, code)
+    for _ in range(2):
+        with pytest.raises(ActionFailed, match="the code that your phone shows now"):
+            await house.act("token.issue", lin, id="more", days=1, own_code="000000")
+    with pytest.raises(ActionFailed, match="too many wrong passwords"):
+        await house.act("token.issue", lin, id="more", days=1, own_code=code_at(secret, house.now_ms + 30_000))
+
+
 @pytest.mark.parametrize("engine", ["sqlite"])
 async def test_a_phone_counts_once_it_has_shown_a_code(house: House, people: dict[str, Caller]) -> None:
     lin = people["lin"]
     with pytest.raises(ActionFailed, match="not the account's password"):
-        await house.act("account.totp.begin", lin, password="wrong password")
-    begun = await house.act("account.totp.begin", lin, password=PASSWORD)
+        await house.act("account.totp.begin", lin, own_password="wrong password")
+    begun = await house.act("account.totp.begin", lin, own_password=PASSWORD)
     assert f"secret={begun.secret.replace(' ', '')}" in begun.uri
     await house.sign_in("lin")
     with pytest.raises(ActionFailed, match="not the code of now"):
@@ -183,7 +243,7 @@ async def test_a_phone_counts_once_it_has_shown_a_code(house: House, people: dic
     with pytest.raises(SignInRefused, match="needs-code"):
         await house.sign_in("lin", PASSWORD, code)
     with pytest.raises(ActionFailed, match="remove that one first"):
-        await house.act("account.totp.begin", lin, password=PASSWORD)
+        await house.act("account.totp.begin", lin, own_password=PASSWORD)
     with pytest.raises(ActionFailed, match="begin again"):
         await house.act("account.totp.confirm", lin, code=code)
 
@@ -191,17 +251,17 @@ async def test_a_phone_counts_once_it_has_shown_a_code(house: House, people: dic
 @pytest.mark.parametrize("engine", ["sqlite"])
 async def test_a_phone_is_removed_with_the_password_or_by_an_admin(house: House, people: dict[str, Caller]) -> None:
     lin, chief = people["lin"], people["chief"]
-    for remover, values in ((lin, {"password": PASSWORD}), (chief, {"account": "lin"})):
-        await house.act("account.totp.begin", lin, password=PASSWORD)
+    for remover, values in ((lin, {"own_password": PASSWORD}), (chief, {"account": "lin", "own_password": PASSWORD})):
+        await house.act("account.totp.begin", lin, own_password=PASSWORD)
         await house.act("account.totp.confirm", lin, code=code_at(await secret_of(house, "lin"), house.now_ms))
         with pytest.raises(ActionFailed, match="state the account's password"):
             await house.act("account.totp.remove", lin)
         with pytest.raises(ActionFailed, match="not the account's password"):
-            await house.act("account.totp.remove", lin, password="wrong password")
+            await house.act("account.totp.remove", lin, own_password="wrong password")
         await house.act("account.totp.remove", remover, **values)
         await house.sign_in("lin")
     with pytest.raises(ActionFailed, match="no codes are asked for"):
-        await house.act("account.totp.remove", chief, account="lin")
+        await house.act("account.totp.remove", chief, account="lin", own_password=PASSWORD)
 
 
 async def test_people_see_and_end_their_own_sessions(house: House, people: dict[str, Caller]) -> None:
@@ -284,7 +344,7 @@ async def test_accounts_are_listed_a_page_at_a_time(house: House, people: dict[s
 async def test_the_audit_log_holds_no_secret_of_any_kind(house: House, people: dict[str, Caller]) -> None:
     lin, chief = people["lin"], people["chief"]
     made = await house.act("account.reset", chief, account="wang")
-    begun = await house.act("account.totp.begin", lin, password=PASSWORD)
+    begun = await house.act("account.totp.begin", lin, own_password=PASSWORD)
     code = code_at(await secret_of(house, "lin"), house.now_ms)
     await house.act("account.totp.confirm", lin, code=code)
     await house.act("account.password", lin, old=PASSWORD, new="a new one, and longer")

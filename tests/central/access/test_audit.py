@@ -71,6 +71,20 @@ async def test_entries_are_found_by_who_what_about_what_and_when(house: House) -
     assert [each.number for each in await listed(house, since_ms=1)] == [each.number for each in await listed(house)]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
+async def test_what_an_action_refuses_as_it_goes_is_refused_and_not_failed(house: House) -> None:
+    await some(house)
+    with pytest.raises(Forbidden):
+        await house.act("session.end", await house.caller("lin"), account="nobody")
+    with pytest.raises(Forbidden):
+        await house.act("volunteer.lock", await house.caller("lin"), team="t", month="2026-01")
+    refused = await listed(house, kind="refused")
+    assert [each.action for each in refused] == ["volunteer.lock", "session.end", "account.set"]
+    assert {each.outcome for each in refused} == {"refused"}
+    assert "own account only" in refused[1].why
+    assert [each.action for each in await listed(house, kind="refused", before=refused[1].number)] == ["account.set"]
+
+
 async def test_pages_follow_each_other_without_a_gap(house: House) -> None:
     await some(house)
     everything = [each.number for each in await listed(house)]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from central.operate import user_name
 from tests.central.terminal import Operator, Served
 
 
@@ -71,9 +72,20 @@ def test_the_log_says_who_asked_and_is_whole(run: Operator) -> None:
     assert "Whole: " in run("audit", "verify").stdout
 
 
+def test_who_looked_at_a_person_by_command_stands_in_the_log_too(run: Operator) -> None:
+    run("member", "show", "A-1")
+    run("gate", "list")
+    (looked, *_) = run.json("audit", "list", "--kind", "looks")
+    assert (looked["action"], looked["target"]) == ("member.show", "A-1")
+    assert (looked["account"], looked["origin"], looked["outcome"]) == (user_name(), "command line", "looked")
+
+
 @pytest.mark.system
 def test_a_running_server_takes_the_same_commands(served: Served) -> None:
     served("account", "add", "lin", "--role", "admin")
     served("account", "set", "lin", "--title", "Chief")
     (entry, *_) = json.loads(served("audit", "list", "--json").stdout)
     assert (entry["action"], entry["origin"], entry["outcome"]) == ("account.set", "local socket", "done")
+    served("member", "show", "A-1")
+    (entry, *_) = json.loads(served("audit", "list", "--kind", "looks", "--json").stdout)
+    assert (entry["action"], entry["origin"], entry["outcome"]) == ("member.show", "local socket", "looked")

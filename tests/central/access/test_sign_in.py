@@ -294,7 +294,7 @@ async def test_what_has_ended_is_swept_away(house: House) -> None:
 
 async def with_phone(house: House) -> bytes:
     lin = await house.add("lin", "operator")
-    await house.act("account.totp.begin", lin, password=PASSWORD)
+    await house.act("account.totp.begin", lin, own_password=PASSWORD)
     async with house.database.read() as connection:
         sealed = (await connection.execute(select(accounts.c.totp_sealed))).scalar_one()
     secret = house.keys.open_totp(sealed, "lin")

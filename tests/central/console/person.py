@@ -15,7 +15,7 @@ from aiohttp import web
 from sqlalchemy import insert
 
 from central import admin_api
-from central.access.caller import Caller, Role
+from central.access.caller import on_this_machine
 from central.access.passwords import hashed
 from central.access.perform import perform
 from central.actions.action import Context
@@ -164,7 +164,7 @@ class Console:
 
     async def token(self, account: str, *actions: str) -> str:
         """A new API token of an account."""
-        caller = Caller(account, frozenset({Role.ADMIN}), "127.0.0.1")
+        caller = on_this_machine("root", "command line")
         database, keys = self.services.database, self.services.keys
         context = Context(self.config, database, keys, self.services.now_ms(), caller=caller)
         values = {"id": f"token-{next(_numbers)}", "days": 30, "account": account, "actions": list(actions)}

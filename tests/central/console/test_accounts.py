@@ -31,7 +31,9 @@ def shown_once(text: str) -> str:
 async def test_an_admin_lets_somebody_in_who_has_to_change_the_password(console: Console) -> None:
     admin = await console.sign_in("admin", name="chief")
     assert "chief" in (await admin.get("/console/accounts")).text
-    made = await admin.post("/console/accounts", account="Lin", title="林館員", roles=["operator"], venues=["main"])
+    made = await admin.post(
+        "/console/accounts", account="Lin", title="林館員", roles=["operator"], venues=["main"], password=PASSWORD
+    )
     password = shown_once(made.text)
     lin = console.visitor()
     await lin.sign_in("lin", password)
@@ -60,10 +62,10 @@ async def test_what_is_wrong_is_said_beside_what_was_filled_in(console: Console)
     for fields, said in (
         ({"account": "lin", "title": "林館員"}, "請至少選擇一個角色"),
         ({"account": "l", "roles": ["operator"], "title": "林館員"}, "account"),
-        ({"account": "chief", "roles": ["operator"], "title": "林館員"}, "already"),
+        ({"account": "chief", "roles": ["operator"], "title": "林館員"}, "已有帳號 chief"),
         ({"account": "lin", "roles": ["operator"], "venues": ["nowhere"], "title": "林館員"}, "nowhere"),
     ):
-        refused = await admin.post("/console/accounts", **fields)
+        refused = await admin.post("/console/accounts", password=PASSWORD, **fields)
         assert refused.status == 422
         assert said in refused.text
         assert 'value="林館員"' in refused.text
@@ -76,20 +78,25 @@ async def test_an_admin_changes_an_account_and_helps_it_in(console: Console) -> 
     text = (await admin.get("/console/accounts/lin")).text
     assert re.search(r'name="venues" value="main" checked', text)
     assert re.search(r'name="roles" value="operator" checked', text)
-    changed = await admin.post("/console/accounts/lin", title="Lin", roles=["auditor"], state="active")
+    changed = await admin.post(
+        "/console/accounts/lin", title="Lin", roles=["auditor"], state="active", password=PASSWORD
+    )
     assert "帳號已變更" in changed.text
     assert "/sign-in" in (await lin.get("/console/me")).url
     text = (await admin.get("/console/accounts/lin")).text
     assert not re.search(r'name="venues" value="main" checked', text)
     assert re.search(r'name="roles" value="auditor" checked', text)
     await lin.sign_in("lin")
-    reset = shown_once((await admin.post("/console/accounts/lin/reset")).text)
+    reset = shown_once((await admin.post("/console/accounts/lin/reset", password=PASSWORD)).text)
     assert "/sign-in" in (await lin.get("/console/me")).url
     assert (await lin.sign_in("lin")).status == 403
     await lin.sign_in("lin", reset)
     assert (await lin.get("/console/me")).url.endswith("/me/password")
     await admin.get("/console/accounts/lin")
-    assert "last admin" in (await admin.post("/console/accounts/chief", roles=["auditor"], state="active")).text
+    assert (
+        "最後一位系統管理員"
+        in (await admin.post("/console/accounts/chief", roles=["auditor"], state="active", password=PASSWORD)).text
+    )
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
@@ -130,6 +137,7 @@ async def test_somebody_adds_a_phone_and_takes_it_away(console: Console) -> None
     other = console.visitor()
     assert (await other.sign_in("lin")).status == 403
     assert (await other.sign_in("lin", code=code_at(secret, now_ms + 30_000))).url.endswith("/console/")
+    assert 'name="code"' in (await lin.get("/console/tokens")).text
     await lin.get("/console/me/phone")
     assert "已取消驗證碼" in (await lin.post("/console/me/phone/remove", password=PASSWORD)).text
 
@@ -155,17 +163,33 @@ async def test_somebody_ends_a_session_elsewhere(console: Console) -> None:
 @pytest.mark.parametrize("engine", ["sqlite"])
 async def test_an_operator_lets_a_system_in_and_stops_it(console: Console) -> None:
     lin = await console.sign_in("operator", name="lin", venues=("main",))
-    await lin.get("/console/tokens")
-    made = await lin.post("/console/tokens", id="counter", days="30", actions="gate.list, device.list", account="")
+    assert 'name="code"' not in (await lin.get("/console/tokens")).text
+    refused = await lin.post("/console/tokens", id="counter", days="30", actions="gate.list", account="")
+    assert (refused.status, "password" in refused.text, SECRET.search(refused.text)) == (422, True, None)
+    made = await lin.post(
+        "/console/tokens", id="counter", days="30", actions="gate.list, device.list", password=PASSWORD
+    )
     secret = shown_once(made.text)
     assert (await console.ask_api(secret, "gate.list", {})).status == 200
     assert (await console.ask_api(secret, "venue.list", {})).status == 403
     assert secret not in (await lin.get("/console/tokens")).text
-    assert (await lin.post("/console/tokens", id="more", days="30", actions="policy.put")).status == 422
-    assert (await lin.post("/console/tokens", id="longer", days="367")).status == 422
+    assert (
+        await lin.post("/console/tokens", id="more", days="30", actions="policy.put", password=PASSWORD)
+    ).status == 422
+    assert (await lin.post("/console/tokens", id="longer", days="367", password=PASSWORD)).status == 422
     assert (await lin.post("/console/tokens", id="theirs", days="1", account="chief")).status == 403
     await lin.get("/console/tokens")
     await lin.post("/console/tokens/counter/revoke")
+    assert (await console.ask_api(secret, "gate.list", {})).status == 401
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+async def test_who_changes_the_password_is_told_that_tokens_end(console: Console) -> None:
+    lin = await console.sign_in("operator", name="lin", venues=("main",))
+    secret = await console.token("lin", "gate.list")
+    assert "API 權杖都會撤銷" in (await lin.get("/console/me/password")).text
+    changed = await lin.post("/console/me/password", old=PASSWORD, new=NEW, again=NEW)
+    assert "已撤銷 1 個 API 權杖" in changed.text
     assert (await console.ask_api(secret, "gate.list", {})).status == 401
 
 
@@ -173,7 +197,14 @@ async def test_the_log_shows_what_was_different_and_is_checked(console: Console)
     admin = await console.sign_in("admin", name="chief")
     await console.account("lin", "operator")
     await admin.get("/console/accounts/lin")
-    await admin.post("/console/accounts/lin", title="<b>林</b>", roles=["operator"], venues=["main"], state="active")
+    await admin.post(
+        "/console/accounts/lin",
+        title="<b>林</b>",
+        roles=["operator"],
+        venues=["main"],
+        state="active",
+        password=PASSWORD,
+    )
     text = (await admin.get("/console/audit?action=account.set")).text
     assert text.count('<tr id="row-') == 1
     assert "<b>林" not in text

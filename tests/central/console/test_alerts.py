@@ -130,7 +130,7 @@ async def test_what_was_typed_wrong_is_shown_again_with_what_is_wrong(console: C
     await chen.get("/console/alerts/contacts")
     answered = await chen.post("/console/alerts/contacts", id="lin", title="林館員", mail="lin")
     assert answered.status in (400, 409, 422)
-    assert "is no mail address" in answered.text
+    assert "不是電子郵件地址" in answered.text
     assert 'value="林館員"' in answered.text
     assert await city.rows(alert_contacts) == []
 
@@ -143,7 +143,7 @@ async def test_a_test_shows_what_became_of_it(console: Console) -> None:
         await chen.post("/console/alerts/contacts", id="ops", title="Ops", webhook=hook.url)
         assert "已送達" in (await chen.post("/console/alerts/contacts/ops/test")).text
         hook.status = 500
-        assert "the webhook answered 500" in (await chen.post("/console/alerts/contacts/ops/test")).text
+        assert "Webhook 回應 500" in (await chen.post("/console/alerts/contacts/ops/test")).text
     assert [body["what"] for body in hook.bodies] == ["test", "test"]
 
 

@@ -74,7 +74,7 @@ async def test_one_is_commented_settled_and_opened_again(borough: Borough, conso
     assert [row.state for row in await borough.conflicts(kind="used-apart")] == ["settled"]
     again = await operator.post(f"/console/conflicts/{one}/say", do="settle", why="twice")
     assert again.status == 422
-    assert "settled already" in again.text
+    assert "已結案：" in again.text
     await operator.post(f"/console/conflicts/{one}/say", do="reopen", why="no")
     said = (await borough.admin.act("conflict.show", id=one)).said
     assert [(each["who"], each["why"]) for each in said] == [
@@ -91,7 +91,7 @@ async def test_many_are_settled_at_once_and_the_others_say_why_not(borough: Boro
     assert (await operator.post("/console/conflicts", do="settle", why="x")).status == 422
     assert (await operator.post("/console/conflicts", do="settle", ids=[two])).status == 422
     done = await operator.post("/console/conflicts", do="settle", why="one bad day", ids=[one, two, three])
-    assert "there is no conflict" in done.text
+    assert "沒有衝突" in done.text
     assert [row.state for row in await borough.conflicts()] == ["open", "settled", "settled"]
     admin = await console.sign_in("admin")
     await admin.get("/console/conflicts")
@@ -109,7 +109,7 @@ async def test_a_conflict_is_given_to_somebody(borough: Borough, console: Consol
     await admin.post(f"/console/conflicts/{one}/assign", to="bo")
     refused = await admin.post(f"/console/conflicts/{two}/assign", to="bo")
     assert refused.status == 422
-    assert "of other venues" in refused.text
+    assert "不負責場館" in refused.text
     assert shown((await operator.get("/console/conflicts?assigned=me")).text) == [one]
     assert one not in shown((await admin.get("/console/conflicts?assigned=-")).text)
     await admin.post("/console/conflicts", do="assign", to="-", ids=[one])

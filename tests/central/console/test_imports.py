@@ -65,7 +65,7 @@ async def test_what_cannot_be_read_says_so(city: City, console: Console) -> None
     person = await console.sign_in("admin")
     assert (await sent(person, file=b"")).status == 422
     assert (await sent(person, kind="nothing")).status == 422
-    assert "spreadsheet" in (await done(person, await sent(person, file=b"PK\x03\x04"))).text
+    assert "試算表" in (await done(person, await sent(person, file=b"PK\x03\x04"))).text
     assert (await done(person, await sent(person, domain="nowhere"))).status == 200
     assert (await done(person, await sent(person, notation="runes"))).status == 200
     assert await city.rows(members) == []

@@ -2,6 +2,7 @@
 
 import re
 
+import aiohttp
 import pytest
 
 from central.actions.judging.replay import Changed as ReplayChanged
@@ -54,6 +55,23 @@ async def test_a_policy_is_shown_as_text_without_what_is_so_anyway(admin: Person
     assert all(f'name="first" value="{gate}"' in shown for gate in ("door-1", "door-2", "pool-1"))
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
+async def test_a_policy_as_large_as_any_may_be_comes_through_the_form(admin: Person, fleet: Fleet) -> None:
+    shown = (await admin.get("/console/policies/open")).text
+    assert re.search(r'<form[^>]*id="editor" enctype="multipart/form-data"', shown)
+    assert 'enctype="multipart/form-data"' in (await admin.get("/console/policies")).text
+    names = [f'"class-of-people-{n:03}"' for n in range(250)]
+    some = [", ".join(name for at, name in enumerate(names) if at != n) for n in range(200)]  # none is in vain
+    text = "".join(f'[[rules]]\nkind = "refuse"\nid = "r{n}"\nclasses = [{some[n]}]\n' for n in range(200)) + SENIORS
+    assert 1_000_000 < len(text) < 2_000_000
+    form = aiohttp.FormData()
+    for name, value in {"csrf": admin.csrf, "text": text, "begins": "now"}.items():
+        form.add_field(name, value, content_type="text/plain")
+    answered = await admin.send("/console/policies/open/publish", data=form)
+    assert "/console/rollouts/" in answered.url, re.findall(r'<p class="(?:problem|note)[^>]*>.*?</p>', answered.text)
+    assert max(len(row.body) for row in await fleet.rows(policies)) > 900_000
+
+
 async def test_while_somebody_types_the_check_alone_is_answered(admin: Person, fleet: Fleet) -> None:
     await admin.get("/console/policies/open")
     answered = await admin.post("/console/policies/open/check", text=SENIORS, fragment=1)
@@ -62,9 +80,9 @@ async def test_while_somebody_types_the_check_alone_is_answered(admin: Person, f
     assert "classes = [&#34;senior&#34;]" in answered.text
     for text, says in (
         ("rules = [", "TOML"),
-        (SENIORS + "colour = 1\n", "unknown field `colour`"),
+        (SENIORS + "colour = 1\n", "未知的欄位 `colour`"),
         (SENIORS + 'schedule = "never"\n', "never"),
-        (SENIORS + '\n[[rules]]\nkind = "admit"\nid = "seniors"\nclasses = ["senior"]\n', "can never decide"),
+        (SENIORS + '\n[[rules]]\nkind = "admit"\nid = "seniors"\nclasses = ["senior"]\n', "永遠不會生效"),
     ):
         wrong = await admin.post("/console/policies/open/check", text=text, fragment=1)
         assert "data-wrong" in wrong.text
@@ -111,7 +129,7 @@ async def test_a_rollout_waits_for_its_date_in_the_policys_zone(admin: Person, f
     assert await in_force(fleet) == NOW_MS - 1_000
     refused = await admin.post("/console/policies/open/publish", text=SENIORS, begins="now")
     assert refused.status == 422
-    assert "under way" in refused.text
+    assert "正在進行" in refused.text
     assert "classes = [&#34;senior&#34;]" in refused.text  # what was typed is still there
     nothing = await admin.post("/console/policies/open/publish", text=SENIORS, begins="date", at="")
     assert nothing.status == 422
@@ -158,7 +176,7 @@ async def test_a_freeze_is_stated_keeps_publications_back_and_is_removed(admin: 
     assert "00:00-24:00" in weekly.text
     refused = await admin.post("/console/policies/open/publish", text=SENIORS, begins="now")
     assert refused.status == 422
-    assert "is frozen until" in refused.text
+    assert "凍結至" in refused.text
     await publish(admin, despite_freeze="the lift is out")
     gone = await admin.post("/console/freezes/exams/remove")
     assert ">exams<" not in gone.text

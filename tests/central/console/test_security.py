@@ -43,7 +43,7 @@ async def test_a_form_counts_only_with_the_token_of_its_own_session(console: Con
     chief, other = await console.sign_in("admin", name="chief"), await console.sign_in("admin", name="other")
     await chief.get("/console/me")
     await other.get("/console/me")
-    fields = {"account": "friend", "roles": "admin"}
+    fields = {"account": "friend", "roles": "admin", "password": PASSWORD}
     tokens = (
         "",
         "0" * 64,
@@ -412,7 +412,7 @@ async def test_what_people_are_called_is_text_and_nothing_else(console: Console)
     await chief.sign_in("chief")
     await chief.sign_in(HOSTILE, HOSTILE)
     await chief.get("/console/me")
-    await chief.post("/console/accounts/chief", title=HOSTILE * 2, roles=["admin"], state="active")
+    await chief.post("/console/accounts/chief", title=HOSTILE * 2, roles=["admin"], state="active", password=PASSWORD)
     await chief.sign_in("chief")
     chief.set_cookie("tapgate-said", HOSTILE)
     for path in (

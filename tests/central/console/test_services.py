@@ -53,7 +53,7 @@ async def test_an_operator_corrects_who_is_inside_own_venues(admin: Admin, conso
     assert "Nobody came in this time." in page.text
     for fields, why in (
         ({"count": "5"}, "請說明原因"),
-        ({"why": "x"}, "state either"),
+        ({"why": "x"}, "請填寫實際場內人數"),
         ({"count": "-1", "why": "x"}, ""),
     ):
         refused = await operator.post("/console/visits/main/correct", **fields)
@@ -98,7 +98,7 @@ async def test_points_are_shown_given_and_redeemed(admin: Admin, console: Consol
     assert "90" in main_of(page.text)
     assert "/points/grant" not in page.text
     short = await operator.post("/console/points/redeem", **of, points="91", why="bus")
-    assert (short.status, "90 are free" in short.text) == (422, True)
+    assert (short.status, "可自由使用的為 90 點" in short.text) == (422, True)
     await operator.post("/console/points/redeem", **of, points="40", why="bus")
     assert (await admin.act("points.balance", **of)).points == 50
     assert (await operator.post("/console/points/grant", **of, points="1", why="x")).status == 403
@@ -144,14 +144,14 @@ async def test_an_activity_is_added_changed_and_registered_for(admin: Admin, con
     english = (await operator.get("/console/activities", headers=EN)).text
     assert "&lt;b&gt;Walk&lt;/b&gt;" in english
     checked = await operator.upload("/console/activities/walk/register", b"member\nM-0\nM-1\nM-2\n", do="plan")
-    assert "capacity: 2 are registered" in checked.text
+    assert "名額已滿，已有 2 人報名" in checked.text
     assert (await admin.act("activity.list")).activities[0].registered == 0
     await operator.upload("/console/activities/walk/register", b"member\nM-0\nM-1\n", do="apply")
     assert (await admin.act("activity.list")).activities[0].registered == 2
     nothing = await operator.post("/console/activities/walk/register", do="apply")
     assert nothing.status == 422
     full = await operator.post("/console/activities/walk", **walk(capacity="1"))
-    assert (full.status, "2 are registered already" in full.text) == (422, True)
+    assert (full.status, "已有 2 人報名" in full.text) == (422, True)
     await operator.post("/console/activities/walk", **walk(capacity="5", walk_ins="false"))
     (shown,) = (await admin.act("activity.list")).activities
     assert (shown.capacity, shown.walk_ins) == (5, False)
@@ -167,7 +167,7 @@ async def test_offers_are_imported_by_an_admin_and_found_by_day_and_class(admin:
     ada = await console.sign_in("admin")
     await ada.get("/console/offers")
     planned = await ada.upload("/console/offers", table.encode(), do="plan")
-    assert "id: 0 characters" in planned.text
+    assert "代號：0 個字元" in planned.text
     assert (await admin.act("offer.list", on="2026-01-01")).offers == []
     await ada.upload("/console/offers", table.encode(), do="apply")
     page = await ada.get("/console/offers?on=2026-01-01", headers=EN)

@@ -43,7 +43,7 @@ async def test_a_coordinator_decides_approves_and_locks(crew: Crew, console: Con
     page = await dee.get(f"/console/volunteers/sessions/{name}", headers=EN)
     assert 'value="2026-03-04T12:00"' in page.text, "the end of the shift is proposed"
     early = await dee.post("/console/volunteers/teams/desk/2026-03/approve")
-    assert (early.status, "are in review" in early.text) == (422, True)
+    assert (early.status, "個時段待確認：" in early.text) == (422, True)
     await dee.get(f"/console/volunteers/sessions/{name}")
     times = {"from": "2026-03-04T09:00", "until": "2026-03-04T08:00"}
     wrong = await dee.post(f"/console/volunteers/sessions/{name}/settle", outcome="hours", why="seen", **times)

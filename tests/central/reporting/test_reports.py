@@ -10,6 +10,7 @@ from central.access import perform
 from central.access.caller import Caller, Role
 from central.access.reach import Forbidden
 from central.actions.action import ActionFailed, Context
+from central.reporting import thinning
 from central.reporting.visit_counts import count_due
 from central.store.schema import (
     device_states,
@@ -196,6 +197,28 @@ async def test_devices_by_how_long_they_were_online(city: City, admin: Admin) ->
     assert sum(device.states_ms.values()) == NOW_MS - midnight_ms
     found = await admin.act("report.devices", until="2026-09-21")
     assert [day.states_ms.get("unknown", 0) > 0 for day in found.days] == [True] * 5 + [False] * 2
+
+
+async def test_old_states_are_forgotten_and_how_it_did_from_then_on_is_not(
+    city: City, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thinning, "AT_ONCE", 2)
+    before_ms = NOW_MS - thinning.KEPT_MS
+    times = [before_ms - each * HOUR_MS for each in range(6)] + [before_ms + HOUR_MS, NOW_MS - HOUR_MS]
+    await city.add(
+        device_states,
+        *({"device": city.device.id, "at_ms": at_ms, "state": "online", "reasons": ""} for at_ms in times),
+    )
+    await city.add_device(Device("quiet"))
+    await city.add(device_states, {"device": "quiet", "at_ms": 1, "state": "silent", "reasons": "not-seen"})
+    report = await admin.act("report.devices", since="2026-09-21")
+    assert await thinning.thin(city.database, NOW_MS) == 5
+    kept = sorted((row.device, row.at_ms) for row in await city.rows(device_states))
+    assert kept == [(city.device.id, before_ms), (city.device.id, before_ms + HOUR_MS), (city.device.id, times[-1])] + [
+        ("quiet", 1)
+    ]
+    assert await admin.act("report.devices", since="2026-09-21") == report
+    assert await thinning.thin(city.database, NOW_MS) == 0
 
 
 # --- whose it is, and what makes no sense -----------------------------------------------------------------------

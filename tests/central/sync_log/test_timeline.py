@@ -12,6 +12,7 @@ from central.actions.action import ActionFailed
 from central.actions.custody import timeline
 from central.actions.custody.timeline_runs import FORKED, MISSING, Came, missing, runs
 from central.custody import Custodian
+from central.moving import move
 from tests.central.actors import NOW_MS, Device, Journal
 from tests.central.admin import Admin
 from tests.central.callers import ask, caller
@@ -72,6 +73,37 @@ async def test_a_timeline_is_for_those_of_its_venue(
     for device in (city.device.id, "nobody"):
         with pytest.raises(Forbidden):
             await ask(admin, mei, "device.timeline", device=device)
+
+
+async def test_a_device_that_moved_shows_its_new_venue_nothing_of_its_former_time(
+    admin: Admin, pool: Device, city: City, custodian: Custodian
+) -> None:
+    journal = await eventful(custodian, city.device)
+    moved_ms = NOW_MS + 2 * HOUR_MS
+    journal.tap()  # at its former gate, delivered from the new one
+    async with city.database.write() as connection:
+        await move(connection, admin.keys, city.device.id, "pool-1", "root", "", moved_ms)
+    await custodian.take(journal.upload(11), moved_ms + 1)
+    journal.add("tap", gate="pool-1", at_ms=moved_ms + 2)
+    await custodian.take(journal.upload(12), moved_ms + 3)
+    admin.now_ms = moved_ms + 10
+    mei, both = (caller(name, Role.OPERATOR, venues=of) for name, of in (("mei", ("pool",)), ("lin", ("main", "pool"))))
+    here: dict[str, Any] = {"device": city.device.id}
+    (epoch,) = (await ask(admin, mei, "device.timeline", **here)).epochs
+    assert [(run.first, run.through, run.from_ms) for run in epoch.runs] == [(11, 12, moved_ms + 1)]
+    assert (epoch.begun_ms, epoch.missing) == (0, 0)
+    assert (await ask(admin, mei, "device.timeline", **here)).marks == []
+    assert (await ask(admin, mei, "evidence", **here)).evidence == []
+    assert [line.first for line in (await ask(admin, mei, "batch.list", **here)).batches] == [12]
+    times = {"from_ms": NOW_MS, "until_ms": moved_ms + 5, "ms": 60_000, "why": "battery"}
+    with pytest.raises(Forbidden, match="stood at a venue of others"):
+        await ask(admin, mei, "clock.offset", **here, **times)
+    await ask(admin, mei, "clock.offset", **here, **times | {"from_ms": moved_ms})
+    timeline = await ask(admin, both, "device.timeline", **here)
+    assert {run.kind for run in timeline.epochs[0].runs} >= {"queued", "forked"}
+    assert timeline.marks
+    assert len((await ask(admin, both, "evidence", **here)).evidence) == 3
+    await ask(admin, both, "clock.offset", **here, **times)
 
 
 def came(sequences: range, **changes: Any) -> Came:

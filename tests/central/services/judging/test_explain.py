@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete
 
 from central.actions.action import ActionFailed
-from central.actions.judging.explain import event_name
+from central.actions.judging.explain import LEFT_OUT, event_name
 from central.generation import next_generation
 from central.store.schema import batches, entry_history, events, member_classes, policies, subjects
 from protocol.allowlist import CardState
@@ -16,6 +16,7 @@ from protocol.envelope import digest, unwrap
 from protocol.messages import Batch, Held, Personal, decode, encode
 from protocol.policy import Admit, Limit, Policy
 from tests.central.actors import NOW_MS
+from tests.central.callers import ask, caller
 from tests.central.services.judging.borough import LISTED_MS, MINUTE_MS, POLICY_MS, Borough
 
 MONTHS_MS = 200 * 86_400_000
@@ -96,6 +97,20 @@ async def test_a_gate_that_was_apart_is_told_by_what_it_knew(borough: Borough) -
     )
     (tried,) = found.today["tried"]
     assert tried == {"rule": "once", "outcome": "decided", "why": "refuses: limit-reached: 1 of 1 entries"}
+
+
+async def test_what_a_member_did_elsewhere_is_not_told_at_this_venue(borough: Borough) -> None:
+    borough.tap(borough.here, NOW_MS - 20 * MINUTE_MS)
+    borough.tap(borough.there, NOW_MS - 10 * MINUTE_MS)
+    name = borough.tap(borough.here, NOW_MS - 5 * MINUTE_MS)
+    await borough.take()
+    ana, lin = caller("ana", "admin"), caller("lin", "operator", venues=("main",))
+    every, own = [await ask(borough.admin, each, "explain", event=name) for each in (ana, lin)]
+    assert [mark["venue"] for mark in every.history] == ["main", "branch"]
+    assert LEFT_OUT not in every.unknown
+    assert ([mark["venue"] for mark in own.history], own.history_marks) == (["main"], 1)
+    assert LEFT_OUT in own.unknown
+    assert own.today == every.today
 
 
 @pytest.mark.parametrize(
