@@ -3,6 +3,8 @@
 NOTICES: dict[str, tuple[str, str]] = {
     "hold-ready": ("您預約的資料已到館", "Something you reserved is ready"),
     "overdue": ("您有逾期的資料", "Something you borrowed is overdue"),
+    "library-blocked": ("您的借閱服務暫停中，請洽圖書館服務台", "Borrowing is suspended: please see the desk"),
+    "library-expired": ("您的借閱證已到期，請洽圖書館服務台", "Your library card has expired: please see the desk"),
     "points": ("剩餘 {n} 點", "{n} points left"),
     "points-used": ("扣 {n} 點", "{n} points taken"),
     "due": ("請補差額 {n} 元", "Please pay NT${n}"),

@@ -24,7 +24,17 @@ from tests.planted.witness import FILE as WITNESS_FILE
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-LEFT_OUT = (".git", ".venv", "build", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "node_modules")
+LEFT_OUT = (
+    ".git",
+    ".venv",
+    ".venv-sip2",
+    "build",
+    "*.egg-info",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    "node_modules",
+)
 AT_A_TIME = 2
 LONGEST_S = 240
 """Of one fault's tests. One that hangs them is a fault that they do not name."""

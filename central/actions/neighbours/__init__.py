@@ -1,0 +1,1 @@
+"""What is done about other systems: events to them, and what they may ask."""
