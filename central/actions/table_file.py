@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from central.actions.action import ActionFailed
+from central.neighbours.tables.csv_text import unguarded
 
 DELIMITERS = (",", ";", "\t")
 _ENCODINGS = {"utf-8": "utf-8-sig", "utf8": "utf-8-sig", "utf-8-sig": "utf-8-sig", "cp950": "cp950", "big5": "cp950"}
@@ -34,7 +35,7 @@ class TableFile:
         """Raises ActionFailed for a file that is no such table, naming the place."""
         self.path = path
         self.size = path.stat().st_size
-        self.encoding = _stated(encoding) if encoding else _detect(path)
+        self.encoding = encoding_of(path, encoding)
         self.columns = (*required, *optional)
         with path.open("rb") as raw, self._decoded(raw) as text:
             header = text.readline()
@@ -62,7 +63,7 @@ class TableFile:
                     if problem:
                         cells = (cells + [""] * width)[:width]  # noqa: PLW2901
                     cells.append("")  # what place -1 of a column that is not there finds
-                    yield number, [cells[place].strip() for place in places], problem
+                    yield number, [unguarded(cells[place].strip()) for place in places], problem
             except csv.Error as error:
                 raise ActionFailed(
                     f"{self.path.name}, row {number + 1}: {error} (a quotation mark left open?)"
@@ -114,6 +115,11 @@ def _columns(header: list[str], required: tuple[str, ...], known: tuple[str, ...
 def _shown(name: str) -> str:
     # A file without a header begins with a row of data; a UID must not come back in a message.
     return repr(name) if not any(c.isdigit() for c in name) else "named like a number (is the header missing?)"
+
+
+def encoding_of(path: Path, stated: str = "") -> str:
+    """The codec that a file is read with: the one that was stated, else the first that fits. Raises ActionFailed."""
+    return _stated(stated) if stated else _detect(path)
 
 
 def _stated(encoding: str) -> str:

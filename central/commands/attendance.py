@@ -46,8 +46,9 @@ def team_put(settings: Config, /, team_id: str, file: Path, as_json: bool, **val
         rules = [{id = "desk"}, {id = "desk-training", activity = "training"}]
         coordinators = ["lin"]
         may_sign_out_minutes = 180
-        item = "文化服務"
-        content = "諮詢服務"
+        item = "0340"      # the ministry's codes, or texts that `vols_layout` has codes for
+        content = "0017"
+        area = "B"
         [[shifts]]
         id = "morning"
         days = ["mon", "wed"]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from central.commands.shell import fail
-from central.console.csv_out import cell
+from central.neighbours.tables.csv_text import cell
 
 allow_partial = click.option(
     "--allow-partial", is_flag=True, help="With --apply: end with 0 although rows were left out."

@@ -1,41 +1,14 @@
 """Tables as CSV downloads: streamed, opened by spreadsheets as what they are, and never run by them."""
 
-import csv
-import io
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
-from typing import Any
 
 from aiohttp import web
 
 from central.console.guard import harden
+from central.neighbours.tables.csv_text import CsvWriter, Row
 
-_BEGINS = re.compile(r"^[\s\u200b\ufeff]*[=+\-@|%\t\r\uff1d\uff0b\uff0d\uff20]")
-"""How a formula may begin, for one spreadsheet or another; also after spaces, and in full width."""
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 AT_ONCE = 500
-
-Row = Sequence[Any]
-
-
-def cell(value: Any) -> str:
-    """A text that a spreadsheet shows and does not compute: what could begin a formula gets an apostrophe before it.
-    Plain numbers stay numbers."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = str(value)
-    if isinstance(value, (int, float)) or _NUMBER.fullmatch(text):
-        return text
-    return f"'{text}" if _BEGINS.match(text) or text[:1] in ("\t", "\r", "\n") else text
-
-
-def lines(rows: Iterable[Row]) -> str:
-    """RFC 4180, with CRLF."""
-    out = io.StringIO()
-    csv.writer(out).writerows([cell(value) for value in row] for row in rows)
-    return out.getvalue()
 
 
 async def csv_response(
@@ -48,15 +21,16 @@ async def csv_response(
     response.headers["Cache-Control"] = "no-store"
     harden(request, response)
     await response.prepare(request)
-    await response.write(("\ufeff" + lines([columns])).encode())
+    writer = CsvWriter(columns)
+    await response.write(writer.head())
     some: list[Row] = []
     async for row in _each(rows):
         some.append(row)
         if len(some) >= AT_ONCE:
-            await response.write(lines(some).encode())
+            await response.write(writer.lines(some))
             some.clear()
     if some:
-        await response.write(lines(some).encode())
+        await response.write(writer.lines(some))
     await response.write_eof()
     return response
 

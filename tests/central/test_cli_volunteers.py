@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import xlrd
 
 from tests.central.terminal import Operator
 
@@ -102,3 +103,36 @@ def test_a_session_is_reassigned_by_who_coordinates_both(desk: Operator, tmp_pat
     assert "'lin' is no coordinator of the team 'books'" in desk.refused(*reassign, *BY_LIN)
     (moved,) = desk.json(*reassign, "--who", "chen")
     assert (moved["team"], moved["minutes"]) == ("books", 190)
+
+
+def test_a_month_goes_to_the_ministry_and_to_paper(desk: Operator, tmp_path: Path) -> None:
+    (tmp_path / "desk.toml").write_text(
+        TEAM.replace('item = "文化服務"', 'item = "0340"\ncontent = "0017"\narea = "B"')
+    )
+    desk("volunteer", "team", "put", "desk", str(tmp_path / "desk.toml"))
+    desk("member", "put", "A-1", "--domain", "library", "--name", "林堃")
+    desk(*SIGN, "--in", "2026-02-03T09:00", "--out", "2026-02-03T12:10")
+    book, identities = tmp_path / "vols.xls", tmp_path / "identities.csv"
+    export = ("volunteer", "export", "desk", "2026-02", str(book))
+    desk("volunteer", "approve", "desk", "2026-02", *BY_LIN)
+    refused = desk(*export, "--json", code=1)
+    assert ('"reason":"no-number"' in refused.stdout, "nothing is written" in refused.stderr) == (True, True)
+    assert not book.exists()
+    identities.write_text("member,id_number\nA-1,A123456789\n")
+    assert "1 sessions, 3 h 10 min; 0 are left out." in desk(*export, "--list", str(identities)).stdout
+    row = xlrd.open_workbook(book).sheet_by_index(0).row_values(1)
+    assert row[:8] == ["林堃", "A123456789", "1150203", "1150203", "0340", "0017", 3, 10]
+    sheet = tmp_path / "sheet.csv"
+    desk("volunteer", "sheet", "desk", "2026-02", str(sheet), "--encoding", "cp950")
+    lines = sheet.read_bytes().decode("cp950").split("\r\n")
+    assert lines[0].startswith("會員編號,115/02/03,前月調整分鐘,合計分鐘,合計-小時,合計-分鐘")
+    assert lines[1].startswith("A-1,190,0,190,3,10")
+
+
+def test_a_roster_is_followed(desk: Operator, tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text("紀錄冊號,會員編號,加入日期\nV-1,A-1,098/09/01\nV-9,,\n")
+    follow = ("volunteer", "roster", "desk", str(tmp_path / "roster.csv"), "--class", "volunteer-desk")
+    assert "row 3: number: nobody here has it" in desk(*follow).stdout
+    desk(*follow, "--apply", "--allow-partial")
+    assert desk.json("member", "find", "V-1")["members"][0]["member"] == "A-1"
+    assert [each["name"] for each in desk.json("member", "history", "A-1")["classes"]].count("volunteer-desk") == 1

@@ -25,7 +25,7 @@ from central.services.attendance.sheet import Line, lines
 from central.services.attendance.stated import MemberMonthLocked, MonthApproved, MonthLocked, Row
 from central.services.attendance.store import read_locks, read_rows, read_rules, take_up_locks
 from central.services.service import Touched
-from central.store.schema import attendance_months, attendance_sessions
+from central.store.schema import attendance_months, attendance_sessions, kept_hours
 
 
 class MonthParams(Params, frozen=True):
@@ -89,6 +89,9 @@ class Sheet(Result, frozen=True):
     rounded_minutes: int
     unsettled: int
     lines: list[Line]
+    erased_people: int = 0
+    """People of this month, once it was locked, of whom nothing is known any more: their minutes stand in no line."""
+    erased_minutes: int = 0
 
 
 @action("volunteer.month", MonthParams, writes=False)
@@ -120,7 +123,7 @@ async def months(context: Context, params: MonthsParams) -> Months:
         for of_month, members, sessions, total in rows:
             state = "locked" if of_month in locked else "open"
             if state == "open" and of_month in approved:
-                state, _ = await _state(connection, found, of_month, await _rows(connection, found, of_month))
+                state, _ = await state_of(connection, found, of_month, await rows_of(connection, found, of_month))
             listed.append(MonthListed(of_month, state, members, sessions, int(total)))
     return Months(team=params.team, months=listed, more=more, next=listed[-1].month if more else "")
 
@@ -135,7 +138,7 @@ async def approve(context: Context, params: ApproveParams) -> Sheet:
                 f"{sheet.unsettled} sessions of {params.month} are in review: settle them (`volunteer review"
                 f" --team {params.team} --month {params.month}`), or state --leave-review"
             )
-        held = await _rows(connection, found, params.month)
+        held = await rows_of(connection, found, params.month)
         body = MonthApproved(team=params.team, month=params.month, digest=digest(held))
         await facts.append(connection, _about(found, params, params.who), body, context.now_ms)
         return await _sheet(connection, found, params.month)
@@ -148,7 +151,7 @@ async def lock(context: Context, params: LockParams) -> Sheet:
         found, sheet = await _own_month(context, connection, params, params.who)
         if sheet.state != "approved":
             raise ActionFailed(f"{params.month} is {_NOT_APPROVED[sheet.state]}: look at it and approve it first")
-        held = await _rows(connection, found, params.month)
+        held = await rows_of(connection, found, params.month)
         if not held:
             raise ActionFailed(f"nothing is booked in {params.month}: there is nothing to lock")
         about = _about(found, params, params.who)
@@ -184,7 +187,8 @@ def _about(found: OfTeam, params: MonthParams, who: str) -> facts.About:
     return facts.About(who, month_start(params.month, found.zone), found.domain, venue=found.team.body.venue)
 
 
-async def _rows(connection: AsyncConnection, found: OfTeam, of_month: str) -> dict[bytes, list[Row]]:
+async def rows_of(connection: AsyncConnection, found: OfTeam, of_month: str) -> dict[bytes, list[Row]]:
+    """What is booked for the team in a month, by subject."""
     c = attendance_sessions.c
     return await read_rows(connection, c.domain == found.domain, c.team == found.team.id, c.month == of_month)
 
@@ -192,14 +196,17 @@ async def _rows(connection: AsyncConnection, found: OfTeam, of_month: str) -> di
 async def _sheet(connection: AsyncConnection, found: OfTeam, of_month: str) -> Sheet:
     month_start(of_month, found.zone)
     team, domain = found.team.id, found.domain
-    held = await _rows(connection, found, of_month)
+    held = await rows_of(connection, found, of_month)
     locks = await read_locks(connection, domain, [team])
-    state, by = await _state(connection, found, of_month, held)
+    state, by = await state_of(connection, found, of_month, held)
     if (team, of_month) in locks:
         unit = locks[team, of_month].unit_minutes
     else:
         unit = (await read_rules(connection)).unit_of(of_month)
     every = lines(held, await references(connection, domain, held), unit, found.zone)
+    k = kept_hours.c
+    kept = select(k.people, k.minutes).where(k.domain == domain, k.team == team, k.month == of_month)
+    erased = (await connection.execute(kept)).one_or_none()
     return Sheet(
         team=team,
         month=of_month,
@@ -210,12 +217,15 @@ async def _sheet(connection: AsyncConnection, found: OfTeam, of_month: str) -> S
         rounded_minutes=sum(each.rounded_minutes for each in every),
         unsettled=await _unsettled(connection, found, of_month),
         lines=every,
+        erased_people=erased.people if erased else 0,
+        erased_minutes=erased.minutes if erased else 0,
     )
 
 
-async def _state(
+async def state_of(
     connection: AsyncConnection, found: OfTeam, of_month: str, held: dict[bytes, list[Row]]
 ) -> tuple[str, str]:
+    """As of its sheet: open, approved, changed (since then) or locked; and by whom. `held`: its rows."""
     kinds = (MonthApproved, MonthLocked)
     said = [
         fact

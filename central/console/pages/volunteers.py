@@ -10,6 +10,8 @@ from central.console.page import _N, Answer, Asking, Page, See, form, page
 from central.console.rendering import url
 from central.console.titles import choices, title_of
 from central.console.words import say
+from central.neighbours.vols.roc import month_slashed
+from central.neighbours.vols.sheet import sheet_table
 
 AT_ONCE = 50
 FIRST_MONTHS = 24
@@ -228,6 +230,7 @@ async def sheet(ask: Asking) -> Page:
         body=of_team.body,
         title_of_team=title_of({"id": name, **of_team.body}, ask.lang),
         days=sorted({day for line in shown.lines for day in line.days}),
+        roc_month=month_slashed(month),
         has_adjustments=any(line.adjustments for line in shown.lines),
         amounts=[(field, text) for field, text in AMOUNTS if any(getattr(line, field) for line in shown.lines)],
         month_states=MONTHS,
@@ -236,9 +239,11 @@ async def sheet(ask: Asking) -> Page:
 
 @page("/volunteers/teams/{team}/{month}/sheet.csv", needs="volunteer.month")
 async def sheet_csv(ask: Asking) -> Answer:
-    """The same as a table to take along, in minutes."""
+    """The same as a table to take along, in minutes; `dates=roc`: as offices here read it."""
     name, month = ask.path["team"], ask.path["month"]
     shown = await ask("volunteer.month", team=name, month=month)
+    if ask.query.get("dates") == "roc":
+        return await csv_response(ask.request, f"{name}-{month}-roc.csv", *sheet_table(shown.lines))
     days = sorted({day for line in shown.lines for day in line.days})
     columns = ["member", *days, *SHEET_COLUMNS]
     rows = (

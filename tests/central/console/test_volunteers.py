@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import aiohttp
 import pytest
+import xlrd
 
 from central.keys import Keys
 from central.store.database import Database
@@ -121,3 +123,49 @@ async def test_an_auditor_reads_and_is_offered_nothing(crew: Crew, console: Cons
         assert page.status == 200, path
         assert '<form method="post"' not in page.text.split("<main")[1], path
     assert (await auditor.post("/console/volunteers/teams/desk/2026-03/approve")).status == 403
+
+
+async def test_a_coordinator_takes_the_month_to_the_ministry(crew: Crew, console: Console) -> None:
+    team = (await crew.act("team.show", id="desk")).body
+    await crew.act("team.put", id="desk", body={**team, "item": "0340", "content": "0017", "area": "B"}, who="lin")
+    await crew.admin.act("member.put", member="A-1", domain="library", name="王小明")
+    await crew.admin.act("member.number.put", member="A-1", kind="volunteer-number", identifier="V-1")
+    dee = await console.sign_in("coordinator", name="dee", teams=("desk",))
+    path = "/console/volunteers/teams/desk/2026-03"
+    await dee.get(f"{path}")
+    early = await dee.get(f"{path}/vols", headers=EN)
+    assert ("The month is not approved" in early.text, "To be settled" in early.text) == (True, True)
+    await dee.post(f"{path}/approve", leave_review="true")
+    identities = "會員編號,身分證字號\nA-1,A123456789\n".encode()
+    seen = await dee.upload(f"{path}/vols/preview", identities)
+    assert (seen.status, "尚未核可" in seen.text, "A123456789" in seen.text) == (200, False, False)
+    async with dee._http.post(
+        f"{dee.address}{path}/vols/export", data=_parts(dee.csrf, identities), allow_redirects=False
+    ) as answer:
+        book = xlrd.open_workbook(file_contents=await answer.read()).sheet_by_index(0)
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="vols-desk-2026-03.xls"'
+    assert [cell.value for cell in book.row(1)][:8] == [
+        *("王小明", "A123456789"),
+        *["1150302"] * 2,
+        "0340",
+        "0017",
+        2,
+        0,
+    ]
+    refused = await dee.upload(f"{path}/vols/export", b"a,b\n1,2\n")
+    assert (refused.status, "身分證字號" in refused.text) == (422, True)
+    roc = await dee.get(f"{path}/sheet.csv?dates=roc")
+    assert roc.text.splitlines()[0].lstrip("\ufeff").startswith("會員編號,115/03/02,前月調整分鐘,合計分鐘,合計-小時")
+    assert "115/03" in (await dee.get(path)).text
+    chi = await console.sign_in("coordinator", name="chi", teams=("children",))
+    assert (await chi.get(f"{path}/vols")).status == 403
+    log = (await crew.admin.act("audit.list", action="volunteer.export")).entries
+    assert {(row.account, row.outcome) for row in log} >= {("dee", "looked"), ("chi", "refused")}
+    assert not any("A123456789" in str(row) for row in log)
+
+
+def _parts(csrf: str, file: bytes) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    form.add_field("csrf", csrf)
+    form.add_field("file", file, filename="identities.csv")
+    return form

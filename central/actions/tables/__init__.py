@@ -1,0 +1,1 @@
+"""Tables that leave: history for analysts, and lists that come in again."""
