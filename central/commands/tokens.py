@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from central.access.rules import SCOPES
 from central.commands.shell import act, as_json, say, say_json, say_rows
 from central.config import Config
 
@@ -20,14 +21,21 @@ def token() -> None:
 @click.option("--account", required=True, help="Whose roles, venues and teams bound it.")
 @click.option("--days", type=click.IntRange(1, 366), required=True, help="How long it is good.")
 @click.option("--action", "actions", multiple=True, help="Only this action; may be given again. None = all it may.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(sorted(SCOPES)),
+    multiple=True,
+    help="In place of actions: what another city system is for, in the whole city.",
+)
 @as_json
 @click.pass_obj
-def issue(settings: Config, /, token_id: str, account: str, days: int, actions: tuple[str, ...], as_json: bool) -> None:
+def issue(settings: Config, /, token_id: str, as_json: bool, **values: Any) -> None:
     """Let a system in as an account. The token is printed this once.
 
     Example: tapgate-central token issue hr-system --account hr --days 90 --action card.block --action card.find
     """
-    values = {"id": token_id, "account": account, "days": days, "actions": actions}
+    values |= {"id": token_id}
     result = act(settings, "token.issue", values)
     if as_json:
         say_json(result)
