@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 TICK_S = 0.5
 RETRY_S = 5.0
 PRUNE_S = 60.0
+ERASED_S = 5.0
+"""Whose events were not delivered when it was told to forget them is looked after again."""
 PRUNE_PAUSE_S = 0.02
 FORGET_S = 6 * 3_600.0
 """Between two looks for histories that nothing looks back to any more."""
@@ -39,7 +41,7 @@ class Housekeeping:
         self._on_append: Callable[[], None] = lambda: None
         self._stop = threading.Event()
         self._reserve_was_spent = False
-        self._pruned_s = self._tried_s = time.monotonic()
+        self._pruned_s = self._tried_s = self._erased_s = time.monotonic()
         self._forgot_s = self._pruned_s - FORGET_S
 
     def start(self) -> None:
@@ -72,6 +74,9 @@ class Housekeeping:
             self._attempt(lambda: self._begin("forked"))
             self._record(StoreDetail("forked", "", fork.epoch, fork.first, fork.through))
         self._attempt(lambda: self.uptake.tick(now_s))
+        if now_s - self._erased_s >= ERASED_S:
+            self._erased_s = now_s
+            self._attempt(self.uptake.forget_erased)
         if store.reserve.is_spent and not self._reserve_was_spent:
             self._reserve_was_spent = True
             self._record(StoreDetail("reserve-used"))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from protocol.envelope import Keyring, digest, open_as, unwrap
+from protocol.erasure import Forget
 from protocol.errors import Failure, Refused
 from protocol.messages import (
     Ask,
@@ -48,6 +49,7 @@ ROLES: dict[Any, Role] = {
     Delta: Role.PUBLISH,
     State: Role.PUBLISH,
     Ask: Role.PUBLISH,
+    Forget: Role.PUBLISH,
 }
 """Which role signs which message (SPEC §4.3)."""
 

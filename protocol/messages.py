@@ -1,9 +1,8 @@
-"""Every message on the wire, as typed structs (SPEC §5). Those of enrolment and publishing stand here; those of the
+"""Every message on the wire, as typed structs (SPEC §5). Those of publishing stand here; those of enrolment, of the
 journal, of a gate's configuration and of a device's state stand beside it and are imported from here, too.
 
-Times are UTC milliseconds. Structs are arrays on the wire, so a field's place is its name: append, never
-reorder, and give a changed message a new type string. Policy and configuration are maps, since people
-write them.
+Times are UTC milliseconds. Structs are arrays on the wire, so a field's place is its name: append, never reorder, and
+give a changed message a new type string. Policy and configuration are maps, since people write them.
 """
 
 from enum import StrEnum
@@ -24,6 +23,8 @@ from protocol.configuration import (
     StaffPin,
     Wording,
 )
+from protocol.enrolment import DomainKey, Enrol, Enrolled, Hello, JoinToken, Key, KeyStatement, Pending, Role
+from protocol.erasure import Erasure, Forget
 from protocol.events import (
     AdmitDetail,
     Batch,
@@ -115,9 +116,11 @@ __all__ = [
     "Enrolled",
     "EpochHeld",
     "EpochStart",
+    "Erasure",
     "Event",
     "Exempt",
     "Fetch",
+    "Forget",
     "Fresh",
     "GateConfig",
     "Health",
@@ -174,93 +177,6 @@ __all__ = [
     "encode",
 ]
 
-# --- keys and enrolment -----------------------------------------------------------------------------------
-
-
-class Role(StrEnum):
-    """What a key of central may sign."""
-
-    RECEIPT = "receipt"
-    PUBLISH = "publish"
-    SERVE = "serve"
-
-
-class Key(Record, frozen=True):
-    """One key of central. For `serve`, `public` is the SHA-256 of the TLS certificate (DER)."""
-
-    public: Digest
-    roles: Annotated[tuple[Role, ...], Meta(min_length=1, max_length=3)]
-    from_ms: Millis = 0
-    until_ms: Millis = 0
-    """0 = no end. Judged against the newest signed time, never the wall clock."""
-
-    def __post_init__(self) -> None:
-        if Role.SERVE in self.roles and set(self.roles) != {Role.SERVE}:
-            raise ValueError("what serves is a certificate, so it signs nothing")
-
-
-class KeyStatement(Message, frozen=True):
-    """Signed by the offline root: which keys speak for central. Its number only rises."""
-
-    TYPE = "tapgate.keys.v1"
-    number: Count
-    at_ms: Millis
-    keys: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=32)]
-
-
-class JoinToken(Record, frozen=True):
-    """What an operator carries to a new device (base64url after `tapgate1:`)."""
-
-    url: Text
-    secret: Id16
-    root_public: Digest
-    pinned: bool
-    """True: trust the certificates that the key statement names; False: the system's authorities."""
-
-
-class Hello(Message, frozen=True):
-    """Unsigned by need: a device that knows no key yet asks for central's statement and a nonce."""
-
-    TYPE = "tapgate.hello.v1"
-    key_statement: Annotated[bytes, Meta(max_length=16_384)]
-    nonce: Id16
-
-
-class Enrol(Message, frozen=True):
-    """A device's request to join, signed with the key it brings."""
-
-    TYPE = "tapgate.enrol.v1"
-    secret: Id16
-    signing_public: Digest
-    sealing_public: Digest
-    nonce: Id16
-    version: Text
-
-
-class Enrolled(Message, frozen=True):
-    """The same answer for the same token and key. Data flows only after an operator compared the words."""
-
-    TYPE = "tapgate.enrolled.v1"
-    device: Identifier
-    gate: Name
-    venue: Name
-    domain: Identifier
-    signing_public: Digest
-    at_ms: Millis
-
-
-class DomainKey(Message, frozen=True):
-    """A domain's key, sealed (HPKE: X25519, HKDF-SHA256, ChaCha20-Poly1305; info = this type) to one device."""
-
-    TYPE = "tapgate.domain-key.v1"
-    device: Identifier
-    domain: Identifier
-    number: Count
-    sealed: Annotated[bytes, Meta(max_length=512)]
-
-
-# --- publishing -------------------------------------------------------------------------------------------
-
 
 class PartName(StrEnum):
     """What a manifest binds together."""
@@ -274,7 +190,8 @@ class PartName(StrEnum):
     BIND = "bind"
     STATE = "state"
     ASK = "ask"
-    """These two stand outside the manifest (SPEC §7.8, §7.11), and here for what polls say of them."""
+    FORGET = "forget"
+    """These three stand outside the manifest (SPEC §7.8, §7.11, §7.13), and here for what polls say of them."""
 
 
 class Part(Record, frozen=True):
@@ -321,14 +238,6 @@ class Fresh(Message, frozen=True):
     number: Count
     at_ms: Millis
     generation: Count
-
-
-class Pending(Message, frozen=True):
-    """Enrolled, not yet confirmed by an operator."""
-
-    TYPE = "tapgate.pending.v1"
-    device: Identifier
-    at_ms: Millis
 
 
 class Snapshot(Message, frozen=True):

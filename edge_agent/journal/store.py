@@ -127,6 +127,18 @@ class Store:
             self.connection.close()
             self._open()
 
+    def empty_log(self) -> bool:
+        """What was written over is in the write-ahead file no more. False: that is being read just now."""
+        with self.lock, contextlib.suppress(*ERRORS):
+            (patience_ms,) = self.connection.execute("PRAGMA busy_timeout").fetchone()
+            self.connection.execute("PRAGMA busy_timeout = 0").fetchall()  # a tap waits for the lock meanwhile
+            try:
+                is_busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self.connection.execute(f"PRAGMA busy_timeout = {patience_ms}").fetchall()
+            return not is_busy
+        return False
+
     def close(self) -> None:
         """Leaves a checkpointed database behind."""
         with self.lock:

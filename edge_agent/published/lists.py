@@ -101,6 +101,7 @@ class ListFile:
                 opened.callback(self._writer.close)
                 self._writer.execute("PRAGMA synchronous = FULL")
                 self._writer.execute("PRAGMA journal_size_limit = 33554432")
+                self._writer.execute("PRAGMA secure_delete = FAST").fetchall()
                 self._reader = sqlite3.connect(read_only(path), uri=True, isolation_level=None, check_same_thread=False)
                 opened.callback(self._reader.close)
                 self._reader.execute("PRAGMA cache_size = -8192")
@@ -150,6 +151,22 @@ class ListFile:
         added = [(token, entry) for token, entry in put if entry is not None]
         self._writer.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", with_crc(put))
         return count - len(removed) + len(added), changed_total(sum_, removed, added)
+
+    def let_go(self) -> None:
+        """Rows that were taken off leave the file: hidden ones are deleted, with what hides them. Looking up and the
+        sum are as before. Raises Refused where there is no room, ListDamaged."""
+        connection, gone = self._writer, "SELECT token FROM changes WHERE entry IS NULL"
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"DELETE FROM entries WHERE token IN ({gone})")
+            connection.execute("DELETE FROM changes WHERE entry IS NULL")
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.DatabaseError as error:
+            with contextlib.suppress(sqlite3.DatabaseError):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise failed(self.path, error) from None
 
     def close(self) -> None:
         with self._lock:

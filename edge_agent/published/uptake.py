@@ -16,6 +16,7 @@ from edge_agent.moments import Moment
 from edge_agent.published import lists, parts
 from edge_agent.published.asks import Asks
 from edge_agent.published.bind_uptake import BindUptake
+from edge_agent.published.forgetting import Forgetting
 from edge_agent.published.keeper import with_manifest, with_policy
 from edge_agent.published.parts import AtRest
 from edge_agent.published.settings_uptake import PROVEN_S
@@ -23,6 +24,7 @@ from edge_agent.published.state_feed import StateFeed
 from edge_agent.sync import Opened, first_of, newest_keys, open_all, type_of
 from protocol.allowlist import accept_keys, accept_manifest, accept_part
 from protocol.envelope import domain_key_digest, open_domain_key
+from protocol.erasure import Forget
 from protocol.errors import Failure, Refused
 from protocol.messages import (
     Ask,
@@ -53,6 +55,7 @@ PART_OF: dict[str, str] = {
     Delta.TYPE: PartName.ALLOWLIST,
     State.TYPE: PartName.STATE,
     Ask.TYPE: PartName.ASK,
+    Forget.TYPE: PartName.FORGET,
 }
 """What a message that is refused is called in the next poll's troubles."""
 
@@ -64,12 +67,14 @@ class Uptake(BindUptake):
         super().__init__(directory, gate, identity, proven_s)
         self.states = StateFeed(gate)
         self.asks = Asks()
+        self.forgetting = Forgetting(gate)
 
     def load(self) -> AtRest:
         """As an earlier run left it."""
         with self.lock:
             found = super().load()
             self.states.load()
+            self.forgetting.load()
             return found
 
     def destroy(self) -> None:
@@ -80,8 +85,8 @@ class Uptake(BindUptake):
 
     def held_parts(self) -> tuple[Part, ...]:
         """For the poll."""
-        beside = (part for part in (self.states.part(), self.asks.part()) if part is not None)
-        return (*self.gate.holding.parts(), *beside)
+        beside = (self.states.part(), self.asks.part(), self.forgetting.part())
+        return (*self.gate.holding.parts(), *filter(None, beside))
 
     # --- what an answer brings --------------------------------------------------------------------------
 
@@ -115,10 +120,22 @@ class Uptake(BindUptake):
             asked = first_of(opened, Ask)
             if asked is not None:
                 self._try(PartName.ASK, asked, self._take_ask)
+            told = first_of(opened, Forget)  # after the list's delta, so that nobody comes in as one of them any more
+            if told is not None:
+                self._try(PartName.FORGET, told, self._take_forget)
             return opened
 
     def _take_ask(self, found: Opened) -> None:
         self.asks.take(found.message, self.identity.device, self.gate.signed_time.at_ms)
+
+    def forget_erased(self) -> None:
+        """What was told before and could not be destroyed yet. Raises JournalUnwritable, StoreDamaged."""
+        with self.lock:
+            if not self.destroyed:
+                self.forgetting.work()
+
+    def _take_forget(self, found: Opened) -> None:
+        self.forgetting.take(found.message, self.identity.device)
 
     def _take_each(self, opened: list[Opened], *kinds: Any) -> None:
         takers = {

@@ -14,6 +14,7 @@ from protocol import (
     clock,
     closure,
     envelope,
+    erasure,
     fleet,
     joining,
     journal,
@@ -83,6 +84,8 @@ CLASSES: dict[str, Any] = {
     "ask": messages.Ask,
     "bundle": messages.Bundle,
     "bundle-upload": fleet.BundleUpload,
+    "erasure": erasure.Erasure,
+    "forget": erasure.Forget,
     "proof": Proof,
 }
 DOERS: dict[str, Callable[[Json], object]] = {}

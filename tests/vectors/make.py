@@ -10,6 +10,7 @@ from tests.vectors import (
     closing,
     configuring,
     deciding,
+    erasing,
     fleet,
     journal,
     looking_back,
@@ -29,6 +30,7 @@ PARTS = (
     closing,
     proving,
     fleet,
+    erasing,
 )
 
 

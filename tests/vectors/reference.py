@@ -119,6 +119,10 @@ FIELDS = {
     "ask": "device version ask:h what until_ms",
     "bundle": "device ask:h at_ms size digest:h why",
     "bundle-upload": "bundle:h content:h",
+    "went": "what number",
+    "remains": "where until_ms",
+    "erasure": "id:h at_ms salt:h person:h went:went* remains:remains*",
+    "forget": "device version at_ms subjects:h*",
     "masked-name": "subject:h name",
     "names": "domain version names:masked-name*",
     "proof": "type sequence public:h personal:h batch:h receipt:h enrolled:h revoked:h keys:h root_public:h",
@@ -156,6 +160,8 @@ ENVELOPED = (
         "health",
         "ask",
         "bundle",
+        "erasure",
+        "forget",
     ),
 )
 

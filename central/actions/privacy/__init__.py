@@ -1,0 +1,1 @@
+"""Consent, the member's rights, retention."""

@@ -1,0 +1,126 @@
+"""Where a person is: who they are in every domain, and what of events and evidence names them."""
+
+import re
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, LargeBinary, func, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.keys import Keys
+from central.store.schema import audit, cards, domains, epochs, events, evidence, marks, members, subjects
+from central.store.slices import named
+from protocol.token import token
+from protocol.uid import CardUID
+
+EventName = tuple[str, bytes, int]
+ROWS_AT_ONCE = 5_000
+
+
+class Person(NamedTuple):
+    """One member. `subjects`: by domain. `tokens`: of the member's cards, under every key."""
+
+    id: bytes
+    reference: str
+    name: str
+    subjects: dict[str, bytes]
+    cards: dict[bytes, CardUID]
+    uid_indexes: frozenset[bytes]
+    tokens: frozenset[bytes]
+
+    @property
+    def needles(self) -> list[bytes]:
+        """What says in stored bytes that they are of this person. Each has 16 random or keyed bytes."""
+        return sorted({*self.subjects.values(), *self.tokens})
+
+
+async def person_of(connection: AsyncConnection, keys: Keys, member: bytes) -> Person | None:
+    """None where there is no such member."""
+    row = (await connection.execute(select(members).where(members.c.id == member))).one_or_none()
+    if row is None:
+        return None
+    s, c = subjects.c, cards.c
+    within = (await connection.execute(select(s.domain, s.subject).where(s.member == member))).all()
+    held = (await connection.execute(select(c.id, c.uid_index, c.uid_sealed).where(c.member == member))).all()
+    uids = {card.id: keys.open_uid(card.uid_sealed, card.id) for card in held}
+    numbers = (await connection.execute(select(domains.c.id, domains.c.key_number))).all()
+    every = [key for domain, number in numbers for key in _keys_of(keys, domain, number)] if uids else []
+    return Person(
+        member,
+        row.reference,
+        keys.open_name(row.name_sealed, member) if row.name_sealed else "",
+        {domain: bytes(subject) for domain, subject in within},
+        uids,
+        frozenset(bytes(card.uid_index) for card in held),
+        frozenset(token(key, uid) for key in every for uid in uids.values()),
+    )
+
+
+def _keys_of(keys: Keys, domain: str, newest: int) -> list[bytes]:
+    """Those before, too: events keep the tokens of their time."""
+    found = []
+    for number in range(1, newest + 1):
+        try:
+            found.append(keys.domain_key(domain, number))
+        except OSError:  # some numbers were never used
+            continue
+    return found
+
+
+async def events_of(connection: AsyncConnection, person: Person) -> list[EventName]:
+    """Events whose personal part names the person, or that are known to be the person's although they name another:
+    a card was bound to the wrong member. Goes through every event that has a personal part."""
+    e = events.c
+    found: set[EventName] = set()
+    if person.needles:
+        names_them = or_(*(holds(connection, e.personal, needle) for needle in person.needles))
+        for device, epoch in (await connection.execute(select(epochs.c.device, epochs.c.epoch))).all():
+            query = select(e.sequence).where(e.device == device, e.epoch == epoch, e.personal.is_not(None), names_them)
+            found.update((device, epoch, sequence) for sequence in (await connection.execute(query)).scalars())
+    m = marks.c
+    for domain, subject in person.subjects.items():
+        query = select(m.device, m.epoch, m.sequence).where(m.domain == domain, m.subject == subject)
+        found.update((device, epoch, sequence) for device, epoch, sequence in await connection.execute(query))
+    return sorted(found)
+
+
+async def number_with_parts(connection: AsyncConnection, names: Collection[EventName]) -> int:
+    """How many of these events still have a personal part."""
+    e, found = events.c, 0
+    for these in named((e.device, e.epoch, e.sequence), names):
+        query = select(func.count()).select_from(events).where(these, e.personal.is_not(None))
+        found += (await connection.execute(query)).scalar_one()
+    return found
+
+
+async def evidence_of(connection: AsyncConnection, needles: Collection[bytes]) -> list[Any]:
+    """Pieces of evidence that hold a personal part of the person's."""
+    if not needles:
+        return []
+    names_them = or_(*(holds(connection, evidence.c.body, needle) for needle in sorted(needles)))
+    return list((await connection.execute(select(evidence).where(names_them))).all())
+
+
+async def audit_of(connection: AsyncConnection, person: Person) -> list[int]:
+    """Numbers of the rows of the audit log that are about the person: by reference, name, ids or subjects."""
+    texts = [person.reference, person.name, person.id.hex()]
+    texts += [each.hex() for each in (*person.subjects.values(), *person.cards)]
+    words = [word for word in dict.fromkeys(texts) if word]
+    pattern = re.compile("|".join(rf"(?<![\w-]){re.escape(word)}(?![\w-])" for word in words))
+    a, found = audit.c, []
+    like = or_(*(column.contains(word, autoescape=True) for word in words for column in (a.target, a.body)))
+    result = await connection.stream(
+        select(a.number, a.target, a.body).where(like).execution_options(yield_per=ROWS_AT_ONCE)
+    )
+    async for row in result:
+        if pattern.search(row.target) or pattern.search(row.body):
+            found.append(row.number)
+    return found
+
+
+def holds(connection: AsyncConnection, column: Any, needle: bytes) -> ColumnElement[bool]:
+    """Whether a column of bytes has these bytes in it."""
+    wanted = literal(needle, LargeBinary)
+    if connection.dialect.name == "sqlite":
+        return func.instr(column, wanted) > 0
+    return func.position(wanted.op("IN")(column)) > 0

@@ -1,0 +1,176 @@
+"""After an erasure: what gates deliver late of who was erased loses its personal part, too; and once every gate has
+let go of the cards, what was kept to tell it goes. Bounded work, beside everything else."""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from central.config import Config
+from central.keys import Keys
+from central.privacy.destroying import destroy
+from central.privacy.files import scrub, scrub_what_is_due
+from central.privacy.found import EventName
+from central.privacy.telling import told_of
+from central.store import faults
+from central.store.database import Database
+from central.store.schema import (
+    batches,
+    devices,
+    erased_subjects,
+    erasures,
+    erasures_pending,
+    events,
+    gates,
+    list_entries,
+    lists,
+    meta,
+    subject_states,
+    venues,
+)
+from protocol.erasure import Forget
+from protocol.errors import Refused
+from protocol.messages import PartName, Personal, Poll, decode
+from protocol.wire import LAST_MS
+
+EVERY_S = 60.0
+CITY, NIGHT = ZoneInfo("Asia/Taipei"), range(2, 5)
+"""When a large database is written anew: writers wait meanwhile, and gates keep what they have."""
+BATCHES_AT_ONCE = 50
+LOOK_BACK_MS = 10 * 60_000
+"""Batches of one moment may become visible out of their order: so far back is looked again."""
+HEARD_MS = 30 * 86_400_000
+"""After so long a gate that was never heard of again has nothing left to say that would be believed: it is closed by
+its own ages."""
+THROUGH = "late-of-erased"
+"""Key in `meta`: batches received until then were looked through."""
+
+log = structlog.get_logger()
+
+
+async def sweep_for_ever(config: Config, database: Database, keys: Keys) -> None:
+    """Until cancelled. What fails is tried again the next time."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        try:
+            now_ms = time.time_ns() // 1_000_000
+            looked_at = 1
+            while looked_at:
+                looked_at = await destroy_late(database, keys, now_ms)
+                await asyncio.sleep(0)
+            if await let_go(database, now_ms):
+                await scrub(config, database)
+            if dt.datetime.fromtimestamp(now_ms / 1_000, CITY).hour in NIGHT:
+                await scrub_what_is_due(config, database)
+        except Exception as error:
+            faults.say("erasures-not-followed", error)
+
+
+async def destroy_late(database: Database, keys: Keys, now_ms: int) -> int:
+    """Look through the next batches; returns how many were looked at that were not before."""
+    async with database.read() as connection:
+        if (await connection.execute(select(erased_subjects.c.subject).limit(1))).first() is None:
+            return 0
+        since = (await connection.execute(select(meta.c.value).where(meta.c.key == THROUGH))).scalar()
+        first = (await connection.execute(select(func.min(erasures.c.at_ms)))).scalar() or 0
+        since_ms = int(since) if since is not None else int(first) - LOOK_BACK_MS
+        b = batches.c
+        query = select(b.device, b.epoch, b.first, b.through, b.received_ms)
+        query = query.where(b.received_ms > since_ms - LOOK_BACK_MS).order_by(b.received_ms)
+        fresh = (await connection.execute(query.where(b.received_ms > since_ms).limit(BATCHES_AT_ONCE))).all()
+        again = (await connection.execute(query.where(b.received_ms <= since_ms))).all()
+        names = await _of_erased(connection, keys, [*again, *fresh]) if fresh else []
+    if not fresh:
+        return 0
+    async with database.write() as connection:
+        if names:
+            await destroy(connection, names, now_ms)
+            log.info("late-events-of-erased-people-destroyed", events=len(names))
+        await connection.execute(delete(meta).where(meta.c.key == THROUGH))
+        await connection.execute(insert(meta).values(key=THROUGH, value=str(fresh[-1].received_ms)))
+    return len(fresh)
+
+
+async def _of_erased(connection: AsyncConnection, keys: Keys, looked_at: Sequence[Any]) -> list[EventName]:
+    found: list[EventName] = []
+    e = events.c
+    for batch in looked_at:
+        query = select(e.sequence, e.personal).where(e.device == batch.device, e.epoch == batch.epoch)
+        within = query.where(e.sequence >= batch.first, e.sequence <= batch.through, e.personal.is_not(None))
+        told = {sequence: _subject(personal) for sequence, personal in await connection.execute(within)}
+        hashes = {keys.erased_hash("subject", subject): subject for subject in set(told.values()) if subject}
+        if not hashes:
+            continue
+        known = select(erased_subjects.c.subject).where(erased_subjects.c.subject.in_(sorted(hashes)))
+        gone = {hashes[bytes(each)] for each in (await connection.execute(known)).scalars()}
+        found += [(batch.device, batch.epoch, sequence) for sequence, subject in told.items() if subject in gone]
+    return found
+
+
+def _subject(personal: bytes) -> bytes:
+    try:
+        return decode(Personal, personal).subject
+    except Refused:
+        return b""
+
+
+async def let_go(database: Database, now_ms: int) -> int:
+    """Where every gate of a domain holds a list without the cards, or the time for that is over, neither tokens nor
+    subjects are kept to tell it any more. Returns how many erasures that was the end of."""
+    async with database.read() as connection:
+        pending = (await connection.execute(select(erasures_pending))).all()
+        held = {domain: await _held_by_all(connection, domain) for domain in {row.domain for row in pending}}
+        query = select(erasures.c.id, erasures.c.at_ms)
+        made = {row.id: row.at_ms for row in await connection.execute(query)}
+    due = [
+        row
+        for row in pending
+        if made[row.erasure] + HEARD_MS <= now_ms
+        or all(version >= row.version and told >= made[row.erasure] for version, told in held[row.domain])
+    ]
+    if not due:
+        return 0
+    async with database.write() as connection:
+        for row in due:
+            await _let_go(connection, row)
+        left = select(erasures_pending.c.erasure)
+        done = (erasures.c.heard_ms == 0) & erasures.c.id.not_in(left)
+        ended = await connection.execute(update(erasures).where(done).values(heard_ms=now_ms))
+    return ended.rowcount
+
+
+async def _let_go(connection: AsyncConnection, row: Any) -> None:
+    """No delta leads over the version any more: a gate that is older than it fetches the whole list."""
+    e, s, p = list_entries.c, subject_states.c, erasures_pending.c
+    dropped = (e.domain == row.domain) & e.dropped.is_(True) & (e.version <= row.version)
+    await connection.execute(delete(list_entries).where(dropped))
+    raised = (lists.c.domain == row.domain) & (lists.c.base < row.version)
+    await connection.execute(update(lists).where(raised).values(base=row.version))
+    await connection.execute(delete(subject_states).where(s.domain == row.domain, s.subject == row.subject))
+    await connection.execute(delete(erasures_pending).where(p.erasure == row.erasure, p.domain == row.domain))
+
+
+async def _held_by_all(connection: AsyncConnection, domain: str) -> list[tuple[int, int]]:
+    """Of each active device of a domain: the version of the list that it holds, and through when it was told whom to
+    forget; of one that does not understand that, through any time."""
+    query = (
+        select(devices.c.report)
+        .join(gates, gates.c.id == devices.c.gate)
+        .join(venues, venues.c.id == gates.c.venue)
+        .where(venues.c.domain == domain, devices.c.state == "active")
+    )
+    return [_held(report) for report in (await connection.execute(query)).scalars()]
+
+
+def _held(report: bytes | None) -> tuple[int, int]:
+    if report is None:
+        return 0, 0
+    poll = decode(Poll, report)
+    version = next((part.version for part in poll.parts if part.name == PartName.ALLOWLIST), 0)
+    return version, told_of(poll) if Forget.TYPE in poll.understands else LAST_MS

@@ -1,0 +1,1 @@
+"""What the law on personal data asks of the city."""

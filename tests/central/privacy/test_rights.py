@@ -1,0 +1,128 @@
+"""A complete copy, correction, and who looked: as actions, commands and pages."""
+
+import json
+from typing import Any
+
+import pytest
+
+from central.access.reach import Forbidden
+from central.actions.action import ActionFailed
+from central.privacy.copying import FINDING, TITLES, is_complete
+from central.privacy.purposes import purposes
+from central.store.schema import audit, metadata
+from tests.central.admin import Admin
+from tests.central.callers import ask, caller
+from tests.central.privacy.test_erasing import ANA, NAME, NUMBER, ONE_ENGINE, REFERENCE, Scene, erase, in_files, scene
+from tests.central.terminal import Operator
+
+__all__ = ["erase", "in_files", "scene"]
+
+
+def rows_of(copy: Any, table: str) -> list[dict[str, Any]]:
+    return next((section.rows for section in copy.sections if section.table == table), [])
+
+
+async def test_a_copy_holds_everything_that_an_erasure_would_destroy(scene: Scene) -> None:
+    copy = await scene.admin.act("member.copy", member=REFERENCE)
+    would = (await scene.admin.act("member.erase", person=REFERENCE)).rows
+    told = {section.table: len(section.rows) for section in copy.sections}
+    missing = {name: number for name, number in would.items() if told.get(name, 0) < number}
+    assert missing.keys() <= FINDING | {"audit log", "evidence"}
+    (member,) = rows_of(copy, "members")
+    assert (member["reference"], member["name"]) == (REFERENCE, NAME)
+    assert rows_of(copy, "member_numbers")[0]["identifier"] == NUMBER
+    assert {row["personal"] for row in rows_of(copy, "events")} == {"subject", "token", ""}
+    text = f"{copy}"
+    assert scene.needles["uid"].hex() not in text
+    assert scene.needles["index"].hex() not in text
+
+
+def test_every_table_of_people_is_told_of_with_a_purpose() -> None:
+    assert is_complete()
+    assert {purpose for _, _, purpose in TITLES.values()} <= purposes().keys()
+    assert TITLES.keys() | FINDING <= metadata.tables.keys()
+
+
+@ONE_ENGINE
+async def test_who_looked_is_told_by_whatever_the_look_went(scene: Scene) -> None:
+    shown = await ask(scene.admin, caller("lin", "admin"), "member.show", id=scene.needles["member"].hex())
+    await ask(scene.admin, caller("wu", "admin"), "card.find", card=shown.cards[0].card)
+    await ask(scene.admin, ANA, "member.show", member="M-2")
+    found = (await scene.admin.act("member.looks", member=REFERENCE)).looks
+    assert [(each.who, each.action, each.what) for each in found[:2]] == [
+        ("wu", "card.find", "looked"),
+        ("lin", "member.show", "looked"),
+    ]
+    assert {each.action for each in found} >= {"consent.give", "member.put", "card.bind"}
+    first = await scene.admin.act("member.looks", member=REFERENCE, limit=2)
+    rest = await scene.admin.act("member.looks", member=REFERENCE, before=first.looks[-1].number, limit=500)
+    assert first.more
+    assert [*first.looks, *rest.looks] == found
+
+
+@ONE_ENGINE
+async def test_what_is_wrong_is_put_right(scene: Scene) -> None:
+    assert (
+        await scene.admin.act("member.correct", member=REFERENCE, name="歐陽菲", without_classes=["caring"])
+    ).changed
+    shown = await scene.admin.act("member.show", member=REFERENCE)
+    assert shown.name == "歐陽菲"
+    assert next(held.until_ms for held in shown.classes if held.class_name == "caring") == scene.admin.now_ms
+    assert (await scene.admin.act("member.find", sought=NAME)).members == []
+    await scene.admin.act("member.correct", member=REFERENCE, without_name=True)
+    assert (await scene.admin.act("member.show", member=REFERENCE)).name == ""
+    assert not (await scene.admin.act("member.correct", member=REFERENCE)).changed
+    assert (await scene.admin.act("verify")).problems == 0
+    for wrong in ({"without_classes": ["student"]}, {"name": "x", "without_name": True}, {"name": "\u202e"}):
+        with pytest.raises(ActionFailed):
+            await scene.admin.act("member.correct", member=REFERENCE, **wrong)
+
+
+def test_commands_give_a_copy_and_erase_with_a_receipt(run: Operator, tmp_path: Any) -> None:
+    run("member", "put", "A-7714-K", "--domain", "library", "--name", NAME, "--who", "lin")
+    run("member", "copy", "A-7714-K", "--to", str(tmp_path / "copy.json"))
+    copy = json.loads((tmp_path / "copy.json").read_text())
+    assert {section["table"] for section in copy["sections"]} >= {"members", "subjects"}
+    assert NAME in run("member", "copy", "A-7714-K").stdout
+    assert "Nobody did." not in run("member", "looks", "A-7714-K").stdout
+    assert "add --apply" in run("member", "erase", "A-7714-K").stdout
+    assert "--receipt" in run.refused("member", "erase", "A-7714-K", "--apply")
+    hold = run.json("hold", "put", "--member", "A-7714-K", "--why", "case 115-42", "--who", "lin")
+    assert "case 115-42" in run.refused("member", "erase", "A-7714-K", "--apply", "--receipt", str(tmp_path / "r"))
+    assert "case 115-42" in run("hold", "list").stdout
+    run("hold", "end", hold["id"], "--who", "lin")
+    (tmp_path / "copy.json").unlink()
+    done = run.json("member", "erase", "A-7714-K", "--apply", "--receipt", str(tmp_path / "receipt"), "--who", "lin")
+    assert done["files_clean"]
+    assert (tmp_path / "receipt").stat().st_size > 100
+    assert "no such member" in run.refused("member", "erase", "A-7714-K")
+    needles = {"reference": b"A-7714-K", "name": NAME.encode()}
+    assert in_files(run.directory, needles) == []
+    assert len(run.json("erasure", "list", "--member", "A-7714-K")) == 1
+    assert run.json("erasure", "compact")["files_clean"]
+    run("verify")
+    run("audit", "verify")
+    assert run.json("retention", "put", "180")[0]["days"] == 180
+    assert "180" in run("retention", "list").stdout
+    run("notice", "put", "caring", "deploy/privacy/caring.toml")
+    assert "告知" not in run("notice", "show", "caring").stdout
+    run("consent", "give", "A-1", "caring", "--who", "lin")
+    run("consent", "withdraw", "A-1", "caring", "--who", "lin")
+    assert len(run.json("consent", "list", "A-1")) == 2
+    (tmp_path / "forms.csv").write_text("member,answer\nA-2,yes\n")
+    run("consent", "import", str(tmp_path / "forms.csv"), "--domain", "library", "--purpose", "caring", "--apply")
+    assert run.json("purpose", "require", "caring", "--from", "now", "--who", "lin")["required"]
+    assert run.json("purpose", "list")[1]["required"]
+    assert run.json("member", "correct", "A-1", "--name", "林美")["changed"]
+
+
+@ONE_ENGINE
+async def test_a_look_is_written_down_and_an_operator_of_one_venue_gets_no_copy(admin: Admin) -> None:
+    operator = caller("lin", "operator", venues=("main",))
+    for action in ("member.copy", "member.looks"):
+        with pytest.raises(Forbidden):
+            await ask(admin, operator, action, member="M-1")
+    await ask(admin, ANA, "member.copy", member="M-1")
+    async with admin.database.read() as connection:
+        rows = (await connection.execute(audit.select().where(audit.c.action == "member.copy"))).all()
+    assert [row.phase for row in rows] == ["refused", "looked"]
