@@ -160,8 +160,11 @@ class Gate:
 class Town:
     """Use as an async context: everything that it started has ended afterwards."""
 
-    def __init__(self, directory: Path, database: str = "", tls: bool = True, lines: bool = True) -> None:
-        """`lines` False: agents reach central without a line that can be cut, as figures want it."""
+    def __init__(
+        self, directory: Path, database: str = "", tls: bool = True, lines: bool = True, settings: str = ""
+    ) -> None:
+        """`lines` False: agents reach central without a line that can be cut, as figures want it. `settings`: further
+        lines of central's settings."""
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.port, self.tls, self.lines = free_port(), tls, lines
@@ -171,6 +174,7 @@ class Town:
             f'data_dir = "{directory / "central"}"\nport = {self.port}\nconsole_port = {self.console_port}\n'
             + (f'database = "{database}"\n' if database else "")
             + ("" if tls else 'tls = "none"\n')
+            + settings
         )
         self.central = Process([BIN / "tapgate-central", "--config", self.config, "serve"], directory / "central.log")
         self.gates: dict[str, Gate] = {}

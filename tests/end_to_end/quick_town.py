@@ -89,8 +89,7 @@ class QuickTown(Town):
     """`database`: of a PostgreSQL; not given: SQLite. `settings`: further lines of central's settings."""
 
     def __init__(self, directory: Path, database: str = "", settings: str = "") -> None:
-        super().__init__(directory, database)
-        self.config.write_text(self.config.read_text() + settings)
+        super().__init__(directory, database, settings=settings)
 
     def command(self, *arguments: str | Path) -> str:
         return run_here("tapgate-central", "--config", self.config, *arguments)
