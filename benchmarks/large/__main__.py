@@ -1,4 +1,5 @@
-"""`make bench-large`: ten million events into SQLite and into PostgreSQL, p95 of every page, a thousand agents.
+"""`make bench-large`: ten million events into SQLite and into PostgreSQL, p95 of every page, a thousand agents, a key
+rotated under a million cards.
 
 python -m benchmarks.large --events 100000 --engine sqlite   tries it out in a minute.
 """
@@ -16,7 +17,7 @@ import click
 from rich.console import Console
 
 from benchmarks import report
-from benchmarks.large import pages, thousand
+from benchmarks.large import pages, rotation, thousand
 from benchmarks.large.seed import seed
 from central.config import parse
 from central.store.database import open_database
@@ -31,8 +32,10 @@ console = Console(stderr=True)
 @click.option("--gates", default=1_000, show_default=True)
 @click.option("--engine", "engines", multiple=True, default=("sqlite", "postgresql"), show_default=True)
 @click.option("--agents", default=1_000, show_default=True, help="0: leave them out.")
-def main(events: int, gates: int, engines: tuple[str, ...], agents: int) -> None:
-    """Seed a city, open every page, block a card before a thousand agents. Exit code 1 when a limit is missed."""
+@click.option("--cards", default=1_000_000, show_default=True, help="Under the key that is rotated; 0: leave that out.")
+def main(events: int, gates: int, engines: tuple[str, ...], agents: int, cards: int) -> None:
+    """Seed a city, open every page, block a card before a thousand agents, rotate a domain's key. Exit code 1 when a
+    limit is missed."""
     Path("build").mkdir(exist_ok=True)
     report.OUTPUT = Path("build/bench-large.json")
     rows: list[report.Row] = []
@@ -44,6 +47,9 @@ def main(events: int, gates: int, engines: tuple[str, ...], agents: int) -> None
         if agents:
             console.print(f"measuring a block before {agents:,} agents")
             rows += asyncio.run(thousand.run(directory / "thousand", agents))
+        if cards:
+            console.print(f"measuring the rotation of a key under {cards:,} cards")
+            rows += asyncio.run(rotation.run(directory / "rotation", cards))
     sys.exit(0 if report.publish(rows) else 1)
 
 
