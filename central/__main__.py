@@ -16,13 +16,16 @@ from central.commands import (
     cards,
     classes,
     conflicts,
+    consents,
     custody,
     devices,
     explain,
+    exports,
     freezes,
     gate_configs,
     judging,
     keys,
+    libraries,
     members,
     names,
     passes,
@@ -35,12 +38,15 @@ from central.commands import (
     proof,
     rebuild,
     reporting,
+    rights,
     rollouts,
     setup,
     staff,
+    subscriptions,
     sync_log,
     tokens,
     visits,
+    volunteer_files,
 )
 from central.commands.shell import PROGRAM, fail
 
@@ -90,6 +96,10 @@ for command in (
     audit.audit,
     cards.card,
     classes.member,
+    *rights.GROUPS,
+    consents.purpose,
+    consents.notice,
+    consents.consent,
     programmes.closure,
     programmes.offer,
     programmes.activity,
@@ -103,10 +113,13 @@ for command in (
     reporting.overview,
     reporting.report,
     attendance.volunteer,
+    exports.export,
     points.points,
     custody.evidence,
+    libraries.library,
     alerts.alert,
     alerts.health,
+    subscriptions.subscription,
     explain.explain,
     conflicts.conflict,
     judging.clock,
@@ -120,9 +133,11 @@ for command in (
 ):
     cli.add_command(command)
 places.gate.add_command(gate_configs.config)
+places.domain.add_command(rights.rotate_key)
+devices.device.add_command(rights.held)
 for command in (*(judging.policy_check, judging.policy_replay, judging.policy_correct), *policy_versions.COMMANDS):
     places.policy.add_command(command)
-for command in attendance_settling.COMMANDS:
+for command in (*attendance_settling.COMMANDS, *volunteer_files.COMMANDS):
     attendance.volunteer.add_command(command)
 for command in (
     *(names.names, classes.flags, classes.flag, bindings.replace, bindings.lose, bindings.find_again),
@@ -130,7 +145,7 @@ for command in (
     *(members.bind, members.issue_day, members.uptake),
 ):
     cards.card.add_command(command)
-for command in (members.find, members.show, members.put, members.number, members.reindex):
+for command in (members.find, members.show, members.put, members.number, members.reindex, *rights.OF_MEMBERS):
     classes.member.add_command(command)
 
 

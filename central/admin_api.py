@@ -20,14 +20,14 @@ from central.access.perform import BadParameters, perform
 from central.access.reach import Forbidden
 from central.access.sign_in import here_alone
 from central.access.tokens import caller_of_token
-from central.actions.action import ActionFailed, Context
+from central.actions.action import ActionFailed, Context, TooMany
 from central.actions.registry import ACTIONS
 from central.config import Config
 from central.console.bodies import MAX_FIELD_BYTES, read_form
 from central.console.guard import harden, origin_of
 from central.device_api import SERVICES, Services
 from central.failures import breakage
-from central.openapi import PREFIX, Failed, document, offered
+from central.openapi import PREFIX, QUERIES, Failed, document, offered
 from protocol.errors import Refused
 
 MOST_ITEMS = 10_000
@@ -42,6 +42,8 @@ def add_routes(app: web.Application, config: Config) -> None:
     sub = web.Application(middlewares=[_answers])
     for action in offered(ACTIONS.values()):
         sub.router.add_post(f"/{action.name}", api.answering(action.name))
+    for path, name in QUERIES.items():
+        sub.router.add_get(path, api.queried(name))
     sub.router.add_get("/openapi.json", api.describe)
     app.add_subapp(PREFIX, sub)
 
@@ -65,6 +67,9 @@ async def _answers(
         response = _failed(403, "forbidden", str(refusal))
     except BadParameters as error:
         response = _failed(400, "bad-parameters", str(error))
+    except TooMany as failure:
+        response = _failed(429, "too-many", str(failure))
+        response.headers["Retry-After"] = str(failure.wait_s)
     except ActionFailed as failure:
         response = _failed(422, "not-done", str(failure))
     except Refused as refused:
@@ -114,6 +119,14 @@ class _Api:
 
         return handle
 
+    def queried(self, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The handler of an action whose parameters stand in the address."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._perform(name, await self._caller(request), dict(request.query), None, strict=False)
+
+        return handle
+
     async def _caller(self, request: web.Request) -> Caller:
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
         origin = origin_of(request, self._config.proxied)
@@ -126,7 +139,7 @@ class _Api:
         return caller
 
     async def _perform(
-        self, name: str, caller: Caller, values: dict[str, Any], file: Path | None
+        self, name: str, caller: Caller, values: dict[str, Any], file: Path | None, *, strict: bool = True
     ) -> web.StreamResponse:
         items: list[Any] = []
         more = False
@@ -142,7 +155,7 @@ class _Api:
         context = Context(
             *(self._config, services.database, services.keys, services.now_ms()), emit=emit, file=file, caller=caller
         )
-        result = await perform(context, name, told)
+        result = await perform(context, name, told, strict=strict)
         body = msgspec.json.encode({"result": result, "items": items, "more": more})
         return web.Response(body=body, content_type="application/json")
 

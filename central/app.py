@@ -21,7 +21,13 @@ from central.console.bodies import forget_spooled
 from central.device_api import MAX_BODY_BYTES, SERVICES, Services
 from central.flags import lapse_for_ever
 from central.keys import Keys
+from central.neighbours.events.delivering import Delivering
+from central.neighbours.events.noticing import Noticing
+from central.neighbours.refreshing import refresh_for_ever
 from central.only_writer import SOCKET_FILE, only_writer
+from central.privacy.late import sweep_for_ever as follow_erasures
+from central.privacy.requiring import follow_for_ever as follow_consent_rules
+from central.privacy.retaining import retain_for_ever
 from central.reporting.fleet import watch_for_ever
 from central.reporting.visit_counts import count_for_ever
 from central.rollouts.conducting import rollouts_for_ever
@@ -112,6 +118,9 @@ async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
         watching = Watching(config, database, keys, services.metrics, services.now_ms)
         tasks = [asyncio.create_task(services.reports.run(), name="reports")]
         tasks.append(asyncio.create_task(lapse_for_ever(database, keys), name="flags"))
+        tasks.append(asyncio.create_task(follow_consent_rules(database, keys), name="consent-rules"))
+        tasks.append(asyncio.create_task(follow_erasures(config, database, keys), name="erasures"))
+        tasks.append(asyncio.create_task(retain_for_ever(database), name="retention"))
         tasks.append(asyncio.create_task(services.follower.run(), name="settling"))
         tasks.append(asyncio.create_task(rounds.run_for_ever(database), name="points"))
         tasks.append(asyncio.create_task(count_for_ever(database), name="visit-counts"))
@@ -119,6 +128,12 @@ async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
         tasks.append(asyncio.create_task(bind_for_ever(database, keys), name="bind-sessions"))
         tasks.append(asyncio.create_task(sweep_for_ever(database), name="bundles"))
         tasks.append(asyncio.create_task(rollouts_for_ever(database, keys), name="rollouts"))
+        if config.libraries:
+            asking = refresh_for_ever(config.libraries, database, keys, watching.server, services.now_ms)
+            tasks.append(asyncio.create_task(asking, name="libraries"))
+        delivering = Delivering(config, database, keys, services.now_ms)
+        tasks.append(asyncio.create_task(delivering.run(), name="subscriptions"))
+        tasks.append(asyncio.create_task(Noticing(database, services.now_ms).run(), name="notices"))
         tasks.append(asyncio.create_task(watching.look_for_ever(), name="alerts"))
         tasks.append(asyncio.create_task(watching.tell_for_ever(), name="alert-messages"))
         if not database.is_sqlite:

@@ -1,6 +1,7 @@
 """Settings from TOML: every key is known, has a default, and a wrong one is named with the nearest right one."""
 
 import difflib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ import msgspec
 
 from central.alerts.addresses import mail_fault
 from central.alerts.limits import Limits
+from central.neighbours.settings import Library, library_fault
 
 DEFAULT_DATA_DIR = "/var/lib/tapgate-central"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -32,6 +34,14 @@ class MailConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Where the password stands, alone, for the server to read."""
     security: Literal["starttls", "tls", "none"] = "starttls"
     """`none` is for loopback only."""
+
+
+class EventsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where subscriptions may be called: the settings under `[events]`."""
+
+    networks: tuple[str, ...] = ()
+    """Beside public addresses, those in these networks: `["10.20.0.0/16"]`. One of loopback may be called in plain
+    HTTP, too."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,9 +74,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Devices trust the certificates that the key statement names; not given: yes where it is self-signed."""
     console_url: str = ""
     """Where people find the console, for links in alerts; empty: where devices find the server."""
+    vols_layout: Path | None = None
+    """The ministry's tables of volunteers, as a copy of `central/neighbours/vols/layout.toml`; not given: that file."""
     mail: MailConfig | None = None
     """Not given: alerts go to webhooks and the inbox alone."""
     alerts: Limits = Limits()
+    events: EventsConfig = EventsConfig()
+    libraries: tuple[Library, ...] = ()
+    """Library systems that are asked about members by SIP2; tables `[[libraries]]`."""
 
     @property
     def pinned(self) -> bool:
@@ -149,7 +164,24 @@ def _fault(config: Config) -> str:
         return f"'console_url' is {config.console_url!r}: it begins with https://"
     if not config.database.startswith(("sqlite:///", "postgresql://")):
         return "'database' begins with sqlite:/// or postgresql://"
-    return _mail_fault(config.mail) if config.mail is not None else ""
+    of_mail = _mail_fault(config.mail) if config.mail is not None else ""
+    return of_mail or _libraries_fault(config.libraries) or _events_fault(config.events)
+
+
+def _events_fault(events: EventsConfig) -> str:
+    for network in events.networks:
+        try:
+            ip_network(network)
+        except ValueError:
+            return f"'events.networks': {network!r} is no network; one is 10.20.0.0/16"
+    return ""
+
+
+def _libraries_fault(libraries: tuple[Library, ...]) -> str:
+    named = [library.id for library in libraries]
+    twice = sorted({each for each in named if named.count(each) > 1})
+    faults = [f"'libraries': {twice[0]!r} stands there twice"] if twice else []
+    return next(iter([*faults, *filter(None, map(library_fault, libraries))]), "")
 
 
 def _mail_fault(mail: MailConfig) -> str:

@@ -207,6 +207,11 @@ def _settle_again(claim: Claim, first: int) -> Steps[None]:
         " SET through = CASE WHEN projected.through < ? THEN projected.through ELSE ? END",
         (claim.batch.device, claim.batch.epoch, first, first - 1),
     )
+    yield Statement(  # and whoever is told of events outside is told of these, too
+        "UPDATE subscription_progress SET late = late + 1, again = true,"
+        " through = CASE WHEN through < ? THEN through ELSE ? END WHERE device = ? AND epoch = ?",
+        (first, first - 1, claim.batch.device, claim.batch.epoch),
+    )
 
 
 # --- what is stored -------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from central.lists import refresh_members
 from central.store.database import Database
 from central.store.schema import member_flags
 
-FLAGS = ("hold-ready", "overdue")
+FLAGS = ("hold-ready", "library-blocked", "library-expired", "overdue")
 """Codes of `protocol.notices` that are said of a member and carry no number."""
 LAPSE_EVERY_S = 60.0
 LAPSED_AT_ONCE = 500

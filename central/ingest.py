@@ -263,7 +263,7 @@ def _fault(event: Event, sequence: int, personal: bytes) -> str:
     """Why a decoded event must be refused; empty when it need not."""
     if event.sequence != sequence:
         return f"says sequence {event.sequence}"
-    if event.personal_digest != personal_digest(personal):
+    if event.personal_digest != personal_digest(personal) and (personal or not event.personal_digest):
         return "the personal part is not the one of its digest"
     if personal:
         try:

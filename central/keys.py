@@ -87,6 +87,10 @@ class Keys:
         """A keyed hash to look a number up by; equal for equal numbers of one kind only."""
         return hmac.digest(self._index, b"number\0" + kind.encode() + b"\0" + number.encode(), hashlib.sha256)
 
+    def erased_hash(self, kind: str, identity: bytes) -> bytes:
+        """What is remembered of somebody who was erased: it finds them again in a backup, and tells nothing else."""
+        return hmac.digest(self._index, b"erased\0" + kind.encode() + b"\0" + identity, hashlib.sha256)
+
     def seal_pin(self, slow: bytes, venue: str, staff: str, salt: bytes) -> bytes:
         """The scrypt half of a PIN (`protocol.pin.slow`), bound to person and salt: without the seal six digits
         would be found by trying all of them."""
@@ -103,6 +107,14 @@ class Keys:
     def open_webhook(self, sealed: bytes, contact: str) -> str:
         """Raises Refused `bad-signature` where it was altered or is another contact's."""
         return self._opened(sealed, b"webhook", contact.encode()).decode()
+
+    def seal_subscription(self, plain: bytes, what: str, subscription: str) -> bytes:
+        """A subscription's URL, secret or key of pseudonyms (`what`), bound to it."""
+        return self._sealed(plain, b"subscription", what.encode() + b"\0" + subscription.encode())
+
+    def open_subscription(self, sealed: bytes, what: str, subscription: str) -> bytes:
+        """Raises Refused `bad-signature` where it was altered or is another subscription's."""
+        return self._opened(sealed, b"subscription", what.encode() + b"\0" + subscription.encode())
 
     def seal_session_key(self, private: bytes, session: bytes) -> bytes:
         """The key that opens what is tapped in one session (SPEC §7.9)."""

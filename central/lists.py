@@ -1,11 +1,12 @@
-"""Compile allowlists out of members, classes, flags and cards (SPEC §5.11, §7.3): only rows that change get a version.
+"""Compile allowlists out of members, classes, flags, what libraries say, and cards (SPEC §5.11, §7.3): only rows that
+change get a version.
 
-A list is a pure function of those tables and the domain's key. Work goes in blocks of members, so three
-million cards need no more memory than a few thousand; what is computed leaves the event loop.
+A list is a pure function of those tables, of what members agreed to, and the domain's key. Work goes in blocks of
+members, so three million cards need no more memory than a few thousand; what is computed leaves the event loop.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -15,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.configs import renew_staff
 from central.keys import Keys
 from central.list_rows import ListRows, WantedTokens, listed
+from central.neighbours.library_word import NOTHING, word_between, word_of
+from central.privacy.consent import published_grants
 from central.store.schema import cards, domains, member_classes, member_flags, subjects
 from central.store.steps import Statement, one, run_steps
 from central.wakeups import domain_topic, note
@@ -31,9 +34,11 @@ MAX_ENTRY_BYTES = 1_024
 
 log = structlog.get_logger()
 
+Progress = Callable[[str, int, int], Awaitable[None]]
+
 CardRow = tuple[bytes, bytes, bytes, int, bytes, int, int, int]
 """card id, member, subject, number, sealed UID, state, from_ms, until_ms."""
-Flags = dict[bytes, tuple[str, ...]]
+Flags = Mapping[bytes, tuple[str, ...]]
 """Of one domain, by member."""
 
 
@@ -57,14 +62,14 @@ async def refresh_members(
 
     for at in range(0, len(members), BLOCK_MEMBERS):
         block = members[at : at + BLOCK_MEMBERS]
-        classes = await _classes(connection, block)
+        classes = await published_classes(connection, block)
         within = await _cards_by_domain(connection, block)
         flags = await _flags_by_domain(connection, within.keys(), block)
+        words = await word_of(connection, block)
         for domain in sorted(looked | within.keys()):
             key = keys.domain_key(domain, every[domain])
-            wanted = await asyncio.to_thread(
-                _compile, keys, key, within.get(domain, []), classes, flags.get(domain, {})
-            )
+            says = words.get(domain, NOTHING).beside(classes, flags.get(domain, {}))
+            wanted = await asyncio.to_thread(_compile, keys, key, within.get(domain, []), *says)
             if wanted:
                 await (await rows_of(domain)).put(connection, wanted)
             if domain in looked:
@@ -86,7 +91,14 @@ async def drop_cards(connection: AsyncConnection, keys: Keys, uids: Sequence[Car
             await _close(connection, rows)
 
 
-async def refresh_domain(connection: AsyncConnection, keys: Keys, domain: str, now_ms: int, anew: bool = False) -> bool:
+async def refresh_domain(
+    connection: AsyncConnection,
+    keys: Keys,
+    domain: str,
+    now_ms: int,
+    anew: bool = False,
+    progress: Progress | None = None,
+) -> bool:
     """Compile a whole list again: after an import, and after the domain's key was rotated, which what is made with
     it follows (the verifiers of staff).
 
@@ -102,6 +114,8 @@ async def refresh_domain(connection: AsyncConnection, keys: Keys, domain: str, n
     async for block in compiled_blocks(connection, keys, key, domain):
         await rows.put(connection, block)
         wanted_rows += len(block)
+        if progress is not None:
+            await progress(f"compiling the list of {domain}", wanted_rows, 0)
     if wanted_rows != rows.count:  # some row is no longer wanted: find which by a second pass
         async with WantedTokens(connection) as wanted:
             async for block in compiled_blocks(connection, keys, key, domain):
@@ -140,17 +154,30 @@ async def compiled_blocks(
         upper = await run_steps(connection, one(Statement(_UPPER, (domain, last, BLOCK_MEMBERS - 1))))
         following = bytes(upper[0][0]) if upper else None
         bounds = (domain, last, following or b"\xff" * 17)
-        grants = _grants(await run_steps(connection, one(Statement(_CLASSES, bounds))))
+        held = _grants(await run_steps(connection, one(Statement(_CLASSES, bounds))))
+        grants = await published_grants(connection, held)
         flags = _flags(await run_steps(connection, one(Statement(_FLAGS, bounds))))
         rows = await run_steps(connection, one(Statement(_CARDS, bounds)))
-        yield await asyncio.to_thread(_compile, keys, key, rows, grants, flags)
+        says = (await word_between(connection, *bounds)).beside(grants, flags)
+        yield await asyncio.to_thread(_compile, keys, key, rows, *says)
         last = following
 
 
-async def _classes(connection: AsyncConnection, members: Sequence[bytes]) -> dict[bytes, tuple[Grant, ...]]:
+async def published_classes(connection: AsyncConnection, members: Sequence[bytes]) -> dict[bytes, tuple[Grant, ...]]:
+    """What others than libraries say of them, without the sensitive classes that nobody may learn of."""
     c = member_classes.c
     query = select(c.member, c.name, c.from_ms, c.until_ms).where(c.member.in_(members))
-    return _grants((await connection.execute(query.order_by(c.member, c.name, c.from_ms))).all())
+    held = _grants((await connection.execute(query.order_by(c.member, c.name, c.from_ms))).all())
+    return await published_grants(connection, held)
+
+
+async def grants_of(connection: AsyncConnection, member: bytes) -> tuple[Grant, ...]:
+    """Every class that some list has for a member's cards: no other system learns more than gates do."""
+    within = select(subjects.c.domain).where(subjects.c.member == member).order_by(subjects.c.domain)
+    words = await word_of(connection, [member])
+    given = [words.get(domain, NOTHING).grants for domain in (await connection.execute(within)).scalars()]
+    published = await published_classes(connection, [member])
+    return tuple(grant for some in (published, *given) for grant in some.get(member, ()))
 
 
 def _grants(rows: Iterable[Sequence[Any]]) -> dict[bytes, tuple[Grant, ...]]:
@@ -173,7 +200,7 @@ async def _flags_by_domain(
 
 
 def _flags(rows: Iterable[Sequence[Any]]) -> Flags:
-    found: Flags = {}
+    found: dict[bytes, tuple[str, ...]] = {}
     for member, flag in rows:
         found[member] = (*found.get(member, ()), flag)
     return found
@@ -204,7 +231,7 @@ async def _tokens_of(connection: AsyncConnection, keys: Keys, key: bytes, member
 
 
 def _compile(
-    keys: Keys, key: bytes, rows: Sequence[CardRow], classes: dict[bytes, tuple[Grant, ...]], flags: Flags
+    keys: Keys, key: bytes, rows: Sequence[CardRow], classes: Mapping[bytes, tuple[Grant, ...]], flags: Flags
 ) -> dict[bytes, bytes]:
     """Token and entry of each card. Blocked, lost and replaced cards stay, so that the gate can say why."""
     return {

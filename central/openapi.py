@@ -11,6 +11,8 @@ from central.access.rules import LOCAL_ONLY, RULES
 from central.actions.action import Action, Result
 
 PREFIX = "/api/v1"
+QUERIES = {"/feed": "feed.read"}
+"""Reading actions that are asked by GET, too: whoever pulls a feed need send no body."""
 REFERENCES = "#/components/schemas/"
 FAILURES = {
     "400": "The body or a parameter cannot be read; `failure` names it.",
@@ -19,6 +21,7 @@ FAILURES = {
     "413": "The body is larger than what is taken.",
     "415": "The body is neither JSON nor a form with `params` and `file`.",
     "422": "It was not done; `failure` says why, in one line for a person.",
+    "429": "Too many requests with this token; `Retry-After` says when to ask again.",
     "503": "It went wrong on the server's side; its log says where.",
 }
 
@@ -71,6 +74,12 @@ def document(actions: Iterable[Action[Any]]) -> dict[str, Any]:
         "paths": {
             f"/{action.name}": {"post": _operation(action, params, result, failed)}
             for action, params, result in zip(shown, schemas[:count], schemas[count:-1], strict=True)
+        }
+        | {
+            path: {"get": _query(action, components[params["$ref"].rpartition("/")[2]], result, failed)}
+            for path, name in QUERIES.items()
+            for action, params, result in zip(shown, schemas[:count], schemas[count:-1], strict=True)
+            if action.name == name
         },
     }
 
@@ -105,9 +114,23 @@ def _without_who(schema: dict[str, Any]) -> None:
         schema["required"].remove("who")
 
 
+def _query(action: Action[Any], params: dict[str, Any], result: Any, failed: Any) -> dict[str, Any]:
+    """The same by GET, with its parameters in the address."""
+    told = _operation(action, {}, result, failed)
+    del told["requestBody"]
+    told["responses"] = {status: answer for status, answer in told["responses"].items() if status not in ("413", "415")}
+    required = params.get("required", [])
+    given = [
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in params["properties"].items()
+    ]
+    return {**told, "operationId": f"{action.name}.query", "parameters": given}
+
+
 def _operation(action: Action[Any], params: Any, result: Any, failed: Any) -> dict[str, Any]:
     rule = RULES[action.name]
     roles = sorted({"admin", *rule.roles, *(() if action.writes else ("auditor",))})
+    roles += [f"tokens of the scope {rule.scope}"] if rule.scope else []
     answer = {
         "type": "object",
         "properties": {"result": result, "items": {"type": "array"}, "more": {"type": "boolean"}},

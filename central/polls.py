@@ -19,6 +19,7 @@ from central.deltas import Deltas
 from central.device_keys import state_of
 from central.keys import Keys
 from central.metrics import Metrics
+from central.privacy.telling import forgets_of
 from central.publish import Offer, issue, offers
 from central.shared_parts import SharedParts
 from central.state_feed import StateFeed
@@ -57,6 +58,8 @@ class Look(NamedTuple):
     """A message of the state feed: news too, but not sent alone again and again within a moment."""
     ask: bytes = b""
     """What the device is asked for (SPEC §7.11)."""
+    forget: bytes = b""
+    """Whom it keeps nothing of any more (SPEC §7.13)."""
 
 
 class Polls:
@@ -89,7 +92,7 @@ class Polls:
                         state = await state_of(connection, poll.device)
                     if state.revoked:
                         return self._signed(poll, state.answer())
-                elif look.news or look.ask or (look.state and self._until_told_s(poll.device) <= 0):
+                elif look.news or look.ask or look.forget or (look.state and self._until_told_s(poll.device) <= 0):
                     return self._answer(poll, look)
                 left_s = deadline_s - time.monotonic()
                 tell_keys = look is None and self._keys.statement.number > poll.keys_number
@@ -110,8 +113,8 @@ class Polls:
 
     def _answer(self, poll: Poll, look: Look) -> list[bytes]:
         """A state message stands beside the manifest or the word that nothing is newer: that is what a gate's age is
-        counted from, however often states change. So does what it is asked for."""
-        beside = [look.ask] if look.ask else []
+        counted from, however often states change. So does what it is asked for, and whom it forgets."""
+        beside = [envelope for envelope in (look.ask, look.forget) if envelope]
         if not look.state:
             return [*(look.news or self._nothing_newer(poll, look)), *beside]
         now_s = time.monotonic()
@@ -190,13 +193,17 @@ class Polls:
         self, connection: AsyncConnection, found: Mapping[str, Offer], polls: Mapping[str, Poll | None], now_ms: int
     ) -> dict[str, Look]:
         asks, looks = await open_asks(connection, now_ms), {}
+        places = {device: offer.content.domain for device, offer in found.items()}
+        forgets = await forgets_of(connection, places, polls, now_ms)
         for device, offer in found.items():
             poll = polls[device]
             if poll is not None:
                 look = await self._one(connection, offer, poll)
                 ask = asks.get(device)
                 is_due = ask is not None and _is_to_be_asked(ask, poll)
-                looks[device] = look._replace(ask=self._keys.publish.seal(ask)) if is_due else look
+                look = look._replace(ask=self._keys.publish.seal(ask)) if is_due else look
+                forget = forgets.get(device)
+                looks[device] = look._replace(forget=self._keys.publish.seal(forget)) if forget else look
         return looks
 
     async def _one(self, connection: AsyncConnection, offer: Offer, poll: Poll) -> Look:

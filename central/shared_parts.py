@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.keys import Keys
+from central.privacy.consent import usable
 from central.store.schema import name_lists, names, profiles, subjects
 from central.wakeups import PROFILES_TOPIC, domain_topic, note
 from protocol.configuration import MAX_NAMES, MAX_PROFILES_BYTES, MaskedName, Names, Profiles
@@ -89,14 +90,16 @@ async def put_names(connection: AsyncConnection, domain: str, now_ms: int, anew:
 
 
 async def compose_names(connection: AsyncConnection, domain: str) -> tuple[MaskedName, ...]:
-    """By subject, in one order, so that the same names are the same bytes."""
+    """By subject, in one order, so that the same names are the same bytes; of those whose name may be shown."""
     query = (
-        select(subjects.c.subject, names.c.name)
+        select(subjects.c.subject, names.c.name, names.c.member)
         .join(names, (names.c.domain == subjects.c.domain) & (names.c.member == subjects.c.member))
         .where(subjects.c.domain == domain)
         .order_by(subjects.c.subject)
     )
-    return tuple(MaskedName(subject, name) for subject, name in await connection.execute(query))
+    rows = (await connection.execute(query)).all()
+    shown = await usable(connection, {row.member for row in rows}, "screen-names")
+    return tuple(MaskedName(row.subject, row.name) for row in rows if row.member in shown)
 
 
 # --- sent to devices ------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Installs what the full test suite needs from the system: a PC/SC service with a virtual reader, the
-# headers that pyscard is built with, a PostgreSQL server, strace for fault injection, a browser with Chinese type.
+# headers that pyscard is built with, a PostgreSQL server, strace for fault injection, a browser with Chinese type, and a
+# spreadsheet program that opens what is exported.
 set -eu
 packages="pcscd vsmartcard-vpcd libpcsclite-dev swig gcc python3-dev postgresql strace iproute2 chromium fonts-noto-cjk"
+packages="$packages libreoffice-calc-nogui"
 
 missing=""
 for package in $packages; do

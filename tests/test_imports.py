@@ -36,9 +36,13 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "edge_agent/uplink.py",
         "edge_agent/screen/*",
     ),
+    "yarl": ("central/neighbours/events/posting.py",),
     "smtplib": ("central/alerts/telling.py",),
     "tenacity": ("central/alerts/telling.py", "central/custody.py", "edge_agent/patience.py"),
-    "ssl": ("central/alerts/telling.py", "central/app.py", "central/tls.py", "edge_agent/uplink.py"),
+    "ssl": (
+        *("central/alerts/telling.py", "central/app.py", "central/neighbours/sip2/line.py", "central/tls.py"),
+        "edge_agent/uplink.py",
+    ),
     # databases
     "sqlalchemy": ("central/*",),
     "alembic": ("central/store/*",),
@@ -66,6 +70,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "gpiod": ("edge_agent/release/gpio.py",),
     "pymodbus": ("edge_agent/release/modbus.py",),
     "serial": ("edge_agent/readers/*",),
+    # tables in and out
+    "pyarrow": ("central/neighbours/tables/parquet.py",),
+    "xlrd": ("central/neighbours/vols/roster.py",),
+    "xlwt": ("central/neighbours/vols/workbook.py",),
     # people
     "click": ("*/__main__.py", "*/commands/*"),
     "rich": ("*/__main__.py", "*/commands/*"),
@@ -119,6 +127,16 @@ PURE = (
     "central/services/judging/seen.py",
     "central/services/judging/turned_away.py",
     "central/console/charts.py",
+    "central/neighbours/sip2/dates.py",
+    "central/neighbours/sip2/frames.py",
+    "central/neighbours/sip2/meaning.py",
+    "central/neighbours/sip2/requests.py",
+    "central/neighbours/tables/rows.py",
+    "central/neighbours/tables/schema.py",
+    "central/neighbours/vols/hours.py",
+    "central/neighbours/vols/identity.py",
+    "central/neighbours/vols/roc.py",
+    "central/neighbours/vols/sheet.py",
     "central/people/*",
     "central/reporting/counting.py",
     "central/reporting/gate_state.py",
@@ -169,7 +187,17 @@ WORLDLY = {
 
 BOUND_NAMES = ("utils.py", "util.py", "helpers.py", "helper.py", "manager.py", "managers.py", "misc.py", "common.py")
 MAX_LINES = 400
-SKIPPED = {".git", ".venv", "build", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+SKIPPED = {
+    ".git",
+    ".venv",
+    ".venv-sip2",
+    "build",
+    "__pycache__",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".hypothesis",
+}
 
 # The words are put together here, so that this file does not hold them.
 HOSTS = [
@@ -205,7 +233,7 @@ def texts() -> tuple[tuple[str, str], ...]:
 def _texts() -> Iterator[tuple[str, str]]:
     for folder, below, names in os.walk(ROOT):
         below[:] = [name for name in below if name not in SKIPPED and not name.endswith(".egg-info")]
-        for name in names:
+        for name in set(names) - SKIPPED:  # `.git` is a file where a checkout is one of several
             path = Path(folder, name)
             try:
                 yield place(path), path.read_text(encoding="utf-8")

@@ -44,9 +44,16 @@ class Account:
         """Whether a code is asked for: the phone has proved that it holds the secret."""
         return self.totp_sealed is not None and self.totp_step != BEGUN
 
-    def caller(self, origin: str, *, token: str = "", only: frozenset[str] | None = None) -> Caller:
+    def caller(
+        self,
+        origin: str,
+        *,
+        token: str = "",
+        only: frozenset[str] | None = None,
+        scopes: frozenset[str] = frozenset(),
+    ) -> Caller:
         """Who asks, by this account."""
-        return Caller(self.id, self.roles, origin, self.venues, self.teams, token, only)
+        return Caller(self.id, self.roles, origin, self.venues, self.teams, token, only, scopes)
 
 
 def is_id(name: str) -> bool:

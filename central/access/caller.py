@@ -41,6 +41,8 @@ class Caller:
     """The name of the API token that it came with; empty: a session, or this machine."""
     only: frozenset[str] | None = field(default=None)
     """The actions that its token is for; None: all that its roles may."""
+    scopes: frozenset[str] = frozenset()
+    """What its token is for, where that is another system's business (`rules.SCOPES`) rather than its account's."""
     local: bool = False
     """At this machine's command line or socket: whoever can open the database may do everything."""
 

@@ -10,7 +10,7 @@ from central.access.audit import Entry
 from central.access.caller import Caller
 from central.access.reach import Asked, Forbidden, require
 from central.access.redaction import difference
-from central.access.rules import RULES, Rule, may
+from central.access.rules import CITIZEN, ON_BEHALF, RULES, Rule, may
 from central.access.shows import SHOWS, target_of
 from central.actions.action import Action, ActionFailed, Context, Params, Result, no_items
 from central.actions.registry import ACTIONS
@@ -100,7 +100,7 @@ async def run(context: Context, action: Action[Any], params: Params) -> Result:
         except Forbidden as refusal:
             await _refuse(context, action, told, str(refusal))
         if rule.personal and not context.looks_on:
-            await _note(context, action, audit.LOOKED, told)
+            await _note(context, action, audit.LOOKED, told, why=ON_BEHALF if CITIZEN in caller.scopes else "")
         return answer
     try:
         before = await _shown(context, action, told)
@@ -147,7 +147,7 @@ async def _note(
     context: Context, action: Action[Any], phase: str, params: dict[str, Any], asked: int = 0, **more: Any
 ) -> int:
     """`told`: parameters of a row whose `asked` row holds them; they only say what it is about."""
-    target = target_of(more.pop("told", params))
+    target = target_of(more.pop("told", params)) or context.about
     body = {key: value for key, value in more.items() if value not in (None, {}, "")}
     if params and not asked:
         body = {"params": params} | body

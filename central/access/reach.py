@@ -31,6 +31,7 @@ from central.store.schema import (
     events,
     freezes,
     gates,
+    libraries,
     subjects,
     venues,
 )
@@ -159,6 +160,12 @@ async def _conflict_ids(asked: Asked, values: Any) -> frozenset[str]:
     return found
 
 
+async def _library(asked: Asked, value: Any) -> frozenset[str]:
+    """The venues of the domain whose members it is asked about."""
+    query = select(venues.c.id).join(libraries, libraries.c.domain == venues.c.domain)
+    return await _all(asked, query.where(libraries.c.id == value))
+
+
 async def _closure(asked: Asked, value: Any) -> frozenset[str]:
     first, _ = _span(value)
     if first is None:
@@ -283,6 +290,7 @@ KINDS: dict[str, Kind] = {
     "event": Kind("venues", True, _event),
     "conflict": Kind("venues", True, _conflict),
     "conflicts": Kind("venues", True, _conflict_ids),
+    "library": Kind("venues", False, _library),
     "closure": Kind("venues", True, _closure),
     "alert": Kind("venues", True, _alert),
     "activity": Kind("venues", True, _activity),

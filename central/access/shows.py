@@ -16,11 +16,13 @@ def _same(*fields: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 _CARD = ("card.find", _same("uid", "notation", "member", "card"))
 _MEMBER = ("member.show", _same("member"))
+_CONSENTS = ("consent.list", _same("member"))
 _CERTIFICATES = ("volunteer.certificates", _same("member"))
 _SHEET = ("volunteer.month", _same("team", "month"))
 _ROLLOUT = ("rollout.show", _same("id"))
 _BALANCE = ("points.balance", _same("member", "domain"))
 _ACCOUNT = ("account.show", _same("account"))
+_SUBSCRIPTION = ("subscription.show", _same("id"))
 
 SHOWS: dict[str, Show] = {
     "alert.acknowledge": ("alert.show", _same("alert")),
@@ -36,7 +38,14 @@ SHOWS: dict[str, Show] = {
     "account.totp.confirm": ("account.show", lambda _params: {}),
     "account.totp.remove": _ACCOUNT,
     "session.end": ("session.list", _same("account")),
+    "subscription.add": _SUBSCRIPTION,
+    "subscription.pause": _SUBSCRIPTION,
+    "subscription.resume": _SUBSCRIPTION,
+    "subscription.rotate": _SUBSCRIPTION,
+    "subscription.replay": _SUBSCRIPTION,
+    "subscription.remove": _SUBSCRIPTION,
     "venue.set": ("venue.list", _same("id")),
+    "library.forget": ("library.status", _same("library")),
     "gate.config.back": ("gate.config.show", _same("gate")),
     "staff.add": ("staff.list", _same("venue")),
     "staff.remove": ("staff.list", _same("venue")),
@@ -66,6 +75,16 @@ SHOWS: dict[str, Show] = {
     "member.put": _MEMBER,
     "member.number.put": _MEMBER,
     "member.number.remove": _MEMBER,
+    "purpose.require": ("purpose.list", lambda _params: {}),
+    "notice.put": ("notice.show", _same("purpose")),
+    "card.uid.allow": ("card.uid.list", lambda _params: {}),
+    "card.uid.show": ("card.uid.list", lambda _params: {}),
+    "domain.rotate-key": ("domain.list", lambda _params: {}),
+    "retention.put": ("retention.list", lambda _params: {}),
+    "hold.end": ("hold.list", lambda _params: {}),
+    "member.correct": _MEMBER,
+    "consent.give": _CONSENTS,
+    "consent.withdraw": _CONSENTS,
     "card.bind-session.cancel": ("card.bind-session.list", lambda _params: {}),
     "volunteer.team.put": ("volunteer.team.show", _same("id")),
     "volunteer.rules.put": ("volunteer.rules.show", lambda _params: {}),
@@ -97,7 +116,7 @@ TARGETS = (
         "account",
         "card",
     ),
-    *("domain", "activity", "policies"),
+    *("domain", "activity", "policies", "library"),
 )
 """Parameters that say what a change is about, the most telling first."""
 

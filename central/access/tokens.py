@@ -30,9 +30,21 @@ ONLY_WHEN_NAMED = frozenset({"account.add", "account.set", "account.reset", "acc
 """What a token for everything does not do either, unless it is named."""
 
 
+SCOPE = "scope:"
+"""What the name of a scope stands behind in a token's row, among those of actions."""
+
+
 def actions_of(named: Collection[str]) -> frozenset[str]:
     """What a token with these names in its row is for."""
-    return (frozenset(named) if named else frozenset(RULES) - ONLY_WHEN_NAMED) - NEVER
+    scopes = scopes_of(named)
+    scoped = {name for name, rule in RULES.items() if rule.scope and rule.scope in scopes}
+    plain = {name for name in named if not name.startswith(SCOPE)} | scoped
+    return (frozenset(plain) if named else frozenset(RULES) - ONLY_WHEN_NAMED) - NEVER
+
+
+def scopes_of(named: Collection[str]) -> frozenset[str]:
+    """The scopes among these names."""
+    return frozenset(name.removeprefix(SCOPE) for name in named if name.startswith(SCOPE))
 
 
 def new_secret() -> tuple[str, bytes]:
@@ -68,7 +80,7 @@ async def caller_of_token(
             mine = update(api_tokens).where(api_tokens.c.hash == digest)
             await connection.execute(mine.values(used_ms=now_ms))
     named = msgspec.json.decode(row.actions, type=list[str])
-    return account.caller(origin, token=row.token, only=actions_of(named))
+    return account.caller(origin, token=row.token, only=actions_of(named), scopes=scopes_of(named))
 
 
 async def revoke_all(connection: AsyncConnection, account: str, now_ms: int) -> int:

@@ -25,6 +25,14 @@ class ActionFailed(Exception):
     """It was not done. The text is one line for a person: what, where, and what to do about it."""
 
 
+class TooMany(ActionFailed):
+    """The caller asked too often; after `wait_s` it is answered again."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"too many requests with this token: ask again in {wait_s} s")
+        self.wait_s = wait_s
+
+
 Progress = Callable[[str, int, int], Awaitable[None]]
 """`(what, done, total)`; total 0 = not known."""
 
@@ -58,6 +66,8 @@ class Context:
     caller: Caller = HERE
     looks_on: bool = False
     """An open page is drawn again: that somebody looked stands in the audit log already."""
+    about: str = ""
+    """Set by an action that finds out itself whom it is about, for the audit log: by a card's number, a member."""
 
     @property
     def scope(self) -> Scope:

@@ -5,7 +5,7 @@
 from central.actions.access import accounts, audit, audit_chain, own, tokens
 from central.actions.action import ACTIONS
 from central.actions.alerts import alerts, contacts, health
-from central.actions.attendance import certificates, months, sessions, settling, teams
+from central.actions.attendance import certificates, months, sessions, settling, teams, vols_export, vols_roster
 from central.actions.cards import (
     batch_effects,
     batches,
@@ -37,6 +37,17 @@ from central.actions.custody import (
 )
 from central.actions.custody import batches as sent_batches
 from central.actions.judging import conflict_inbox, conflicts, correct, explain, rebuild, replay, stated
+from central.actions.neighbours import (
+    citizen,
+    counter_tap,
+    entitlement,
+    feed,
+    libraries,
+    library_status,
+    loans,
+    subscription_work,
+    subscriptions,
+)
 from central.actions.places import (
     bundles,
     calendars,
@@ -58,9 +69,11 @@ from central.actions.places import (
     visits,
 )
 from central.actions.points import members, plans
+from central.actions.privacy import consents, erasing, holds, incident, purposes, retention, rights, uid_looks
 from central.actions.programmes import activities, offers, passes
 from central.actions.reporting import denials, overview, recount
 from central.actions.reporting import devices as device_reports
 from central.actions.reporting import visits as visit_reports
+from central.actions.tables import history, lists, statement
 
 __all__ = ["ACTIONS"]

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     DENIALS = "denials"
     STALE = "stale"
     HALTED = "halted"
+    UNTOLD = "untold"
+    LIBRARY = "library"
 
 
 class Level(IntEnum):
@@ -123,6 +125,24 @@ class HaltedFacts(NamedTuple):
     is_back: bool
 
 
+class SubscriptionFacts(NamedTuple):
+    """A system that is told of events. `failing_ms`: since when it takes nothing; 0: it takes what it is sent."""
+
+    subscription: str
+    is_dead: bool = False
+    failing_ms: int = 0
+    why: str = ""
+
+
+class LibraryFacts(NamedTuple):
+    """A library system that is asked about members. `failing_ms`: since when it does not answer; 0: it does."""
+
+    library: str
+    failing_ms: int = 0
+    answered_ms: int = 0
+    failure: str = ""
+
+
 class Facts(NamedTuple):
     """All that is looked at in one look."""
 
@@ -130,6 +150,8 @@ class Facts(NamedTuple):
     gates: tuple[GateFacts, ...] = ()
     servers: tuple[ServerFacts, ...] = ()
     halted: tuple[HaltedFacts, ...] = ()
+    subscriptions: tuple[SubscriptionFacts, ...] = ()
+    libraries: tuple[LibraryFacts, ...] = ()
 
 
 def readings(facts: Facts, limits: Limits, now_ms: int) -> list[Reading]:
@@ -147,6 +169,8 @@ def readings(facts: Facts, limits: Limits, now_ms: int) -> list[Reading]:
     found += (_denials(gate, limits) for gate in facts.gates if gate.before is not None)
     found += _of_servers(facts.servers, limits, now_ms)
     found += map(_halted, facts.halted)
+    found += (_untold(each, limits, now_ms) for each in facts.subscriptions)
+    found += (_library(each, limits, now_ms) for each in facts.libraries)
     return found
 
 
@@ -234,6 +258,18 @@ def _of_servers(servers: Iterable[ServerFacts], limits: Limits, now_ms: int) -> 
 def _halted(each: HaltedFacts) -> Reading:
     """Until a person goes on, goes back or ends the alert; what went back by itself is only to be seen."""
     return Reading(Kind.HALTED, Place(f"{each.rollout}/{each.venue}", each.venue), Level.BAD, each._asdict())
+
+
+def _untold(of: SubscriptionFacts, limits: Limits, now_ms: int) -> Reading:
+    level = _at_least(now_ms - of.failing_ms, limits.untold_s * 1_000, 0) if of.failing_ms else Level.GOOD
+    facts = {"is_dead": of.is_dead, "failing_ms": of.failing_ms, "why": of.why}
+    return Reading(Kind.UNTOLD, Place(of.subscription), Level.BAD if of.is_dead else level, facts)
+
+
+def _library(of: LibraryFacts, limits: Limits, now_ms: int) -> Reading:
+    level = _at_least(now_ms - of.failing_ms, limits.library_s * 1_000, 0) if of.failing_ms else Level.GOOD
+    facts = {"failing_ms": of.failing_ms, "answered_ms": of.answered_ms, "failure": of.failure}
+    return Reading(Kind.LIBRARY, Place(of.library), level, facts)
 
 
 def _disk(disk: Disk, limits: Limits) -> Level:

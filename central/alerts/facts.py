@@ -9,11 +9,20 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.alerts import halted, servers
-from central.alerts.conditions import DeviceFacts, Disk, Facts, GateFacts, Taps, is_notable
+from central.alerts.conditions import (
+    DeviceFacts,
+    Disk,
+    Facts,
+    GateFacts,
+    LibraryFacts,
+    SubscriptionFacts,
+    Taps,
+    is_notable,
+)
 from central.alerts.limits import Limits
 from central.closures import read_closures
 from central.gate_closures import read_closings
-from central.store.schema import devices, events, gate_configs, gates, lists, venues
+from central.store.schema import devices, events, gate_configs, gates, libraries, lists, subscriptions, venues
 from protocol.errors import Refused
 from protocol.messages import Health, Outcome, Poll, decode
 from protocol.messages import Kind as EventKind
@@ -47,7 +56,24 @@ async def gather(connection: AsyncConnection, limits: Limits, now_ms: int, since
         of_gates.append(GateFacts(gate, row.venue, *ages, gate in closed, taps, before))
     of_servers = [servers.facts_of(each) for each in await servers.read(connection)]
     of_rollouts = await halted.read(connection, now_ms)
-    return Facts(tuple(of_devices), tuple(of_gates), tuple(of_servers), of_rollouts)
+    others = await _subscriptions(connection), await _libraries(connection)
+    return Facts(tuple(of_devices), tuple(of_gates), tuple(of_servers), of_rollouts, *others)
+
+
+async def _subscriptions(connection: AsyncConnection) -> tuple[SubscriptionFacts, ...]:
+    """One that is paused was so by a person."""
+    s = subscriptions.c
+    query = select(s.id, s.state, s.failing_ms, s.why, s.problem).where(s.state != "paused").order_by(s.id)
+    return tuple(
+        SubscriptionFacts(row.id, row.state == "dead", row.failing_ms, row.why or row.problem)
+        for row in await connection.execute(query)
+    )
+
+
+async def _libraries(connection: AsyncConnection) -> tuple[LibraryFacts, ...]:
+    w = libraries.c
+    query = select(w.id, w.failing_ms, w.answered_ms, w.failure).order_by(w.id)
+    return tuple(LibraryFacts(*row) for row in await connection.execute(query))
 
 
 async def _devices(connection: AsyncConnection) -> list[DeviceFacts]:

@@ -13,6 +13,8 @@ HOLDS_MS = {
     Kind.DENIALS: 60_000,
     Kind.STALE: 600_000,
     Kind.HALTED: 0,
+    Kind.UNTOLD: 60_000,
+    Kind.LIBRARY: 60_000,
 }
 """For so long it must be bad without a break until a person is called."""
 CLEARS_MS = {
@@ -23,6 +25,8 @@ CLEARS_MS = {
     Kind.DENIALS: 900_000,
     Kind.STALE: 120_000,
     Kind.HALTED: 0,
+    Kind.UNTOLD: 60_000,
+    Kind.LIBRARY: 60_000,
 }
 """For so long it must be good without a break until the incident is over."""
 

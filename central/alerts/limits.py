@@ -25,5 +25,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """… so many times the gate's own share before, and …"""
     denials_least: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10
     """… at least so many, within a quarter of an hour."""
+    untold_s: Seconds = 3_600
+    """A system that is told of events takes nothing for so long."""
+    library_s: Seconds = 3_600
+    """A library system does not answer for so long."""
     behind_s: Seconds = 600
     """A device holds a list that is older by so much than the one it should hold."""

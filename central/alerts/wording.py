@@ -18,6 +18,8 @@ _HEADLINES: dict[Kind, tuple[str, str]] = {
     Kind.DENIALS: ("閘門 {target} 的拒絕次數突然增加", "Denials jumped at gate {target}"),
     Kind.STALE: ("裝置 {target} 的名單過舊", "Device {target} holds an old list"),
     Kind.HALTED: ("分階段發布 {target} 已中止", "Rollout {target} halted"),
+    Kind.UNTOLD: ("外部系統 {target} 未接收事件", "The system {target} takes no events"),
+    Kind.LIBRARY: ("圖書館系統 {target} 沒有回應", "The library system {target} does not answer"),
 }
 
 _ADVICE: dict[Kind, tuple[str, str]] = {
@@ -48,6 +50,14 @@ _ADVICE: dict[Kind, tuple[str, str]] = {
     Kind.HALTED: (
         "請查看發布的原因，再決定繼續推進或回復舊內容。",
         "Look at the rollout and why it halted; then go on with it, or go back to the old content.",
+    ),
+    Kind.UNTOLD: (
+        "請通知對方檢查接收的服務；修復後在「對外事件」按「繼續」，會從中斷處補送。",
+        "Ask its people to look at what receives there, then resume it: it goes on where it stopped.",
+    ),
+    Kind.LIBRARY: (
+        "閘門照原有資料判斷，但資料會變舊。請在「圖書館系統」測試連線，並聯絡館方資訊人員。",
+        "Gates go on with what they hold, which grows older. Test the line under Library systems, and ask its people.",
     ),
 }
 
@@ -165,6 +175,21 @@ def _halted(facts: Mapping[str, Any], english: bool, _zone: str) -> str:
     return f"{what} 已發布到此場館的 {gates} 個閘門：{why}。{end}"
 
 
+def _untold(facts: Mapping[str, Any], english: bool, zone: str) -> str:
+    why, given_up = str(facts["why"]), bool(facts["is_dead"])
+    since = f"{'Since' if english else '開始於'} {when(facts['failing_ms'], zone)}. " if facts["failing_ms"] else ""
+    end = ("It was given up. " if english else "已放棄傳送。") if given_up else ""
+    return f"{since}{end}{why}"
+
+
+def _library(facts: Mapping[str, Any], english: bool, zone: str) -> str:
+    since, why = when(facts["failing_ms"], zone), str(facts["failure"])
+    last = when(facts["answered_ms"], zone) if facts["answered_ms"] else ("never" if english else "從未")
+    if english:
+        return f"It does not answer since {since} ({why}); its last answer: {last}."
+    return f"{since} 起沒有回應（{why}）；最後一次答覆：{last}。"
+
+
 _DETAILS = {
     Kind.SILENT: _silent,
     Kind.SKEW: _skew,
@@ -173,4 +198,6 @@ _DETAILS = {
     Kind.DENIALS: _denials,
     Kind.STALE: _stale,
     Kind.HALTED: _halted,
+    Kind.UNTOLD: _untold,
+    Kind.LIBRARY: _library,
 }

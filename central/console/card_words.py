@@ -36,3 +36,12 @@ BY = {
     "volunteer-number": _N("volunteer number"),
     "name": _N("person's name"),
 }
+
+STANDINGS = {
+    "good": ("good", _N("In good standing")),
+    "blocked": ("bad", _N("Borrowing suspended")),
+    "expired": ("warn", _N("Library card expired")),
+    "no-patron": ("off", _N("No patron there")),
+    "unknown": ("off", _N("Not known")),
+}
+"""Of a patron by a library's word: kind of badge, and text."""

@@ -21,7 +21,15 @@ from central.services.visits.report import Counted
 from central.services.visits.stated import VisitCorrected
 from central.store import faults
 from central.store.database import Database
-from central.store.schema import member_classes, subjects, venues, visit_counts, visit_days_due, visits
+from central.store.schema import (
+    kept_visits,
+    member_classes,
+    subjects,
+    venues,
+    visit_counts,
+    visit_days_due,
+    visits,
+)
 from central.store.slices import slices
 
 EVERY_S = 10.0
@@ -87,6 +95,7 @@ async def _count(database: Database, due: Due) -> None:
     v, d = visit_counts.c, visit_days_due.c
     async with database.write() as connection:
         await one_at_a_time(connection)
+        cells = await _with_kept(connection, due, cells)
         await connection.execute(delete(visit_counts).where(v.venue == due.venue, v.day == due.day, v.hour.in_(_HOURS)))
         if cells:
             rows = [{"venue": due.venue, "day": due.day, **cell._asdict()} for cell in cells]
@@ -114,8 +123,28 @@ async def _cells(connection: AsyncConnection, due: Due) -> tuple[int, list[Cell]
     rows = (await connection.execute(query)).all()
     corrected = await _corrected(connection, domain, due.venue) if rows else Counter()
     found = [Counted(*row[:4], corrected[row.epoch, row.sequence]) for row in rows]
-    classes = await _classes(connection, domain, sorted({row.subject for row in rows}))
+    classes = await classes_of(connection, domain, sorted({row.subject for row in rows}))
     return number, count_day(due.day, ZoneInfo(zone), found, classes)
+
+
+async def _with_kept(connection: AsyncConnection, due: Due, cells: Sequence[Cell]) -> list[Cell]:
+    """What is kept of visits of nobody any more is added; with them the most who were inside is what it was."""
+    k, v = kept_visits.c, visit_counts.c
+    kept = (await connection.execute(select(kept_visits).where(k.venue == due.venue, k.day == due.day))).all()
+    if not kept:
+        return list(cells)
+    found = {(cell.hour, cell.class_name): cell for cell in cells}
+    query = select(v.hour, v.class_name, v.peak, v.peak_ms).where(v.venue == due.venue, v.day == due.day)
+    before = {(row.hour, row.class_name): row for row in await connection.execute(query)}
+    for row in kept:
+        key = row.hour, row.class_name
+        cell, was = found.get(key) or Cell(*key, 0, 0, 0, 0, 0, 0, 0), before.get(key)
+        peak, peak_ms = max(
+            (cell.peak, cell.peak_ms), (was.peak, was.peak_ms) if was else (0, 0), key=lambda one: one[0]
+        )
+        counts = (cell.visits + row.visits, cell.members + row.members, cell.by_hand, cell.corrected + row.corrected)
+        found[key] = Cell(*key, *counts, cell.without_exit + row.without_exit, peak, peak_ms)
+    return [cell for _, cell in sorted(found.items())]
 
 
 async def _corrected(connection: AsyncConnection, domain: str, venue: str) -> Counter[Any]:
@@ -125,7 +154,8 @@ async def _corrected(connection: AsyncConnection, domain: str, venue: str) -> Co
     return found
 
 
-async def _classes(connection: AsyncConnection, domain: str, of: Sequence[bytes]) -> dict[bytes, list[Held]]:
+async def classes_of(connection: AsyncConnection, domain: str, of: Sequence[bytes]) -> dict[bytes, list[Held]]:
+    """What members are, by who they are in a domain."""
     c, found = member_classes.c, dict[bytes, list[Held]]()
     query = select(subjects.c.subject, c.name, c.from_ms, c.until_ms).join(subjects, subjects.c.member == c.member)
     for some in slices(of):

@@ -18,6 +18,8 @@ from sqlalchemy.pool import StaticPool
 from central.store.steps import Steps, run_steps, transaction_here
 
 T = TypeVar("T")
+CHECKPOINTS = 20
+CHECKPOINT_AGAIN_S = 0.1
 
 
 class Database:
@@ -52,6 +54,28 @@ class Database:
                 async with self._writer.connect() as connection:  # the pool has this one and keeps it
                     self._driver = (await connection.get_raw_connection()).driver_connection
             return await self._driver._execute(transaction_here, self._driver._conn, steps)  # type: ignore[no-any-return]
+
+    async def compact(self) -> bool:
+        """Write the database anew without what was deleted, so that no page and no write-ahead file holds it any more.
+        Writers wait meanwhile. Returns whether that is all done: a reader that goes on keeps the write-ahead file.
+
+        PostgreSQL: the tables' space is freed for what comes; its own write-ahead log is the database's affair."""
+        if not self.is_sqlite:
+            async with self._writer.connect() as connection:
+                alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await alone.exec_driver_sql("VACUUM")
+            return True
+        async with self._writing, self._writer.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute("VACUUM")
+            for _ in range(CHECKPOINTS):
+                cursor = await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                is_busy = (await cursor.fetchone())[0]
+                await cursor.close()
+                if not is_busy:
+                    return True
+                await asyncio.sleep(CHECKPOINT_AGAIN_S)
+        return False
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -92,7 +116,8 @@ def open_database(url: str) -> Database:
 
 def _sqlite_writer(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's own BEGIN, not the driver's late one
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536"):
+    how = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536")
+    for pragma in (*how, "secure_delete=FAST"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

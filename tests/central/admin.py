@@ -36,7 +36,7 @@ class Admin:
         return {item.row: str(item.verdict) for item in self.items}
 
     def why(self, row: int) -> str:
-        return next(item.why for item in self.items if item.row == row)
+        return str(next(item.why for item in self.items if item.row == row))
 
 
 def admin_of(database: Database, keys: Keys, url: str, data_dir: Path) -> Admin:

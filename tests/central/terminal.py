@@ -86,12 +86,12 @@ class Served:
 
 
 @contextmanager
-def serving(directory: Path, config: Path) -> Iterator[Served]:
-    """Until the block ends. `config`: where its settings are written to."""
+def serving(directory: Path, config: Path, more: str = "") -> Iterator[Served]:
+    """Until the block ends. `config`: where its settings are written to; `more`: settings beside the usual ones."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config.write_text(f"data_dir = '{directory}'\ntls = 'none'\nport = {port}\n")
+    config.write_text(f"data_dir = '{directory}'\ntls = 'none'\nport = {port}\n{more}")
     served = Served(directory, config)
     deadline = time.monotonic() + START_S
     try:

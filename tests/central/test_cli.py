@@ -67,10 +67,20 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("policy list", "policy history", "policy diff", "freeze put", "freeze list", "freeze remove"),
         *("rollout start", "rollout list", "rollout show", "rollout go-on", "rollout halt", "rollout back"),
         "rollout withdraw",
+        *("member copy", "member looks", "member correct", "member erase", "erasure list", "erasure compact"),
+        *("device held", "domain rotate-key"),
+        *("hold put", "hold end", "hold list", "retention put", "retention list"),
+        *("purpose list", "purpose require", "notice put", "notice show"),
+        *("subscription add", "subscription list", "subscription show", "subscription pause", "subscription resume"),
+        *("subscription rotate", "subscription replay", "subscription test", "subscription dead"),
+        "subscription remove",
+        *("consent give", "consent withdraw", "consent list", "consent import"),
         *("volunteer team put", "volunteer team list", "volunteer team show", "volunteer rules put"),
         *("volunteer rules show", "volunteer sessions", "volunteer review", "volunteer totals", "volunteer month"),
         *("volunteer approve", "volunteer lock", "volunteer sign", "volunteer settle", "volunteer reassign"),
         *("volunteer served", "volunteer certificates", "volunteer certify"),
+        *("volunteer export", "volunteer roster", "volunteer sheet"),
+        *("export events", "export visits", "export sessions", "export ledger", "export list"),
         *("pass list", "pass counts", "points plan list", "volunteer months"),
         *("points plan put", "points plan show", "points balance", "points statement", "points grant"),
         *("points adjust", "points redeem", "points totals", "points close", "points round", "points overspent"),
@@ -80,6 +90,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("card uptake", "health", "member find", "member number put", "member number remove", "member put"),
         *("member reindex", "member show", "overview", "report denials", "report devices", "report peaks"),
         *("report recount", "report visits"),
+        *("library status", "library check", "library refresh", "library checkout", "library return", "library forget"),
     }
 
 
@@ -99,11 +110,16 @@ def test_every_action_reads_or_writes_by_name() -> None:
         *("policy.list", "policy.history", "policy.diff", "rollout.list", "rollout.show", "freeze.list"),
         *("volunteer.team.list", "volunteer.team.show", "volunteer.rules.show", "volunteer.sessions"),
         *("volunteer.review", "volunteer.totals", "volunteer.month", "volunteer.certificates"),
+        *("volunteer.export", "export.history", "export.list"),
         *("points.plan.show", "points.balance", "points.statement", "points.totals", "points.overspent"),
         *("account.list", "account.show", "alert.contact.list", "alert.list", "alert.show", "audit.list"),
         *("audit.verify", "card.uptake", "gate.config.check", "health.show", "member.find", "member.show"),
         *("overview.show", "report.denials", "report.devices", "report.peaks", "report.visits", "session.list"),
-        *("token.list",),
+        *("token.list", "library.status", "library.check", "library.tap"),
+        *("subscription.list", "subscription.show", "subscription.dead", "feed.read"),
+        *("purpose.list", "notice.show", "consent.list", "member.copy", "member.looks", "erasure.list", "hold.list"),
+        *("retention.list", "device.held", "card.uid.list"),
+        *("entitlement", "citizen.visits", "citizen.hours", "citizen.points", "citizen.looks"),
     }
 
 

@@ -1,10 +1,13 @@
 """Settings: what is wrong is named, with what would be right."""
 
+from datetime import time
 from pathlib import Path
 
 import pytest
 
 from central.config import ConfigError, load, parse
+
+LIBRARY = {"id": "tc", "domain": "city", "host": "sip.example"}
 
 
 def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
@@ -38,6 +41,16 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
         ({"mail": {"host": "mail.example", "sender": "a@b.example", "security": "none"}}, "on loopback only"),
         ({"mail": {"host": "mail.example", "sender": "a@b.example", "user": "a"}}, "belong together"),
         ({"mail": {"host": "", "sender": "a@b.example"}}, "both are needed"),
+        ({"libraries": [{"id": "tc", "domain": "city"}]}, "missing required field `host`"),
+        ({"libraries": [LIBRARY | {"id": "Main Library"}]}, "'id' and 'class_name' have"),
+        ({"libraries": [LIBRARY | {"encoding": "utf8"}]}, "library 'tc': 'encoding' is 'utf8'; known are utf-8"),
+        ({"libraries": [LIBRARY | {"user": "tapgate"}]}, "'user' and 'password_file' belong together"),
+        ({"libraries": [LIBRARY | {"expiry_field": "expiry"}]}, "two letters, such as PA"),
+        ({"libraries": [LIBRARY | {"quiet": "23-06"}]}, "such as 23:00-06:00"),
+        ({"libraries": [LIBRARY | {"per_minute": 0}]}, "'per_minute' 1 to 600"),
+        ({"libraries": [LIBRARY | {"answer_s": 61}]}, "at most 60"),
+        ({"libraries": [LIBRARY, LIBRARY]}, "'tc' stands there twice"),
+        ({"libraries": [LIBRARY | {"password": "geheim"}]}, "unknown field `password`"),
         ({"alerts": {"silent_s": 1}}, "`$.alerts.silent_s`"),
         ({"alerts": {"silence_s": 60}}, "unknown field `silence_s`"),
     ],
@@ -55,3 +68,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("port =")
     with pytest.raises(ConfigError, match=r"bad\.toml"):
         load(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("quiet", "held", "free"),
+    [("23:00-06:00", ["23:00", "03:00", "05:59"], ["06:00", "22:59"]), ("12:00-13:00", ["12:00"], ["13:00", "11:59"])],
+)
+def test_quiet_hours_of_a_library_run_past_midnight(quiet: str, held: list[str], free: list[str]) -> None:
+    (library,) = parse({"libraries": [LIBRARY | {"quiet": quiet}]}).libraries
+    hours = library.quiet_hours()
+    assert hours is not None
+    assert all(hours.holds(time.fromisoformat(at)) for at in held)
+    assert not any(hours.holds(time.fromisoformat(at)) for at in free)

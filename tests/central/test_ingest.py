@@ -262,8 +262,19 @@ def test_an_event_in_the_wrong_place_is_refused(journal: Journal) -> None:
 def test_a_personal_part_that_is_not_the_digests_is_refused(journal: Journal) -> None:
     journal.tap()
     journal.personals[10] = journal.personals[9]
+    assert [each[:2] for each in exceptions(journal)] == [(10, Custody.REFUSED)]
+    journal.add(personal=b"")
+    journal.personals[11] = journal.personals[9]
+    assert [each[:2] for each in exceptions(journal)] == [(10, Custody.REFUSED), (11, Custody.REFUSED)]
+
+
+def test_a_personal_part_that_was_destroyed_at_the_device_takes_nothing_else_with_it(journal: Journal) -> None:
+    """Of somebody who was erased since: the event is sent again, to a central restored from before, without it."""
+    journal.tap()
     journal.personals[4] = b""
-    assert [each[:2] for each in exceptions(journal)] == [(4, Custody.REFUSED), (10, Custody.REFUSED)]
+    assert exceptions(journal) == []
+    row = next(row for row in verdict(journal).rows if row[2] == 4)
+    assert None in row
 
 
 def test_a_personal_part_that_does_not_decode_is_refused_without_being_quoted(journal: Journal) -> None:

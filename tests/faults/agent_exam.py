@@ -19,9 +19,14 @@ from tests.faults.agent_life import LIMITS
 from tests.support.auditor import Name, audit_released, read_journal, released
 
 
+def seen_lines(seen: bytes) -> list[list[str]]:
+    """The words of each whole line: the last one may have been cut short by a kill."""
+    return [line.split() for line in seen[: seen.rfind(b"\n") + 1].decode().splitlines()]
+
+
 def examine(directory: Path, seen: bytes, released_lines: bytes) -> list[str]:
     """Findings; empty is good. Opens the store as a restarted agent would, and leaves it closed."""
-    lines = [line.split() for line in seen.decode().splitlines()]
+    lines = seen_lines(seen)
     held: dict[Name, bytes] = {(line[1], int(line[2])): bytes.fromhex(line[3]) for line in lines if line[0] == "held"}
     receipted: dict[str, int] = {}
     for line in lines:

@@ -29,13 +29,22 @@ from tests.faults import city
 LIMITS = Limits(journal_bytes=64 * 1024**2, reserve_bytes=256 * 1024, wal_bytes=1024**2)
 
 
+def witness(path: Path) -> int:
+    """Opened to append whole lines: what a kill cut short, nobody acted upon."""
+    written = path.read_bytes() if path.exists() else b""
+    whole = written.rfind(b"\n") + 1
+    if whole < len(written):
+        os.truncate(path, whole)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+
 class Life:
     """Opens the agent in `directory`, as the program does."""
 
     def __init__(self, directory: Path, outside: Path) -> None:
         identity = identity_file.load(directory)
         assert identity is not None
-        self._seen = os.open(outside / "seen", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._seen = witness(outside / "seen")
         self.moments = SystemMoments()
         self.store = Store(directory, LIMITS)
         self.gate = Gate(

@@ -70,7 +70,7 @@ def test_an_agent_killed_at_random_moments_loses_nothing_and_repeats_nothing(tmp
             assert findings_of_agent(place) == [], f"seed {seed}, after {kills} kills"
     journal = read_journal(place / "store", city.DEVICE)
     told = {line.name for line in released(place / "released")}
-    lines = [line.split() for line in (place / "seen").read_text().splitlines()]
+    lines = agent_exam.seen_lines((place / "seen").read_bytes())
     held = {(line[1], int(line[2])): bytes.fromhex(line[3]) for line in lines if line[0] == "held"}
     taps = {name for name, public in (journal.publics | held).items() if decode(Event, public).kind == Kind.TAP}
     assert len(told) > kills

@@ -1,6 +1,7 @@
 """Is the audit log as it was written? Each row is hashed again, from the first.
 
-A row that was altered, left out or put in between breaks the chain at its place. Rows cut off at the end leave no
+A row that was altered, left out or put in between breaks the chain at its place; one whose content was struck, since
+a person was erased, does not. Rows cut off at the end leave no
 trace in what remains: whoever wants to know keeps the newest number and its head elsewhere, and compares.
 """
 
@@ -9,7 +10,7 @@ from collections import Counter
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.access.audit import FIRST_HEAD, head_of
+from central.access.audit import FIRST_HEAD, chained, head_of, is_about
 from central.actions.action import Context, Params, Result, action
 from central.actions.custody.findings import Findings
 from central.store.schema import audit
@@ -49,7 +50,7 @@ async def check(findings: Findings, connection: AsyncConnection) -> tuple[int, b
         for row in rows:
             if row.number != number + 1:
                 await findings.problem(WHERE, f"rows {number + 1} to {row.number - 1} are missing")
-            elif row.head != head_of(head, tuple(row)[:-1]):
+            elif row.head != head_of(head, chained(row)) or not is_about(row):
                 await findings.problem(WHERE, f"row {row.number} is not as it was written, or the one before it")
             number, head = row.number, row.head
         findings.count("audit rows", len(rows))

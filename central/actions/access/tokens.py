@@ -1,6 +1,6 @@
 """API tokens: what systems get in with instead of a password."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 from central.access.accounts import as_list
 from central.access.caller import Role
 from central.access.rules import may
-from central.access.tokens import LONGEST_MS, NEVER, new_secret
+from central.access.tokens import LONGEST_MS, NEVER, SCOPE, new_secret
 from central.actions.access.again import Again, must_prove
 from central.actions.access.whose import AccountOrOwn, Instant, Limit, must_be_there, whose
 from central.actions.action import ACTIONS, ActionFailed, Context, Params, Result, action
@@ -21,13 +21,15 @@ ActionNames = Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_leng
 
 
 class TokenIssueParams(Again, frozen=True, kw_only=True):
-    """`id` is what people call it. `actions` empty: all that the account may, but for what makes accounts.
+    """`id` is what people call it. `actions` empty: all that the account may, but for what makes accounts; or, in place
+    of them, `scopes`: what another city system is for, bound to no venue, which needs an admin.
     `account` empty: the caller's own; another's needs an admin."""
 
     id: TokenId
     days: Annotated[int, Meta(ge=1, le=LONGEST_MS // DAY_MS)]
     account: AccountOrOwn = ""
     actions: ActionNames = []
+    scopes: Annotated[list[Literal["entitlement", "citizen", "feed"]], Meta(max_length=3)] = []
 
 
 class TokenListParams(Params, frozen=True):
@@ -54,7 +56,8 @@ class TokenIssued(Result, frozen=True):
 
 
 class TokenShown(msgspec.Struct, frozen=True):
-    """`actions` empty: all that the account may. `state`: active, over, revoked."""
+    """`actions` empty: all that the account may; a scope stands among them as `scope:citizen`. `state`: active, over,
+    revoked."""
 
     id: str
     account: str
@@ -83,6 +86,7 @@ class TokenRevoked(Result, frozen=True):
 async def token_issue(context: Context, params: TokenIssueParams) -> TokenIssued:
     """Let a system in as an account, for some actions, until a day."""
     account = whose(context, params.account)
+    named = _named(context, params)
     await must_prove(context, params)
     secret, digest = new_secret()
     until_ms = context.now_ms + params.days * DAY_MS
@@ -95,7 +99,7 @@ async def token_issue(context: Context, params: TokenIssueParams) -> TokenIssued
         if (await connection.execute(select(api_tokens.c.id).where(api_tokens.c.id == params.id))).first():
             raise ActionFailed(f"there is a token {params.id} already: names are not used twice")
         row = {
-            **{"id": params.id, "hash": digest, "account": account, "actions": as_list(set(params.actions))},
+            **{"id": params.id, "hash": digest, "account": account, "actions": as_list(named)},
             **{"created_ms": context.now_ms, "until_ms": until_ms},
         }
         await connection.execute(insert(api_tokens).values(row))
@@ -132,6 +136,17 @@ async def token_revoke(context: Context, params: TokenParams) -> TokenRevoked:
             update(api_tokens).where(api_tokens.c.id == params.id).values(revoked_ms=context.now_ms)
         )
     return TokenRevoked(id=params.id, account=row.account)
+
+
+def _named(context: Context, params: TokenIssueParams) -> set[str]:
+    """What stands in its row."""
+    if not params.scopes:
+        return set(params.actions)
+    if params.actions:
+        raise ActionFailed("a token is for actions of its account, or for scopes: state one of the two")
+    if not (context.caller.local or Role.ADMIN in context.caller.roles):
+        raise ActionFailed("a token for a scope reaches the whole city: an admin issues it")
+    return {SCOPE + scope for scope in params.scopes}
 
 
 def _require_possible(caller: Any, name: str) -> None:

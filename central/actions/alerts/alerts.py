@@ -15,7 +15,7 @@ from central.store.schema import alert_contacts, alerts
 Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
 Named = Annotated[str, msgspec.Meta(max_length=128)]
 Said = Annotated[str, msgspec.Meta(max_length=500)]
-KindName = Literal["silent", "skew", "disk", "certificate", "denials", "stale", "halted"]
+KindName = Literal["silent", "skew", "disk", "certificate", "denials", "stale", "halted", "untold", "library"]
 _a = alerts.c
 
 

@@ -12,7 +12,8 @@ from central.actions.cards.day_members import is_day_member
 from central.actions.cards.member_index import numbers_of
 from central.actions.cards.named import cards_of_members
 from central.actions.cards.within import domains_of
-from central.store.schema import cards, member_classes, member_flags, members, names, subjects
+from central.neighbours.library_word import flags_told
+from central.store.schema import cards, libraries, library_patrons, member_classes, members, names, subjects
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?$")]
 SESSIONS_SHOWN = 10
@@ -60,6 +61,17 @@ class MemberDomain(msgspec.Struct, frozen=True):
     flags: list[MemberFlagHeld]
 
 
+class MemberLibrary(msgspec.Struct, frozen=True):
+    """What a library system said of the member, and when; 0 = it was not asked yet. `class_name`: what its patrons in
+    good standing are in its domain."""
+
+    library: str
+    domain: str
+    standing: str
+    class_name: str
+    checked_ms: int
+
+
 class MemberNumber(msgspec.Struct, frozen=True):
     """What another system calls the member."""
 
@@ -80,6 +92,7 @@ class MemberShown(Result, frozen=True):
     classes: list[MemberClass]
     domains: list[MemberDomain]
     sessions: list[SessionStands]
+    libraries: list[MemberLibrary] = []
 
 
 @action("member.show", ShowParams, writes=False)
@@ -101,6 +114,7 @@ async def member_show(context: Context, params: ShowParams) -> MemberShown:
             classes=await _classes(connection, row.id),
             domains=await _domains(context, connection, row.id),
             sessions=await sessions_of(connection, row.id, SESSIONS_SHOWN),
+            libraries=await _libraries(context, connection, row.id),
         )
 
 
@@ -145,7 +159,8 @@ async def _classes(connection: AsyncConnection, member: bytes) -> list[MemberCla
 
 async def _domains(context: Context, connection: AsyncConnection, member: bytes) -> list[MemberDomain]:
     theirs = await domains_of(connection, context.scope)
-    s, f = subjects.c, member_flags.c
+    told = flags_told.subquery()
+    s, f = subjects.c, told.c
     query = select(s.domain, names.c.name).outerjoin(names, (names.c.domain == s.domain) & (names.c.member == s.member))
     rows = (await connection.execute(query.where(s.member == member).order_by(s.domain))).all()
     flags: dict[str, list[MemberFlagHeld]] = {}
@@ -157,3 +172,11 @@ async def _domains(context: Context, connection: AsyncConnection, member: bytes)
         for domain, shown in rows
         if theirs is None or domain in theirs
     ]
+
+
+async def _libraries(context: Context, connection: AsyncConnection, member: bytes) -> list[MemberLibrary]:
+    theirs = await domains_of(connection, context.scope)
+    p, w = library_patrons.c, libraries.c
+    query = select(w.id, w.domain, p.standing, w.class_name, p.checked_ms).join(libraries, w.id == p.library)
+    rows = await connection.execute(query.where(p.member == member).order_by(w.id))
+    return [MemberLibrary(*row) for row in rows if theirs is None or row.domain in theirs]

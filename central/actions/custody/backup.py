@@ -86,3 +86,5 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     made_ms: int
     moved_aside: str
     """Where what stood there before is now; empty when there was nothing."""
+    erased_again: int = 0
+    """People who were erased since the backup was made, and were in it."""

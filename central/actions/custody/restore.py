@@ -28,6 +28,7 @@ from central.generation import generation_of, next_generation
 from central.keys import Keys
 from central.lists import refresh_domain
 from central.policies import body_of_version, put_policy, read_policy, versions_everywhere
+from central.privacy.replaying import replay
 from central.rollouts.conducting import end_all
 from central.shared_parts import put_names, put_profiles, read_profiles
 from central.store.database import Database, open_database
@@ -83,6 +84,9 @@ async def _restore_file(
     async with open_database(f"sqlite:///{fresh}") as database, database.write() as connection:
         restored = await _load(connection, config, keys, reader, now_ms, before, progress)
         await _note(connection, caller, reader, restored, now_ms)
+    if restored.erased_again:
+        async with open_database(f"sqlite:///{fresh}") as database:
+            await database.compact()
     aside = ""
     if target.exists():
         stamp = dt.datetime.fromtimestamp(now_ms / 1_000, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -126,6 +130,8 @@ async def _restore_server(
             await connection.execute(text("ALTER TABLE audit ENABLE TRIGGER audit_append_only"))
             restored = await _load(connection, config, keys, reader, now_ms, before, progress)
             await _note(connection, caller, reader, restored, now_ms)
+        if restored.erased_again:
+            await database.compact()
     return msgspec.structs.replace(restored, moved_aside=aside)
 
 
@@ -178,8 +184,18 @@ async def _load(
     generation = await next_generation(connection, max(now_ms, highest + 1))
     remember_generation(config.data_dir, generation)
     await cancel(connection, now_ms, "central was restored")
+    erased_again = await _erase_again(connection, keys, now_ms)
     await _raise_versions(connection, keys, now_ms, progress)
-    return Restored(rows=rows, generation=generation, made_ms=reader.header.at_ms, moved_aside="")
+    made_ms = reader.header.at_ms
+    return Restored(rows=rows, generation=generation, made_ms=made_ms, moved_aside="", erased_again=erased_again)
+
+
+async def _erase_again(connection: AsyncConnection, keys: Keys, now_ms: int) -> int:
+    """Whoever was erased since the backup was made: how many were in it."""
+    try:
+        return (await replay(connection, keys, now_ms)).erased
+    except ValueError as error:
+        raise ActionFailed(f"who was erased since cannot be read, so nothing is restored: {error}") from None
 
 
 async def _note(

@@ -25,7 +25,7 @@ from protocol.envelope import unwrap
 from protocol.messages import Ask, Health, Manifest, PartName, Poll, decode
 
 BUNDLES = 5
-OUTSIDE = (PartName.STATE.value, PartName.ASK.value)
+OUTSIDE = (PartName.STATE.value, PartName.ASK.value, PartName.FORGET.value)
 """Parts that no manifest names."""
 
 

@@ -222,7 +222,8 @@ def _device(row: Any, held: tuple[bytes, int] | None, wrote: Wrote, stands: Gate
     report = decode(Poll, row.report) if row.report else None
     health = decode(Health, row.health) if row.health else None
     troubles = [f"{t.part} {t.version}: {t.why}" for t in report.troubles] if report else []
-    parts = {part.name: part.version for part in report.parts if part.name != PartName.ASK} if report else {}
+    outside = (PartName.ASK, PartName.FORGET)
+    parts = {part.name: part.version for part in report.parts if part.name not in outside} if report else {}
     return Device(
         device=row.id,
         gate=row.gate,

@@ -122,6 +122,14 @@ async def end(ask: Asking) -> See:
 # --- tokens -----------------------------------------------------------------------------------------------------
 
 
+SCOPES = (
+    ("", _N("For actions of its account")),
+    ("entitlement", _N("Another city system: is a card good for a class")),
+    ("citizen", _N("Another city system: what citizens who are signed in there see of themselves")),
+    ("feed", _N("Another city system: pulls a feed of events")),
+)
+
+
 @page("/tokens", needs="token.list", nav=(_N("API tokens"), 81))
 async def tokens(ask: Asking) -> Page:
     """The own ones; for admins and auditors all."""
@@ -135,6 +143,7 @@ async def tokens(ask: Asking) -> Page:
         token_states=TOKEN_STATES,
         days=DAYS,
         for_others=ask.may("account.list") and ask.may("account.set"),
+        scope_choices=[(scope, say(ask.lang, text)) for scope, text in SCOPES],
     )
 
 
@@ -148,6 +157,7 @@ async def issue(ask: Asking) -> Page:
         days=ask.form.number("days", 0),
         account=ask.form.get("account", "").strip().lower(),
         actions=names,
+        scopes=[scope for scope in (ask.form.get("scope", ""),) if scope],
         **_again(ask),
     )
     return Page("token.html", made=made)

@@ -17,6 +17,8 @@ KINDS = {
     "denials": _N("Denials jumped"),
     "stale": _N("Old list"),
     "halted": _N("Halted rollout"),
+    "untold": _N("Events not taken"),
+    "library": _N("Library system"),
 }
 STATES = {
     "open": ("bad", _N("Open")),

@@ -23,6 +23,12 @@ TASKS = {
     "alert-messages": _N("Telling of alerts"),
     "notes": _N("Notes between servers"),
     "rollouts": _N("Rollouts"),
+    "subscriptions": _N("Events told to others"),
+    "notices": _N("Notices to members"),
+    "consent-rules": _N("Consent that becomes required"),
+    "erasures": _N("Erasures followed to the gates"),
+    "retention": _N("Personal parts that are due"),
+    "libraries": _N("Library systems asked about members"),
 }
 
 

@@ -74,6 +74,12 @@ KINDS = {
     "rebind": _kind(
         "card.batch.rebind", _N("Cards bound again"), "uid, member; from", *("name", "notation", "time_zone", "why")
     ),
+    "roster": _kind(
+        "volunteer.roster",
+        _N("Volunteers of the ministry's list"),
+        "紀錄冊號 / 會員編號; 加入日期, 退出日期",
+        *("team", "class_name", "why"),
+    ),
 }
 ACTIONS = frozenset(kind.action for kind in KINDS.values())
 BY_ACTION = {kind.action: kind for kind in KINDS.values()}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from central.console.card_words import BY, KINDS_SOUGHT, NOTATIONS, NUMBERS, STATES
+from central.console.card_words import BY, KINDS_SOUGHT, NOTATIONS, NUMBERS, STANDINGS, STATES
 from central.console.page import _N, Answer, Asking, Page, See, form, page
 from central.console.titles import title_of
 
@@ -72,6 +72,7 @@ async def member_page(ask: Asking) -> Answer:
         replaceable=[(card.card, card.number) for card in in_use],
         may_classes=ask.caller.sees_all,
         sessions=SESSIONS,
+        standings=STANDINGS,
     )
 
 

@@ -38,7 +38,8 @@ async def overspent(
     for table in (point_books, ledger):
         t = table.c
         lost = t.source.like(f"%{LOSS}") | t.target.like(f"%{LOSS}")
-        query = select(t.subject, *(t[name] for name in Line._fields)).where(t.domain == domain, lost)
+        of = select(t.subject, *(t[name] for name in Line._fields))
+        query = of.where(t.domain == domain, t.subject != b"", lost)  # not what is kept of nobody any more
         if subject is not None:
             query = query.where(t.subject == subject)
         for row in await connection.execute(query):

@@ -19,6 +19,7 @@ from central.store.schema.custody import DENIED, ODD, RARE, RARE_KINDS, RESENT, 
 from central.store.schema.devices import bundles, device_moves, devices, join_tokens
 from central.store.schema.facts import facts
 from central.store.schema.judging import conflicts, denials, entry_history
+from central.store.schema.libraries import libraries, library_patrons
 from central.store.schema.marks import REPEATS, fates, marks, projected, states, subject_states, visits
 from central.store.schema.metadata import PROJECTION, meta, metadata
 from central.store.schema.people import (
@@ -41,6 +42,19 @@ from central.store.schema.points import (
     point_rounds,
     reservations,
 )
+from central.store.schema.privacy import (
+    consent_notices,
+    consent_rules,
+    consents,
+    erased_subjects,
+    erasures,
+    erasures_pending,
+    kept_hours,
+    kept_visits,
+    legal_holds,
+    retention_rules,
+    uid_looks,
+)
 from central.store.schema.programmes import activities, offers, registrations
 from central.store.schema.published import list_entries, lists, manifests, name_lists
 from central.store.schema.reporting import (
@@ -52,6 +66,13 @@ from central.store.schema.reporting import (
     visit_days_due,
 )
 from central.store.schema.rollouts import freezes, policy_stages, rollout_gates, rollout_steps, rollouts
+from central.store.schema.subscriptions import (
+    notices,
+    subscription_dead,
+    subscription_feed,
+    subscription_progress,
+    subscriptions,
+)
 
 __all__ = [
     "DENIED",
@@ -84,6 +105,9 @@ __all__ = [
     "card_chips",
     "cards",
     "conflicts",
+    "consent_notices",
+    "consent_rules",
+    "consents",
     "denials",
     "device_moves",
     "device_states",
@@ -91,6 +115,9 @@ __all__ = [
     "domains",
     "entry_history",
     "epochs",
+    "erased_subjects",
+    "erasures",
+    "erasures_pending",
     "events",
     "evidence",
     "facts",
@@ -99,7 +126,12 @@ __all__ = [
     "gate_configs",
     "gates",
     "join_tokens",
+    "kept_hours",
+    "kept_visits",
     "ledger",
+    "legal_holds",
+    "libraries",
+    "library_patrons",
     "list_entries",
     "lists",
     "manifests",
@@ -114,6 +146,7 @@ __all__ = [
     "metadata",
     "name_lists",
     "names",
+    "notices",
     "offers",
     "point_books",
     "point_closings",
@@ -126,6 +159,7 @@ __all__ = [
     "projected",
     "registrations",
     "reservations",
+    "retention_rules",
     "rollout_gates",
     "rollout_steps",
     "rollouts",
@@ -135,8 +169,13 @@ __all__ = [
     "states",
     "subject_states",
     "subjects",
+    "subscription_dead",
+    "subscription_feed",
+    "subscription_progress",
+    "subscriptions",
     "tap_counted",
     "tap_counts",
+    "uid_looks",
     "venues",
     "visit_counts",
     "visit_days_due",

@@ -55,7 +55,7 @@ attempts = Table(  # failed sign-ins, by account and by address
     info=UNSAVED,
 )
 
-audit = Table(  # appended, never changed: the database itself refuses it
+audit = Table(  # appended, never changed but for what is struck: the database itself refuses it
     "audit",
     metadata,
     Column("number", BigInteger, primary_key=True, autoincrement=False),
@@ -67,6 +67,8 @@ audit = Table(  # appended, never changed: the database itself refuses it
     Column("asked", BigInteger, nullable=False),  # the number of the row that asked; 0 = itself
     Column("target", String(128), nullable=False),
     Column("body", Text, nullable=False),  # JSON: token, parameters, before, after, why
+    Column("salt", LargeBinary(16), nullable=False),  # empty: target and body were struck
+    Column("about", LargeBinary(32), nullable=False),  # SHA-256 of salt, target and body
     Column("head", LargeBinary(32), nullable=False),  # SHA-256 over the previous head and this row
     Index("audit_who", "who", "number"),
     Index("audit_action", "action", "number"),

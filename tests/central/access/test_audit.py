@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from central.access.audit import STRUCK, chained, head_of
 from central.access.reach import Forbidden
 from central.actions.action import ActionFailed
 from central.store.schema import audit
@@ -146,14 +147,26 @@ async def test_an_altered_log_is_found_with_the_place(house: House, statement: A
     assert (await house.act("verify")).problems == 1
 
 
-async def test_a_row_that_was_altered_with_its_head_is_found_by_the_next(house: House) -> None:
-    from central.access.audit import head_of
+async def test_what_a_row_is_about_can_be_struck_and_nothing_else_of_it(house: House) -> None:
+    await some(house)
+    row = update(audit).where(audit.c.number == 3)
+    for change in ({"target": "", "body": "{}"}, STRUCK | {"who": ""}, STRUCK | {"about": bytes(32)}, {"salt": b""}):
+        with pytest.raises(DBAPIError, match="appended to, never changed"):
+            async with house.database.write() as connection:
+                await connection.execute(row.values(change))
+    async with house.database.write() as connection:
+        await connection.execute(row.values(STRUCK))
+    assert (await house.act("audit.verify")).problems == 0
+    struck = next(each for each in await listed(house) if each.number == 3)
+    assert (struck.target, struck.params, struck.action) == ("", {}, "venue.add")
 
+
+async def test_a_row_that_was_altered_with_its_head_is_found_by_the_next(house: House) -> None:
     await some(house)
     async with house.database.read() as connection:
         second, third = (await connection.execute(select(audit).where(audit.c.number.in_([2, 3])))).all()
-    row = dict(third._mapping) | {"who": "somebody"}
-    head = head_of(second.head, tuple(row.values())[:-1])
+    number, at_ms, _, *others = chained(third)
+    head = head_of(second.head, (number, at_ms, "somebody", *others))
     await unguarded(house, update(audit).where(audit.c.number == 3).values(who="somebody", head=head))
     assert (await house.act("audit.verify")).problems == 1
     assert "row 4" in house.items[0].what
@@ -164,3 +177,27 @@ async def test_a_row_that_was_altered_with_its_head_is_found_by_the_next(house: 
 async def test_what_no_row_can_be_is_refused_by_its_type(house: House, values: dict[str, Any]) -> None:
     with pytest.raises(Exception, match=r"audit\.list"):
         await house.act("audit.list", **values)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+async def test_a_log_of_before_is_chained_anew_and_can_be_struck_then(house: House) -> None:
+    """Back to the schema without digests, where rows are chained whole, and forward again."""
+    from alembic import command
+
+    from central.store.migrate import alembic_config
+
+    await some(house)
+    async with house.database.read() as connection:
+        before = (await connection.execute(select(audit.c.number, audit.c.target, audit.c.body))).all()
+    for change, revision in ((command.downgrade, "0022"), (command.upgrade, "0023")):
+        async with house.database.write() as connection:
+            await connection.run_sync(lambda sync, do=change, to=revision: do(alembic_config(sync), to))
+    async with house.database.read() as connection:
+        assert (await connection.execute(select(audit.c.number, audit.c.target, audit.c.body))).all() == before
+    assert (await house.act("audit.verify")).problems == 0
+    async with house.database.write() as connection:
+        await connection.execute(update(audit).where(audit.c.number == 2).values(STRUCK))
+    assert (await house.act("audit.verify")).problems == 0
+    with pytest.raises(DBAPIError, match="never changed"):
+        async with house.database.write() as connection:
+            await connection.execute(delete(audit))

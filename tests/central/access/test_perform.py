@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
-from central.access.audit import FIRST_HEAD, head_of
+from central.access.audit import FIRST_HEAD, chained, head_of
 from central.access.perform import BadParameters, NoSuchAction, perform
 from central.access.reach import Forbidden
 from central.actions.action import ActionFailed, Context
@@ -147,7 +147,7 @@ async def test_rows_are_chained_whoever_writes_at_once(admin: Admin, city: City)
     await asyncio.gather(*(ask(admin, ANA, "venue.set", id="main", closes_at=f"2{n}:00") for n in range(4)))
     head, numbers = FIRST_HEAD, []
     for row in await rows(city.database):
-        head = head_of(head, tuple(row)[:9])
+        head = head_of(head, chained(row))
         assert row.head == head
         numbers.append(row.number)
     assert numbers == list(range(1, 9))

@@ -12,6 +12,7 @@ from central.alerts.conditions import (
     GateFacts,
     Kind,
     Level,
+    LibraryFacts,
     Reading,
     ServerFacts,
     Taps,
@@ -162,3 +163,18 @@ def test_a_gate_without_a_device_is_not_silent() -> None:
 
 def test_a_device_of_a_gate_that_is_gone_harms_nothing() -> None:
     assert look(device(gate="door-9")) == {}
+
+
+@pytest.mark.parametrize(
+    ("failing_ms", "found"),
+    [
+        (0, Level.GOOD),
+        (NOW_MS - 1, Level.BETWEEN),
+        (NOW_MS - HOUR_MS + 1, Level.BETWEEN),
+        (NOW_MS - HOUR_MS, Level.BAD),
+    ],
+)
+def test_a_library_calls_for_a_person_when_it_does_not_answer_for_an_hour(failing_ms: int, found: Level) -> None:
+    down = LibraryFacts("taichung", failing_ms, NOW_MS - DAY_MS, "timeout" if failing_ms else "")
+    (reading,) = readings(Facts(libraries=(down,)), LIMITS, NOW_MS)
+    assert (reading.kind, reading.place.target, reading.level) == (Kind.LIBRARY, "taichung", found)

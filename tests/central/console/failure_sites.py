@@ -18,7 +18,7 @@ FOLDERS = ("central", "protocol", "firmware_profiles")
 RAISED = frozenset(
     {
         *("ActionFailed", "BadParameters", "CannotPublish", "Forbidden", "NotBound", "NotClosed", "NotText", "NotTold"),
-        *("PasswordRefused", "ProfileError", "Refused", "TooMany", "ValueError"),
+        *("PasswordRefused", "ProfileError", "Refused", "TooMany", "Unsendable", "ValueError"),
     }
 )
 """What is raised with a text for people, or with one that another failure of these quotes."""
@@ -27,6 +27,9 @@ TOLD = {
     **{"cancel": 2, "end": 4},  # sessions that bind cards
     "Exempt": 2,  # events that central did not simply accept
     "problem": 1,  # what a check of the audit log found
+    **{"LineFault": 1, "BadFrame": 1, "_broken": 1, "_fail": 1},  # on the line to a library system
+    "ListLine": 2,  # why a row of a list is left out
+    **{"Sent": 1, "_given_up": 0},  # what became of an event that was sent, and of a subscription
 }
 """Functions that take such a text, and at which place."""
 RETURNED = {
@@ -36,6 +39,7 @@ RETURNED = {
     "central/actions/cards/uid_column.py": {"decide"},
     "central/actions/table_file.py": {"_first_undecodable", "character_problem", "cells"},
     "central/alerts/addresses.py": {"mail_fault", "webhook_fault"},
+    "central/neighbours/events/targets.py": {"url_fault"},
     "central/people/search_keys.py": {"number_problem"},
     "central/rollouts/freezing.py": {"told"},
 }
@@ -44,6 +48,7 @@ SAID = {
     "central/actions/cards/import_repeats.py": {"_contradict"},
     "central/actions/places/policies.py": {"_all_can_decide"},
     "central/console/jobs.py": {"_run"},
+    "central/neighbours/tables/csv_text.py": {"__init__"},
 }
 """Functions that put such texts together: every sentence in them is one."""
 LISTED = {"central/actions/places/gate_configs.py": {"GIVEN"}}

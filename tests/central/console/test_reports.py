@@ -8,9 +8,9 @@ from itertools import product
 import pytest
 from sqlalchemy import update
 
-from central.console.csv_out import cell
 from central.console.gate_states import BADGES
 from central.console.words import catalog
+from central.neighbours.tables.csv_text import cell
 from central.reporting import city as city_module
 from central.reporting.gate_state import TEXTS, State
 from central.reporting.visit_counts import count_due

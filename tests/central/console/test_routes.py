@@ -78,7 +78,7 @@ def test_forms_need_a_changing_action_or_only_an_account() -> None:
     assert [path for path in reading if not path.endswith(READING_FORMS)] == []
 
 
-READING_FORMS = ("/check", "/replay", "/preview", "/diff", "/verify", "/find")
+READING_FORMS = ("/check", "/replay", "/preview", "/diff", "/verify", "/find", "/vols/export")
 """Forms that are sent because what they ask with is too long, or too personal, for an address."""
 
 

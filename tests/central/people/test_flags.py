@@ -43,7 +43,7 @@ async def test_setting_what_is_set_publishes_nothing(admin: Admin, listed: Liste
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"member": "M-1", "set": ["rich"]}, "there is no 'rich'; known are hold-ready, overdue"),
+        ({"member": "M-1", "set": ["rich"]}, "there is no 'rich'; known are hold-ready, library-blocked, "),
         ({"member": "E-1", "set": ["overdue"]}, "E-1 is not in library"),
         ({"member": "nobody", "set": ["overdue"]}, "nobody is not in library"),
         ({"member": "M-1", "set": ["overdue"], "until": "2001-01-01"}, "is over already"),

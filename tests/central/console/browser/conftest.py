@@ -45,7 +45,13 @@ async def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(directory: Path) -> AsyncIterator[tuple[City, Console]]:
+async def settings() -> dict[str, Any]:
+    """What a module needs beside the defaults."""
+    return {}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(directory: Path, settings: dict[str, Any]) -> AsyncIterator[tuple[City, Console]]:
     """A city and its console, one a module: tests of a module add to it. Accounts `admin`, `operator` (venue `main`),
     `coordinator` and `auditor` exist."""
     url = f"sqlite:///{directory / 'central.db'}"
@@ -54,7 +60,7 @@ async def town(directory: Path) -> AsyncIterator[tuple[City, Console]]:
     async with open_database(url) as database:
         city = City(database, keys)
         await city.found()
-        async with console_over(database, keys, url, directory / "data") as console:
+        async with console_over(database, keys, url, directory / "data", **settings) as console:
             await console.account("admin", "admin")
             await console.account("operator", "operator", venues=("main",))
             await console.account("coordinator", "coordinator")
