@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from central.alerts.conditions import Kind
-from central.commands.shell import act, as_json, fail, say, say_json, say_rows, who_option
+from central.commands.shell import act, as_json, say, say_json, say_rows, url_in, who_option
 from central.config import Config
 
 NONE = "No alert. Who is told of one: `tapgate-central alert contact list`."
@@ -126,19 +126,8 @@ def put(settings: Config, /, contact_id: str, webhook_file: Path | None, as_json
     Example: tapgate-central alert contact put lin --title 林館員 --mail lin@library.example --venue library-1
     """
     values["kinds"], values["venues"] = list(values["kinds"]), list(values["venues"])
-    values |= {"id": contact_id, "webhook": _url(webhook_file)}
+    values |= {"id": contact_id, "webhook": url_in(webhook_file) if webhook_file else None}
     say(act(settings, "alert.contact.put", values)["contact"], as_json)
-
-
-def _url(path: Path | None) -> str | None:
-    """Never an argument: those stand in the process list and in the shell's history."""
-    if path is None:
-        return None
-    try:
-        text = sys.stdin.readline() if str(path) == "-" else path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        fail(f"{path}: no URL can be read from it")
-    return text.strip()
 
 
 @contact.command("list")

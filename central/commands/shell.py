@@ -146,6 +146,16 @@ def say_json(data: Any) -> None:
     click.echo(msgspec.json.encode(data))
 
 
+def url_in(file: Path) -> str:
+    """The URL in a file, or on standard input for `-`. Never an argument: those stand in the process list and in the
+    shell's history."""
+    try:
+        text = sys.stdin.readline() if str(file) == "-" else file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        fail(f"{file}: no URL can be read from it")
+    return text.strip()
+
+
 def say(result: dict[str, Any], as_json: bool) -> None:
     """A result: JSON for a script, lines of name and value for a person."""
     if as_json:

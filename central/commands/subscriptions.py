@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from central.commands.shell import act, as_json, fail, say, say_json, say_rows, who_option
+from central.commands.shell import act, as_json, say, say_json, say_rows, url_in, who_option
 from central.config import Config
 from central.neighbours.events.kinds import SHORT
 
@@ -47,7 +47,7 @@ def add(
     Example: tapgate-central subscription add messages --type hold-ready --type overdue --webhook-file url.txt
     """
     quiet_from, _, quiet_until = quiet.partition("-")
-    values |= {"id": subscription_id, "webhook": _url(webhook_file), "quiet_from": quiet_from}
+    values |= {"id": subscription_id, "webhook": url_in(webhook_file) if webhook_file else "", "quiet_from": quiet_from}
     values |= {"quiet_until": quiet_until, "types": [SHORT[each] for each in values["types"]]}
     values |= {name: list(values[name]) for name in ("domains", "venues")}
     made = act(settings, "subscription.add", values)
@@ -58,17 +58,6 @@ def add(
         click.echo(ONCE, err=True)
     else:
         say(made["subscription"], False)
-
-
-def _url(path: Path | None) -> str:
-    """Never an argument: those stand in the process list and in the shell's history."""
-    if path is None:
-        return ""
-    try:
-        text = sys.stdin.readline() if str(path) == "-" else path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        fail(f"{path}: no URL can be read from it")
-    return text.strip()
 
 
 @subscription.command("list")
