@@ -10,6 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.access.audit import ASKED, LOOKED
+from central.access.looks import rows_about
 from central.access.rates import wait_s
 from central.access.rules import ON_BEHALF
 from central.actions.action import ActionFailed, Context, Params, Result, TooMany, action
@@ -18,7 +19,7 @@ from central.actions.list_keys import After, key_of, parts_of
 from central.services.attendance.hours import counted_minutes
 from central.services.attendance.store import read_rows
 from central.services.points.accounts import plans_of, read_members
-from central.store.schema import attendance_sessions, audit, cards, subjects, visits
+from central.store.schema import attendance_sessions, cards, subjects, visits
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=500)]
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -187,17 +188,10 @@ async def citizen_looks(context: Context, params: PageParams) -> CitizenLooks:
     async with context.database.read() as connection:
         citizen = await _citizen(connection, params.member)
         held = await connection.execute(select(cards.c.id).where(cards.c.member == citizen.id))
-        names = [citizen.reference, citizen.id.hex(), *(id_.hex() for id_ in held.scalars())]
-        query = select(audit).where(audit.c.target.in_(names), audit.c.phase.in_((LOOKED, ASKED)))
-        if params.after:
-            (before,) = parts_of(params.after, tuple[int])
-            query = query.where(audit.c.number < before)
-        rows = (await connection.execute(query.order_by(audit.c.number.desc()).limit(params.limit + 1))).all()
-    more = len(rows) > params.limit
-    return CitizenLooks(
-        looks=[_look(row) for row in rows[: params.limit]],
-        next=key_of(rows[params.limit - 1].number) if more else "",
-    )
+        ids = [citizen.id, *held.scalars()]
+        (before,) = parts_of(params.after, tuple[int]) if params.after else (None,)
+        rows, more = await rows_about(connection, citizen.reference, ids, (LOOKED, ASKED), before, params.limit)
+    return CitizenLooks(looks=[_look(row) for row in rows], next=key_of(rows[-1].number) if more else "")
 
 
 def _look(row: Any) -> CitizenLook:

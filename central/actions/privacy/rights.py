@@ -3,10 +3,11 @@
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import or_, select, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.access.audit import ASKED, LOOKED, REFUSED
+from central.access.looks import rows_about
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.class_store import Stated, held_classes, put_classes
 from central.actions.cards.member_index import put_name_keys
@@ -16,7 +17,9 @@ from central.people.class_feed import Change, Deed, changed
 from central.people.search_keys import is_readable
 from central.privacy.copying import copy_of
 from central.privacy.found import Person, person_of
-from central.store.schema import audit, members
+from central.store.schema import members
+
+WHAT = {LOOKED: "looked", ASKED: "changed", REFUSED: "refused"}
 
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 ClassName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -108,14 +111,8 @@ async def member_looks(context: Context, params: LooksParams) -> Looks:
     """Who looked at the member's data, changed it or was refused it, as far as it was asked for by the member."""
     async with context.database.read() as connection:
         person = await _person(context, connection, params.member)
-        targets = [person.reference, person.id.hex(), *(card.hex() for card in person.cards)]
-        a = audit.c
-        query = select(a.number, a.at_ms, a.who, a.origin, a.action, a.phase)
-        query = query.where(a.target.in_(targets), or_(a.phase == LOOKED, a.phase == ASKED, a.phase == REFUSED))
-        if params.before:
-            query = query.where(a.number < params.before)
-        rows = (await connection.execute(query.order_by(a.number.desc()).limit(params.limit + 1))).all()
-    what = {LOOKED: "looked", ASKED: "changed", REFUSED: "refused"}
+        ids = [person.id, *person.cards]
+        rows, more = await rows_about(connection, person.reference, ids, WHAT, params.before or None, params.limit)
     looks = [
         Look(
             number=row.number,
@@ -123,11 +120,11 @@ async def member_looks(context: Context, params: LooksParams) -> Looks:
             who=row.who,
             origin=row.origin,
             action=row.action,
-            what=what[row.phase],
+            what=WHAT[row.phase],
         )
-        for row in rows[: params.limit]
+        for row in rows
     ]
-    return Looks(member=params.member, looks=looks, more=len(rows) > params.limit)
+    return Looks(member=params.member, looks=looks, more=more)
 
 
 @action("member.correct", CorrectParams, writes=True)
