@@ -54,6 +54,10 @@ def document(actions: Iterable[Action[Any]]) -> dict[str, Any]:
         if "who" in action.params.__struct_fields__:
             _without_who(components[schema["$ref"].rpartition("/")[2]])
     failed = schemas[-1]
+    told = {
+        action.name: (action, params, result)
+        for action, params, result in zip(shown, schemas[:count], schemas[count:-1], strict=True)
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -72,14 +76,12 @@ def document(actions: Iterable[Action[Any]]) -> dict[str, Any]:
             "schemas": components,
         },
         "paths": {
-            f"/{action.name}": {"post": _operation(action, params, result, failed)}
-            for action, params, result in zip(shown, schemas[:count], schemas[count:-1], strict=True)
+            f"/{name}": {"post": _operation(action, params, result, failed)}
+            for name, (action, params, result) in told.items()
         }
         | {
             path: {"get": _query(action, components[params["$ref"].rpartition("/")[2]], result, failed)}
-            for path, name in QUERIES.items()
-            for action, params, result in zip(shown, schemas[:count], schemas[count:-1], strict=True)
-            if action.name == name
+            for path, (action, params, result) in ((path, told[name]) for path, name in QUERIES.items() if name in told)
         },
     }
 
