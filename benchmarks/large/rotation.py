@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 
 from benchmarks.large.sink import Sink, open_sink
 from benchmarks.report import Row, at_most
-from central.actions.action import ACTIONS, Context
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.keys import Keys
@@ -46,12 +45,14 @@ async def run(directory: Path, count: int) -> list[Row]:
         await sink.close()
         async with database.write() as connection:
             await refresh_domain(connection, keys, "library", NOW_MS)
+        admin = admin_of(database, keys, url, directory / "data")
+        admin.now_ms += 1
         waits, stop = list[float](), asyncio.Event()
         uploading = asyncio.create_task(_upload(city, waits, stop))
         await asyncio.sleep(2)
         before = len(waits)
         start = time.perf_counter()
-        await _rotate(database, keys, url, directory)
+        await admin.act("domain.rotate-key", domain="library")
         rotated_s = time.perf_counter() - start
         await asyncio.sleep(1)
         stop.set()
@@ -94,12 +95,6 @@ async def _upload(city: City, waits: list[float], stop: asyncio.Event) -> None:
         assert taken.outcome == "accepted", taken.outcome
         sent = len(journal.publics)
         await asyncio.sleep(UPLOAD_EVERY_S)
-
-
-async def _rotate(database: Database, keys: Keys, url: str, directory: Path) -> None:
-    admin = admin_of(database, keys, url, directory / "data")
-    action = ACTIONS["domain.rotate-key"]
-    await action.run(Context(admin.config, database, keys, NOW_MS + 1), action.params(domain="library"))
 
 
 async def _check(database: Database, keys: Keys, count: int) -> None:
