@@ -24,7 +24,7 @@ def fill(town: Town, rows: list[tuple[bytes, bytes]]) -> None:
     version = time.time_ns() // 1_000_000
     connection.execute("DELETE FROM list_entries WHERE domain = ?", (DOMAIN,))
     connection.executemany(
-        "INSERT INTO list_entries (domain, token, entry, version, dropped) VALUES (?, ?, ?, ?, 0)",
+        "INSERT INTO list_entries (domain, key_number, token, entry, version, dropped) VALUES (?, 1, ?, ?, ?, 0)",
         ((DOMAIN, token, entry, version) for token, entry in rows),
     )
     connection.execute(

@@ -31,6 +31,7 @@ from central.privacy.retaining import retain_for_ever
 from central.reporting.fleet import watch_for_ever
 from central.reporting.visit_counts import count_for_ever
 from central.rollouts.conducting import rollouts_for_ever
+from central.rotating import rotate_for_ever
 from central.services.points import rounds
 from central.snapshots import Snapshots
 from central.store.database import open_database
@@ -121,6 +122,7 @@ async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
         tasks.append(asyncio.create_task(follow_consent_rules(database, keys), name="consent-rules"))
         tasks.append(asyncio.create_task(follow_erasures(config, database, keys), name="erasures"))
         tasks.append(asyncio.create_task(retain_for_ever(database), name="retention"))
+        tasks.append(asyncio.create_task(rotate_for_ever(database, keys), name="key-rotations"))
         tasks.append(asyncio.create_task(services.follower.run(), name="settling"))
         tasks.append(asyncio.create_task(rounds.run_for_ever(database), name="points"))
         tasks.append(asyncio.create_task(count_for_ever(database), name="visit-counts"))

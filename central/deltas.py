@@ -35,7 +35,8 @@ class Deltas:
 
     async def _make(self, connection: AsyncConnection, offer: Offer, base: int, version: int) -> bytes | None:
         c = list_entries.c
-        query = select(c.token, c.entry, c.dropped).where(c.domain == offer.content.domain, c.version > base)
+        own = (c.domain == offer.content.domain) & (c.key_number == offer.key_number)
+        query = select(c.token, c.entry, c.dropped).where(own, c.version > base)
         rows = (await connection.execute(query.limit(2 * MAX_DELTA_ROWS + 1))).all()
         put = [(row.token, row.entry) for row in rows if not row.dropped]
         drop = tuple(row.token for row in rows if row.dropped)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.store.schema import entry_history, meta
@@ -133,20 +133,6 @@ async def append(
 def _card_of(body: bytes) -> tuple[bytes, int]:
     entry = decode(Entry, body)
     return entry.subject, entry.card
-
-
-async def drop_others(connection: AsyncConnection, domain: str, version: int) -> None:
-    """A list that was written anew, under another key, says nothing of the cards that did not come with it."""
-    await connection.execute(text(_DROP_OTHERS), {"domain": domain, "version": version, "empty": b"", "dropped": True})
-
-
-_DROP_OTHERS = (
-    f"INSERT INTO entry_history ({_COLUMNS}) SELECT h.domain, h.subject, h.card, :version, h.token, :empty, :dropped"
-    " FROM entry_history h JOIN (SELECT subject, card, max(version) AS newest FROM entry_history"
-    " WHERE domain = :domain GROUP BY subject, card) n"
-    " ON n.subject = h.subject AND n.card = h.card AND n.newest = h.version"
-    " WHERE h.domain = :domain AND NOT h.dropped AND h.version < :version"
-)
 
 
 async def _write(

@@ -2,7 +2,8 @@
 change get a version.
 
 A list is a pure function of those tables, of what members agreed to, and the domain's key. Work goes in blocks of
-members, so three million cards need no more memory than a few thousand; what is computed leaves the event loop.
+members, so three million cards need no more memory than a few thousand; what is computed leaves the event loop. While
+a domain's tokens are made again with its next key (`central.rotating`), both lists follow.
 """
 
 import asyncio
@@ -15,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.configs import renew_staff
 from central.keys import Keys
-from central.list_rows import ListRows, WantedTokens, listed
+from central.list_rows import ListRows, WantedTokens
 from central.neighbours.library_word import NOTHING, word_between, word_of
+from central.open_lists import OpenLists, key_numbers
 from central.privacy.consent import published_grants
-from central.store.schema import cards, domains, member_classes, member_flags, subjects
+from central.store.schema import cards, member_classes, member_flags, subjects
 from central.store.steps import Statement, one, run_steps
-from central.wakeups import domain_topic, note
 from protocol.allowlist import CardState, Entry, Grant
 from protocol.messages import encode
 from protocol.token import token
@@ -51,15 +52,9 @@ async def refresh_members(
     Returns the domains whose list is newer; their waiters wake when the transaction is durable.
     """
     members = list(dict.fromkeys(members))
-    every = {row.id: row.key_number for row in await connection.execute(select(domains.c.id, domains.c.key_number))}
+    every = await key_numbers(connection)
     looked = set(every) if len(members) <= FEW_MEMBERS else set(left)
-    lists: dict[str, ListRows] = {}
-
-    async def rows_of(domain: str) -> ListRows:
-        if domain not in lists:
-            lists[domain] = await ListRows.open(connection, domain, every[domain], now_ms)
-        return lists[domain]
-
+    opened = OpenLists(connection, now_ms)
     for at in range(0, len(members), BLOCK_MEMBERS):
         block = members[at : at + BLOCK_MEMBERS]
         classes = await published_classes(connection, block)
@@ -67,28 +62,26 @@ async def refresh_members(
         flags = await _flags_by_domain(connection, within.keys(), block)
         words = await word_of(connection, block)
         for domain in sorted(looked | within.keys()):
-            key = keys.domain_key(domain, every[domain])
             says = words.get(domain, NOTHING).beside(classes, flags.get(domain, {}))
-            wanted = await asyncio.to_thread(_compile, keys, key, within.get(domain, []), *says)
-            if wanted:
-                await (await rows_of(domain)).put(connection, wanted)
-            if domain in looked:
-                gone = await listed(connection, domain, await _tokens_of(connection, keys, key, block) - wanted.keys())
-                if gone:
-                    await (await rows_of(domain)).drop(connection, gone)
-    return {domain for domain, rows in sorted(lists.items()) if await _close(connection, rows)}
+            for number in every[domain]:
+                key = keys.domain_key(domain, number)
+                wanted = await asyncio.to_thread(_compile, keys, key, within.get(domain, []), *says)
+                if wanted:
+                    await (await opened.rows(domain, number)).put(connection, wanted)
+                if domain in looked:
+                    others = await _tokens_of(connection, keys, key, block) - wanted.keys()
+                    await opened.drop(domain, number, others)
+    return await opened.close()
 
 
 async def drop_cards(connection: AsyncConnection, keys: Keys, uids: Sequence[CardUID], now_ms: int) -> None:
     """Take cards that are nobody's any more off every list. Their waiters wake when the transaction is durable."""
-    query = select(domains.c.id, domains.c.key_number).order_by(domains.c.id)
-    for domain, number in (await connection.execute(query)).all():
-        key = keys.domain_key(domain, number)
-        gone = await listed(connection, domain, {token(key, uid) for uid in uids})
-        if gone:
-            rows = await ListRows.open(connection, domain, number, now_ms)
-            await rows.drop(connection, gone)
-            await _close(connection, rows)
+    opened = OpenLists(connection, now_ms)
+    for domain, numbers in (await key_numbers(connection)).items():
+        for number in numbers:
+            key = keys.domain_key(domain, number)
+            await opened.drop(domain, number, {token(key, uid) for uid in uids})
+    await opened.close()
 
 
 async def refresh_domain(
@@ -99,37 +92,38 @@ async def refresh_domain(
     anew: bool = False,
     progress: Progress | None = None,
 ) -> bool:
-    """Compile a whole list again: after an import, and after the domain's key was rotated, which what is made with
-    it follows (the verifiers of staff).
+    """Compile a whole list again, after an import.
 
     `anew`: publish it as newer even if nothing changed, for after a restore, when gates may hold a list that this
     database never knew; no delta leads to it. Returns whether the list is newer.
     """
-    number = (await connection.execute(select(domains.c.key_number).where(domains.c.id == domain))).scalar_one()
     await renew_staff(connection, keys, now_ms, domain=domain)
-    rows = await ListRows.open(connection, domain, number, now_ms)
-    if anew:
-        rows.renew()
-    key, wanted_rows = keys.domain_key(domain, number), 0
-    async for block in compiled_blocks(connection, keys, key, domain):
+    opened = OpenLists(connection, now_ms)
+    for number in (await key_numbers(connection))[domain]:
+        rows = await opened.rows(domain, number)
+        if anew:
+            rows.renew()
+        await compile_whole(connection, keys, rows, progress)
+    return bool(await opened.close())
+
+
+async def compile_whole(
+    connection: AsyncConnection, keys: Keys, rows: ListRows, progress: Progress | None = None
+) -> None:
+    """Make the list of a domain under a key what the tables say of every member."""
+    key, wanted_rows = keys.domain_key(rows.domain, rows.key_number), 0
+    async for block in compiled_blocks(connection, keys, key, rows.domain):
         await rows.put(connection, block)
         wanted_rows += len(block)
         if progress is not None:
-            await progress(f"compiling the list of {domain}", wanted_rows, 0)
-    if wanted_rows != rows.count:  # some row is no longer wanted: find which by a second pass
-        async with WantedTokens(connection) as wanted:
-            async for block in compiled_blocks(connection, keys, key, domain):
-                await wanted.add(block)
-            async for gone in wanted.missing(domain):
-                await rows.drop(connection, gone)
-    return await _close(connection, rows)
-
-
-async def _close(connection: AsyncConnection, rows: ListRows) -> bool:
-    if not await rows.close(connection):
-        return False
-    await note(connection, (domain_topic(rows.domain),))
-    return True
+            await progress(f"compiling the list of {rows.domain}", wanted_rows, 0)
+    if wanted_rows == rows.count:
+        return
+    async with WantedTokens(connection) as wanted:  # some row is no longer wanted: find which by a second pass
+        async for block in compiled_blocks(connection, keys, key, rows.domain):
+            await wanted.add(block)
+        async for gone in rows.missing(connection):
+            await rows.drop(connection, gone)
 
 
 _UPPER = "SELECT member FROM subjects WHERE domain = ? AND member > ? ORDER BY member LIMIT 1 OFFSET ?"
@@ -151,16 +145,23 @@ async def compiled_blocks(
     """The whole list that a domain should have, block by block; plain SQL, for millions of rows."""
     last: bytes | None = b""
     while last is not None:
-        upper = await run_steps(connection, one(Statement(_UPPER, (domain, last, BLOCK_MEMBERS - 1))))
-        following = bytes(upper[0][0]) if upper else None
-        bounds = (domain, last, following or b"\xff" * 17)
-        held = _grants(await run_steps(connection, one(Statement(_CLASSES, bounds))))
-        grants = await published_grants(connection, held)
-        flags = _flags(await run_steps(connection, one(Statement(_FLAGS, bounds))))
-        rows = await run_steps(connection, one(Statement(_CARDS, bounds)))
-        says = (await word_between(connection, *bounds)).beside(grants, flags)
-        yield await asyncio.to_thread(_compile, keys, key, rows, *says)
-        last = following
+        block, last = await compiled_block(connection, keys, key, domain, last)
+        yield block
+
+
+async def compiled_block(
+    connection: AsyncConnection, keys: Keys, key: bytes, domain: str, after: bytes
+) -> tuple[dict[bytes, bytes], bytes | None]:
+    """Tokens and entries of the next members after one, and the last of these; None: there are no more."""
+    upper = await run_steps(connection, one(Statement(_UPPER, (domain, after, BLOCK_MEMBERS - 1))))
+    last = bytes(upper[0][0]) if upper else None
+    bounds = (domain, after, last or b"\xff" * 17)
+    held = _grants(await run_steps(connection, one(Statement(_CLASSES, bounds))))
+    grants = await published_grants(connection, held)
+    flags = _flags(await run_steps(connection, one(Statement(_FLAGS, bounds))))
+    rows = await run_steps(connection, one(Statement(_CARDS, bounds)))
+    says = (await word_between(connection, *bounds)).beside(grants, flags)
+    return await asyncio.to_thread(_compile, keys, key, rows, *says), last
 
 
 async def published_classes(connection: AsyncConnection, members: Sequence[bytes]) -> dict[bytes, tuple[Grant, ...]]:

@@ -152,7 +152,6 @@ def _places(ids: Iterable[str]) -> Any:
             venues.c.domain,
             domains.c.key_number,
             lists.c.version.label("list_version"),
-            lists.c.key_number.label("list_key_number"),
             lists.c.count.label("list_count"),
             lists.c.sum.label("list_sum"),
             lists.c.base.label("list_base"),
@@ -160,7 +159,7 @@ def _places(ids: Iterable[str]) -> Any:
         .join(gates, gates.c.id == devices.c.gate)
         .join(venues, venues.c.id == gates.c.venue)
         .join(domains, domains.c.id == venues.c.domain)
-        .outerjoin(lists, lists.c.domain == domains.c.id)
+        .outerjoin(lists, (lists.c.domain == domains.c.id) & (lists.c.key_number == domains.c.key_number))
         .where(devices.c.id.in_(list(ids)), devices.c.state == "active")
     )
 
@@ -186,7 +185,7 @@ def _parts(row: Any, key: bytes, policy: PolicyPayload | None, config: ConfigPay
     ]
     if policy is not None:
         parts.append(Part(PartName.POLICY, policy.version, policy.digest))
-    if row.list_version and row.list_key_number == row.key_number:  # else its key was rotated and it is being compiled
+    if row.list_version:
         sum_ = int.from_bytes(row.list_sum)
         list_ = list_digest(row.domain, row.key_number, row.list_count, sum_)
         parts.append(Part(PartName.ALLOWLIST, row.list_version, list_))

@@ -16,7 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.keys import Keys
 from central.store.database import Database
-from central.store.schema import list_entries, lists
+from central.store.schema import (
+    list_entries,
+    lists,
+    under_own_key,
+)
 from protocol.envelope import digest
 from protocol.errors import Failure, Refused
 from protocol.messages import MAX_CHUNK_BYTES, MAX_CHUNK_ROWS, MAX_DELTA_ROWS, Snapshot, encode
@@ -100,7 +104,8 @@ class Snapshots:
         writer = _Writer(temporary, head, self._keys, chunk_rows)
         try:
             c = list_entries.c
-            query = select(c.token, c.entry).where(c.domain == head.domain, c.dropped.is_(False)).order_by(c.token)
+            own = (c.domain == head.domain) & (c.key_number == head.key_number)
+            query = select(c.token, c.entry).where(own, c.dropped.is_(False)).order_by(c.token)
             async with connection.stream(query, execution_options={"yield_per": chunk_rows}) as rows:
                 async for block in rows.partitions(chunk_rows):
                     await asyncio.to_thread(writer.add, block)
@@ -175,7 +180,7 @@ def _skip(file: BinaryIO, chunks: int) -> bytes:
 
 
 async def _head(connection: AsyncConnection, domain: str) -> Any:
-    head = (await connection.execute(select(lists).where(lists.c.domain == domain))).one_or_none()
+    head = (await connection.execute(select(lists).where(lists.c.domain == domain, under_own_key(lists)))).one_or_none()
     if head is None:
         raise Refused(Failure.OTHER_DOMAIN, f"there is no list of {domain}")
     return head
@@ -188,7 +193,8 @@ async def _is_near(connection: AsyncConnection, head: Any, version: int) -> bool
     if not head.base <= version < head.version:
         return False
     c = list_entries.c
-    changed = select(c.token).where(c.domain == head.domain, c.version > version).limit(MAX_DELTA_ROWS + 1).subquery()
+    own = (c.domain == head.domain) & (c.key_number == head.key_number)
+    changed = select(c.token).where(own, c.version > version).limit(MAX_DELTA_ROWS + 1).subquery()
     return int((await connection.execute(select(func.count()).select_from(changed))).scalar_one()) <= MAX_DELTA_ROWS
 
 

@@ -26,7 +26,7 @@ from tests.central.actors import NOW_MS, Journal
 from tests.central.admin import admin_of
 from tests.central.city import City
 
-ROTATED_S, WAITED_S = 300.0, 300.0
+ROTATED_S, WAITED_S = 300.0, 2.0
 AT_ONCE, UPLOAD_EVERY_S = 50_000, 0.25
 
 

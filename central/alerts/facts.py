@@ -22,7 +22,17 @@ from central.alerts.conditions import (
 from central.alerts.limits import Limits
 from central.closures import read_closures
 from central.gate_closures import read_closings
-from central.store.schema import devices, events, gate_configs, gates, libraries, lists, subscriptions, venues
+from central.store.schema import (
+    devices,
+    events,
+    gate_configs,
+    gates,
+    libraries,
+    lists,
+    subscriptions,
+    under_own_key,
+    venues,
+)
 from protocol.errors import Refused
 from protocol.messages import Health, Outcome, Poll, decode
 from protocol.messages import Kind as EventKind
@@ -82,7 +92,7 @@ async def _devices(connection: AsyncConnection) -> list[DeviceFacts]:
         select(d.id, d.gate, d.seen_ms, d.confirmed_ms, d.enrolled_ms, d.report, d.skew_ms, d.health, lists.c.version)
         .join(gates, gates.c.id == d.gate)
         .join(venues, venues.c.id == gates.c.venue)
-        .outerjoin(lists, lists.c.domain == venues.c.domain)
+        .outerjoin(lists, (lists.c.domain == venues.c.domain) & under_own_key(lists))
         .where(d.state == "active")
         .order_by(d.id)
     )

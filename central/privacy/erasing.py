@@ -35,6 +35,7 @@ from central.store.schema import (
     lists,
     marks,
     members,
+    under_own_key,
 )
 from central.store.slices import slices
 from protocol.errors import Refused
@@ -124,7 +125,8 @@ async def _off_the_lists(connection: AsyncConnection, keys: Keys, person: Person
     await drop_cards(connection, keys, list(person.cards.values()), ordered.at_ms)
     entry_history = next(table for table in BY_SUBJECT if table.name == "entry_history")
     await connection.execute(delete(entry_history).where(_is_of(connection, entry_history, person)))
-    query = select(lists.c.domain, lists.c.version).where(lists.c.domain.in_(sorted(person.subjects)))
+    own = lists.c.domain.in_(sorted(person.subjects)) & under_own_key(lists)
+    query = select(lists.c.domain, lists.c.version).where(own)
     return {row.domain: row.version for row in await connection.execute(query)}
 
 

@@ -25,6 +25,7 @@ from central.store.schema import (
     gates,
     list_entries,
     manifests,
+    under_own_key,
     venues,
 )
 from protocol.fleet import Health
@@ -117,7 +118,8 @@ async def _lacking(connection: AsyncConnection, rows: Collection[Any], polls: Ma
             held.setdefault((row.domain, version), []).append(row.id)
     e = list_entries.c
     for (domain, version), those in held.items():
-        query = select(func.min(e.version)).where(e.domain == domain, e.version > version)
+        newer = (e.domain == domain) & under_own_key(list_entries) & (e.version > version)
+        query = select(func.min(e.version)).where(newer)
         since_ms = (await connection.execute(query)).scalar()  # versions are times, or a little later
         for device in those if since_ms else ():
             note(device, since_ms)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from central import rotating
 from central.configs import ConfigPayload, put_config
 from central.keys import Keys
 from central.store.database import Database
@@ -107,6 +108,13 @@ class City:
 
     async def set_card_state(self, member: bytes, state: int) -> None:
         await self.change(cards, cards.c.member == member, state=state)
+
+    async def rotate(self, at_ms: int, domain: str = "library") -> int:
+        """The number of the domain's new key."""
+        async with self.database.write() as connection:
+            number = await rotating.begin(connection, self.keys, domain)
+        await rotating.go_on(self.database, self.keys, domain, at_ms)
+        return number
 
     def token(self, number: int, domain: str = "library", key_number: int = 1) -> bytes:
         return token(self.keys.domain_key(domain, key_number), uid(number))

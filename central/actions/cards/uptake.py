@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.within import domains_of
 from central.keys import Keys
-from central.store.schema import cards, devices, domains, gates, list_entries, lists, members, venues
+from central.open_lists import version_of
+from central.store.schema import cards, devices, domains, gates, list_entries, members, venues
 from protocol.messages import PartName, Poll, decode
 from protocol.token import token
 from protocol.wire import Count
@@ -84,10 +85,10 @@ async def card_uptake(context: Context, params: UptakeParams) -> Uptake:
 
 async def _changes(context: Context, connection: AsyncConnection, params: UptakeParams) -> list[_Change]:
     if params.domain:
-        version = (await connection.execute(select(lists.c.version).where(lists.c.domain == params.domain))).scalar()
-        if version is None:
+        newest = await version_of(connection, params.domain)
+        if not newest:
             raise ActionFailed(f"there is no list of a domain {params.domain!r}: see `domain list`")
-        return [_Change(params.domain, params.version or version)]
+        return [_Change(params.domain, params.version or newest)]
     query = select(cards.c.id, cards.c.uid_sealed)
     if params.card:
         query = query.where(cards.c.id == bytes.fromhex(params.card))
@@ -99,7 +100,7 @@ async def _changes(context: Context, connection: AsyncConnection, params: Uptake
     found = []
     every = select(domains.c.id, domains.c.key_number).order_by(domains.c.id)
     for domain, number in (await connection.execute(every)).all():
-        version = await _newest(connection, domain, _tokens(context.keys, domain, number, rows))
+        version = await _newest(connection, domain, number, _tokens(context.keys, domain, number, rows))
         if version is not None:
             found.append(_Change(domain, version))
     return found
@@ -110,10 +111,11 @@ def _tokens(keys: Keys, domain: str, number: int, rows: Sequence[Any]) -> set[by
     return {token(key, keys.open_uid(sealed, card)) for card, sealed in rows}
 
 
-async def _newest(connection: AsyncConnection, domain: str, tokens: Collection[bytes]) -> int | None:
+async def _newest(connection: AsyncConnection, domain: str, number: int, tokens: Collection[bytes]) -> int | None:
     """The version that last changed any of these rows; None where the list never had one."""
     c = list_entries.c
-    query = select(func.max(c.version)).where(c.domain == domain, c.token.in_(sorted(tokens)))
+    own = (c.domain == domain) & (c.key_number == number)
+    query = select(func.max(c.version)).where(own, c.token.in_(sorted(tokens)))
     version: int | None = (await connection.execute(query)).scalar()
     return version
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central import rotating
 from central.access.audit import ASKED, DONE, Entry, append_alone
 from central.access.caller import Caller
 from central.actions.action import HERE, ActionFailed, Context, Progress, no_progress
@@ -217,6 +218,7 @@ def _table(block: Block, reader: BackupReader) -> Any:
 
 async def _raise_versions(connection: AsyncConnection, keys: Keys, now_ms: int, progress: Progress) -> None:
     """Lists, policies, configurations, profiles and names get numbers above any published since the backup."""
+    await rotating.forget(connection)
     await end_all(connection, keys, now_ms, "central was restored")
     every = (await connection.execute(select(gates.c.id))).scalars().all()
     for held in (await read_configs(connection, every)).values():

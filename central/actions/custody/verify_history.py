@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.custody.findings import Findings
-from central.store.schema import entry_history, list_entries
+from central.store.schema import entry_history, list_entries, lists
 from protocol.allowlist import Entry
 from protocol.errors import Refused
 from protocol.wire import decode
@@ -65,5 +65,8 @@ async def _own(findings: Findings, row: Any) -> None:
 
 async def _held(connection: AsyncConnection, domain: str, tokens: Sequence[bytes]) -> dict[bytes, tuple[bytes, int]]:
     c = list_entries.c
-    query = select(c.token, c.entry, c.version).where(c.domain == domain, c.token.in_(tokens), c.dropped.is_(False))
+    lists_of = select(lists.c.key_number).where(lists.c.domain == domain)  # of a card that is made ahead, under both
+    query = select(c.token, c.entry, c.version).where(
+        *(c.domain == domain, c.key_number.in_(lists_of), c.token.in_(tokens), c.dropped.is_(False))
+    )
     return {token: (entry, version) for token, entry, version in await connection.execute(query)}

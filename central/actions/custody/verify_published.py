@@ -24,6 +24,7 @@ from central.store.schema import (
     name_lists,
     policies,
     profiles,
+    under_own_key,
 )
 from protocol.allowlist import Entry, entry_digest, list_digest
 from protocol.compiled import CompiledPolicy
@@ -51,18 +52,14 @@ async def check(findings: Findings, connection: AsyncConnection) -> None:
 
 async def _list(findings: Findings, connection: AsyncConnection, domain: Any) -> None:
     where = f"list {domain.id}"
-    head: Any = (await connection.execute(select(lists).where(lists.c.domain == domain.id))).one_or_none()
+    every = (await connection.execute(select(lists).where(lists.c.domain == domain.id))).all()
+    counts = {head.key_number: await _sum(findings, connection, head) for head in every}
+    head = next((head for head in every if head.key_number == domain.key_number), None)
     findings.count("lists")
     if head is None:
-        await findings.problem(where, "was never compiled")
+        await findings.problem(where, f"was never compiled under key {domain.key_number}")
         return
-    count, sum_ = await _sum(findings, connection, domain.id, head)
-    if (count, sum_.to_bytes(32)) != (head.count, head.sum):
-        await findings.problem(where, f"its {count} rows do not sum to what it says of {head.count}")
-    await verify_history.check(findings, connection, domain.id, count)
-    if head.key_number != domain.key_number:
-        await findings.problem(where, f"is under key {head.key_number}, the domain is at {domain.key_number}")
-        return
+    await verify_history.check(findings, connection, domain.id, counts[head.key_number])
     try:
         key = findings.context.keys.domain_key(domain.id, domain.key_number)
     except OSError:
@@ -74,11 +71,13 @@ async def _list(findings: Findings, connection: AsyncConnection, domain: Any) ->
         await findings.problem(where, f"cannot be compiled: {refused}")
 
 
-async def _sum(findings: Findings, connection: AsyncConnection, domain: str, head: Any) -> tuple[int, int]:
-    """Count and sum of the rows that are on the list, each decoded."""
+async def _sum(findings: Findings, connection: AsyncConnection, head: Any) -> int:
+    """How many rows are on a list, the published one or one that is made ahead: each is decoded, and they have to sum
+    to what the list says of them."""
+    c, domain = list_entries.c, head.domain
     count = total = 0
-    query = select(list_entries).where(list_entries.c.domain == domain).execution_options(yield_per=ROWS_AT_ONCE)
-    result = await connection.stream(query)
+    query = select(list_entries).where(c.domain == domain, c.key_number == head.key_number)
+    result = await connection.stream(query.execution_options(yield_per=ROWS_AT_ONCE))
     async for rows in result.partitions(ROWS_AT_ONCE):
         for row in rows:
             where = f"list {domain}, row {row.token.hex()}"
@@ -93,7 +92,9 @@ async def _sum(findings: Findings, connection: AsyncConnection, domain: str, hea
                 await findings.problem(where, str(refused))
         findings.count("list rows", len(rows))
         await findings.context.progress(f"list {domain}", count, head.count)
-    return count, total % (1 << 256)
+    if (count, (total % (1 << 256)).to_bytes(32)) != (head.count, head.sum):
+        await findings.problem(f"list {domain}", f"its {count} rows do not sum to what it says of {head.count}")
+    return count
 
 
 async def _against_tables(findings: Findings, connection: AsyncConnection, domain: str, key: bytes, head: Any) -> None:
@@ -101,7 +102,7 @@ async def _against_tables(findings: Findings, connection: AsyncConnection, domai
     wanted = 0
     async for block in compiled_blocks(connection, findings.context.keys, key, domain):
         wanted += len(block)
-        held = await _held(connection, domain, list(block))
+        held = await _held(connection, head, list(block))
         for token, entry in block.items():
             if held.get(token) != entry:
                 what = "is not what members and cards say" if token in held else "is missing"
@@ -111,11 +112,12 @@ async def _against_tables(findings: Findings, connection: AsyncConnection, domai
         await findings.problem(f"list {domain}", f"has {head.count} rows, members and cards make {wanted}")
 
 
-async def _held(connection: AsyncConnection, domain: str, tokens: Sequence[bytes]) -> dict[bytes, bytes]:
+async def _held(connection: AsyncConnection, head: Any, tokens: Sequence[bytes]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     for at in range(0, len(tokens), 10_000):
         query = select(list_entries.c.token, list_entries.c.entry).where(
-            list_entries.c.domain == domain,
+            list_entries.c.domain == head.domain,
+            list_entries.c.key_number == head.key_number,
             list_entries.c.token.in_(tokens[at : at + 10_000]),
             list_entries.c.dropped.is_(False),
         )
@@ -220,7 +222,9 @@ async def _stated(connection: AsyncConnection, keys: Keys) -> dict[tuple[str, st
     for row in await connection.execute(select(policies.c.version, policies.c.body)):
         found.setdefault((PartName.POLICY, "", row.version), set()).add(digest(row.body))
     for domain, version, number, count, sum_ in await connection.execute(
-        select(lists.c.domain, lists.c.version, lists.c.key_number, lists.c.count, lists.c.sum)
+        select(lists.c.domain, lists.c.version, lists.c.key_number, lists.c.count, lists.c.sum).where(
+            under_own_key(lists)
+        )
     ):
         found[PartName.ALLOWLIST, domain, version] = {list_digest(domain, number, count, int.from_bytes(sum_))}
     for row in await connection.execute(select(domains)):

@@ -19,6 +19,7 @@ from central.store.schema import (
     list_entries,
     lists,
     manifests,
+    under_own_key,
     venues,
 )
 from protocol.envelope import unwrap
@@ -102,7 +103,7 @@ async def device_show(context: Context, params: DeviceParams) -> DeviceShown:
         select(devices, gates.c.venue, venues.c.domain, lists.c.version.label("list_newest"))
         .join(gates, gates.c.id == devices.c.gate)
         .join(venues, venues.c.id == gates.c.venue)
-        .outerjoin(lists, lists.c.domain == venues.c.domain)
+        .outerjoin(lists, (lists.c.domain == venues.c.domain) & under_own_key(lists))
         .where(devices.c.id == params.device)
     )
     async with context.database.read() as connection:
@@ -161,7 +162,7 @@ async def _list_age_ms(connection: AsyncConnection, row: Any, report: Poll | Non
     if not held or not row.seen_ms:
         return None
     e = list_entries.c
-    query = select(func.min(e.version)).where(e.domain == row.domain, e.version > held)
+    query = select(func.min(e.version)).where(e.domain == row.domain, under_own_key(list_entries), e.version > held)
     newer_ms = (await connection.execute(query)).scalar()  # versions are times, or a little later
     seen_ms = int(row.seen_ms)
     return max(0, now_ms - min(newer_ms or seen_ms, seen_ms))

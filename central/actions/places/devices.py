@@ -185,7 +185,7 @@ async def _rows(connection: AsyncConnection, params: DevicesParams, scope: Scope
         .join(gates, g.id == d.gate)
         .join(venues, venues.c.id == g.venue)
         .join(domains, domains.c.id == venues.c.domain)
-        .outerjoin(lists, lists.c.domain == domains.c.id)
+        .outerjoin(lists, (lists.c.domain == domains.c.id) & (lists.c.key_number == domains.c.key_number))
         .order_by(d.gate, d.id)
     )
     for column, wanted in (

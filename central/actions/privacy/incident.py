@@ -4,12 +4,12 @@ from collections import Counter
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import func, select, union, update
+from sqlalchemy import func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.places.places import must_exist
-from central.lists import refresh_domain
+from central.rotating import begin, go_on
 from central.store.schema import (
     denials,
     devices,
@@ -22,6 +22,7 @@ from central.store.schema import (
     names,
     staff,
     subjects,
+    under_own_key,
     venues,
 )
 from protocol.allowlist import Entry
@@ -121,7 +122,7 @@ async def _device(connection: AsyncConnection, device: str) -> Any:
     query = select(d.gate, d.state, d.seen_ms, d.report, gates.c.venue, venues.c.domain, domains.c.key_number)
     query = query.add_columns(lists.c.version).join(gates, gates.c.id == d.gate)
     query = query.join(venues, venues.c.id == gates.c.venue).join(domains, domains.c.id == venues.c.domain)
-    query = query.outerjoin(lists, lists.c.domain == domains.c.id).where(d.id == device)
+    query = query.outerjoin(lists, (lists.c.domain == domains.c.id) & under_own_key(lists)).where(d.id == device)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise ActionFailed(f"there is no device {device!r}: see `device list`")
@@ -130,7 +131,7 @@ async def _device(connection: AsyncConnection, device: str) -> Any:
 
 async def _listed(connection: AsyncConnection, domain: str) -> tuple[int, Counter[str]]:
     e, cards, classes = list_entries.c, 0, Counter[str]()
-    query = select(e.entry).where(e.domain == domain, e.dropped.is_(False))
+    query = select(e.entry).where(e.domain == domain, under_own_key(list_entries), e.dropped.is_(False))
     result = await connection.stream(query.execution_options(yield_per=ROWS_AT_ONCE))
     async for (entry,) in result:
         cards += 1
@@ -152,23 +153,14 @@ async def _seen(connection: AsyncConnection, row: Any, lost_ms: int) -> list[str
 
 @action("domain.rotate-key", RotateParams, writes=True)
 async def domain_rotate_key(context: Context, params: RotateParams) -> Rotated:
-    """A new key, and every token of the domain made again with it, in one transaction: gates take both or neither, and
-    decide with what they hold until then. What a stolen gate knows tells nothing of the new tokens."""
+    """A new key, and every token of the domain made again with it; where that was begun already, it goes on. Gates take
+    both or neither, and decide with what they hold until then. What a stolen gate knows tells nothing of the new
+    tokens."""
     async with context.database.write() as connection:
         await must_exist(connection, domains, params.domain, "domain")
-        held = select(domains.c.key_number).where(domains.c.id == params.domain)
-        number = int((await connection.execute(held.with_for_update())).scalar_one()) + 1
-        while True:  # the file of a rotation that was cut short keeps its number
-            try:
-                context.keys.new_domain_key(params.domain, number)
-                break
-            except FileExistsError:
-                number += 1
-        changed = update(domains).where(domains.c.id == params.domain).values(key_number=number)
-        await connection.execute(changed)
-        await refresh_domain(
-            connection, context.keys, params.domain, context.now_ms, anew=True, progress=context.progress
-        )
-        query = select(lists.c.count, lists.c.version).where(lists.c.domain == params.domain)
+        number = await begin(connection, context.keys, params.domain)
+    await go_on(context.database, context.keys, params.domain, context.now_ms, context.progress)
+    async with context.database.read() as connection:
+        query = select(lists.c.count, lists.c.version).where(lists.c.domain == params.domain, under_own_key(lists))
         row = (await connection.execute(query)).one()
     return Rotated(domain=params.domain, key_number=number, cards=row[0], version=row[1])

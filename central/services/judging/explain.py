@@ -70,6 +70,7 @@ async def _listed(connection: AsyncConnection, domain: str, personal: Personal) 
     query = select(list_entries.c.version, list_entries.c.token, list_entries.c.entry)
     query = query.join(domains, domains.c.id == list_entries.c.domain).where(
         *(domains.c.id == domain, domains.c.key_number == personal.key_number),
+        list_entries.c.key_number == personal.key_number,
         *(list_entries.c.token == personal.token, list_entries.c.dropped.is_(False)),
     )
     row = (await connection.execute(query)).first()

@@ -56,7 +56,14 @@ from central.store.schema.privacy import (
     uid_looks,
 )
 from central.store.schema.programmes import activities, offers, registrations
-from central.store.schema.published import list_entries, lists, manifests, name_lists
+from central.store.schema.published import (
+    key_rotations,
+    list_entries,
+    lists,
+    manifests,
+    name_lists,
+    under_own_key,
+)
 from central.store.schema.reporting import (
     WHOLE_DAY,
     device_states,
@@ -128,6 +135,7 @@ __all__ = [
     "join_tokens",
     "kept_hours",
     "kept_visits",
+    "key_rotations",
     "ledger",
     "legal_holds",
     "libraries",
@@ -176,6 +184,7 @@ __all__ = [
     "tap_counted",
     "tap_counts",
     "uid_looks",
+    "under_own_key",
     "venues",
     "visit_counts",
     "visit_days_due",

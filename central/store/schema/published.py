@@ -1,15 +1,27 @@
-"""Lists, names and manifests as they were published."""
+"""Lists, names and manifests as they were published, and lists that are made under a domain's next key."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    select,
+)
 
 from central.store.schema.metadata import metadata
+from central.store.schema.places import domains
 
-lists = Table(
+lists = Table(  # one a domain and key: the domain's own key, and the next one while tokens are made with it
     "lists",
     metadata,
     Column("domain", ForeignKey("domains.id"), primary_key=True),
+    Column("key_number", Integer, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
-    Column("key_number", Integer, nullable=False),
     Column("count", BigInteger, nullable=False),
     Column("sum", LargeBinary(32), nullable=False),
     Column("base", BigInteger, nullable=False),  # the oldest version that a delta can start from
@@ -19,12 +31,28 @@ list_entries = Table(
     "list_entries",
     metadata,
     Column("domain", ForeignKey("domains.id"), primary_key=True),
+    Column("key_number", Integer, primary_key=True, autoincrement=False),
     Column("token", LargeBinary(16), primary_key=True),
     Column("entry", LargeBinary, nullable=False),
     Column("version", BigInteger, nullable=False),  # of the list that last changed this row
     Column("dropped", Boolean, nullable=False),
-    Index("list_entries_version", "domain", "version"),
+    Index("list_entries_version", "domain", "key_number", "version"),
 )
+
+key_rotations = Table(  # of domains whose tokens are being made with their next key
+    "key_rotations",
+    metadata,
+    Column("domain", ForeignKey("domains.id"), primary_key=True),
+    Column("key_number", Integer, nullable=False),  # the next one
+    Column("cursor", LargeBinary(16), nullable=False),  # the last member whose tokens are made
+)
+
+
+def under_own_key(table: Table) -> ColumnElement[bool]:
+    """Of `lists` and `list_entries`: what is published, not what is made ahead of it."""
+    own = select(domains.c.key_number).where(domains.c.id == table.c.domain).correlate(table)
+    return table.c.key_number == own.scalar_subquery()
+
 
 name_lists = Table(  # the names of a domain as they are published; older ones are not kept
     "name_lists",
