@@ -28,6 +28,7 @@ from central.only_writer import SOCKET_FILE, only_writer
 from central.privacy.late import sweep_for_ever as follow_erasures
 from central.privacy.requiring import follow_for_ever as follow_consent_rules
 from central.privacy.retaining import retain_for_ever
+from central.recompiling import compile_what_is_due
 from central.reporting.fleet import watch_for_ever
 from central.reporting.visit_counts import count_for_ever
 from central.rollouts.conducting import rollouts_for_ever
@@ -115,6 +116,7 @@ def _for_devices_and_people(config: Config) -> AddRoutes:
 @asynccontextmanager
 async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
     async with open_database(config.database) as database:
+        await compile_what_is_due(database, keys)
         services = Services(database, keys, Snapshots(database, keys, config.data_dir / "snapshots"))
         watching = Watching(config, database, keys, services.metrics, services.now_ms)
         tasks = [asyncio.create_task(services.reports.run(), name="reports")]

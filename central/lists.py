@@ -20,6 +20,7 @@ from central.list_rows import ListRows, WantedTokens
 from central.neighbours.library_word import NOTHING, word_between, word_of
 from central.open_lists import OpenLists, key_numbers
 from central.privacy.consent import published_grants
+from central.published_dates import is_nothing, published
 from central.store.schema import cards, member_classes, member_flags, subjects
 from central.store.steps import Statement, one, run_steps
 from protocol.allowlist import CardState, Entry, Grant
@@ -238,12 +239,18 @@ def _compile(
     return {
         token(key, keys.open_uid(sealed, card)): _entry(
             Entry(
-                *(subject, number, CardState(state), classes.get(member, ()), from_ms, until_ms),
+                *(subject, number, CardState(state), _published(classes.get(member, ()))),
+                *(published(from_ms), published(until_ms)),
                 flags.get(member, ())[:MAX_FLAGS],
             )
         )
         for card, member, subject, number, sealed, state, from_ms, until_ms in rows
     }
+
+
+def _published(grants: Sequence[Grant]) -> tuple[Grant, ...]:
+    dated = (Grant(grant.name, published(grant.from_ms), published(grant.until_ms)) for grant in grants)
+    return tuple(grant for grant in dated if not is_nothing(grant.from_ms, grant.until_ms))
 
 
 def _entry(entry: Entry) -> bytes:

@@ -242,7 +242,7 @@ def held(settings: Config, device: str, members: Path | None, as_json: bool) -> 
 @as_json
 @click.pass_obj
 def rotate_key(settings: Config, /, as_json: bool, **values: Any) -> None:
-    """A new key for a domain, and every token made again with it, block by block. Gates decide with what they hold until
+    """A new key for a domain, and every token made again with it, in blocks. Gates decide with what they hold until
     they have both. Say it again to go on with a rotation that was cut short.
 
     Example: tapgate-central domain rotate-key library --why "door-1 was stolen"

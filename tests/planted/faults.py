@@ -3,6 +3,7 @@
 from tests.planted.fault import Edit, Fault
 from tests.planted.judging import JUDGING
 from tests.planted.libraries import LIBRARIES
+from tests.planted.privacy import PRIVACY, TOLD
 from tests.planted.settling import SETTLING
 
 TAP = "tests/edge_agent/test_order_of_a_tap.py"
@@ -709,4 +710,4 @@ EDGE = (
     ),
 )
 
-FAULTS = (*CENTRAL, *JUDGING, *SETTLING, *LIBRARIES, *PROTOCOL, *EDGE)
+FAULTS = (*CENTRAL, *JUDGING, *SETTLING, *LIBRARIES, *PRIVACY, *TOLD, *PROTOCOL, *EDGE)

@@ -1,4 +1,4 @@
-"""Every field about a person that leaves is named with a reason, and no domain can be linked to another by it."""
+"""Every field about a person that leaves is named with a reason."""
 
 import datetime as dt
 import importlib
@@ -11,18 +11,10 @@ import msgspec
 import pytest
 
 import protocol
-from central.lists import refresh_domain
 from central.neighbours.sip2 import requests
 from central.neighbours.tables import lists, schema
 from central.privacy.flows import as_table, flows
 from central.privacy.purposes import purposes
-from central.store.schema import domains, list_entries, member_classes, members, subjects
-from protocol.allowlist import Entry
-from protocol.messages import decode
-from protocol.token import token
-from tests.central.actors import NOW_MS
-from tests.central.admin import Admin
-from tests.central.city import City, uid
 
 NOBODY = {
     *("Ages", "Ask", "Batch", "Bind", "BindDetail", "Bundle", "BundleUpload", "CardUID", "Choice", "Closure"),
@@ -106,29 +98,3 @@ def test_the_page_of_the_docs_says_the_same() -> None:
     assert as_table() in page
     for purpose in purposes().values():
         assert f"`{purpose.id}`" in page
-
-
-@pytest.mark.parametrize("engine", ["sqlite"])
-async def test_two_domains_hold_nothing_that_links_a_person(admin: Admin, city: City) -> None:
-    """Whoever has the lists of both, and one domain's key, does not find out who is who in the other."""
-    city.keys.new_domain_key("sports", 1)
-    await city.add(domains, {"id": "sports", "key_number": 1})
-    for row in await city.rows(subjects):
-        await admin.act("member.put", member=await reference_of(city, row.member), domain="sports")
-    async with city.database.write() as connection:
-        for domain in ("library", "sports"):
-            await refresh_domain(connection, city.keys, domain, NOW_MS)
-    rows = [row for row in await city.rows(list_entries) if not row.dropped]
-    here, there = ([row for row in rows if row.domain == domain] for domain in ("library", "sports"))
-    assert len(here) == len(there) == 5
-    assert {bytes(row.token) for row in here} & {bytes(row.token) for row in there} == set()
-    said = [decode(Entry, row.entry) for row in (*here, *there)]
-    assert len({entry.subject for entry in said}) == 10
-    key = city.keys.domain_key("library", 1)
-    assert {token(key, uid(n)) for n in range(5)} & {bytes(row.token) for row in there} == set()
-    assert {grant.name for entry in said for grant in entry.classes} == {"citizen"}
-    assert len(await city.rows(member_classes)) == 5
-
-
-async def reference_of(city: City, member: bytes) -> str:
-    return next(row.reference for row in await city.rows(members) if row.id == member)

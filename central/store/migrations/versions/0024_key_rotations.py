@@ -27,10 +27,14 @@ def upgrade() -> None:
         " SELECT e.domain, l.key_number, e.token, e.entry, e.version, e.dropped"
         " FROM list_entries_before e JOIN lists l ON l.domain = e.domain ORDER BY e.domain, e.token",
     )
+    op.execute(  # since moments are published as days
+        "INSERT INTO meta (key, value) SELECT 'lists-due', '0024' WHERE EXISTS (SELECT 1 FROM lists)"
+    )
 
 
 def downgrade() -> None:
     """A rotation that is under way is forgotten; what is published stays."""
+    op.execute("DELETE FROM meta WHERE key = 'lists-due'")
     for table in ("list_entries", "lists"):
         own = f"(SELECT key_number FROM domains WHERE id = {table}.domain)"
         op.execute(f"DELETE FROM {table} WHERE key_number <> {own}")
