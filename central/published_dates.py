@@ -17,6 +17,11 @@ def published(at_ms: int) -> int:
     return at_ms if at_ms % QUARTER_MS == 0 else at_ms - (at_ms + AHEAD_MS) % DAY_MS
 
 
+def midnight_after(at_ms: int, days: int) -> int:
+    """The end of the city's day that comes so many days after a moment's: for what is planned from a moment on."""
+    return at_ms - (at_ms + AHEAD_MS) % DAY_MS + (days + 1) * DAY_MS
+
+
 def is_nothing(from_ms: int, until_ms: int) -> bool:
     """Given and ended within a day: no span is left of it."""
     return 0 < until_ms <= from_ms

@@ -16,7 +16,12 @@ TAPS = "at_ms gate told to reason points due flags"
 DAYS = click.IntRange(0, 3_650)
 why_option = click.option("--why", default="", help="Kept with the history.")
 after_option = click.option(
-    "--after", "after_days", type=DAYS, default=0, show_default=True, help="Days until an old card stops; 0 = at once."
+    "--after",
+    "after_days",
+    type=DAYS,
+    default=0,
+    show_default=True,
+    help="Days until an old card stops, to the end of the last one; 0 = at once.",
 )
 
 

@@ -140,7 +140,7 @@ TOLD = (
                 '    return hmac.digest(b"key", b"subject\\0" + subject,',
             ),
         ),
-        (f"{EVENTS}/test_delivering.py::test_the_same_person_has_the_same_pseudonym_for_one_receiver",),
+        (f"{EVENTS}/test_delivering.py::test_an_event_is_a_cloud_event_that_names_no_card",),
     ),
     Fault(
         "notice-without-consent",

@@ -12,11 +12,11 @@ from central.actions.cards.named import Card
 from central.actions.cards.statements import Change, apply, now_of, state
 from central.keys import Keys
 from central.people.bindings import Bound, Statement
+from central.published_dates import midnight_after
 from central.store.schema import cards
 from protocol.allowlist import CardState
 from protocol.uid import CardUID
 
-DAY_MS = 86_400_000
 MAX_DAYS = 3_650
 
 
@@ -72,7 +72,7 @@ def _replaced(card: Card, after_days: int, stated: Stated) -> Change:
     replaced = now.bound._replace(state=CardState.REPLACED)
     if not after_days or card.state is not CardState.ACTIVE:
         return Change(now, replaced, (Statement(replaced, stated.known_ms, 0, stated.known_ms),))
-    then_ms = stated.known_ms + after_days * DAY_MS
+    then_ms = midnight_after(stated.known_ms, after_days)
     if card.until_ms and card.until_ms <= then_ms:  # it ends by itself before
         return Change(now, now.bound, (Statement(replaced, card.until_ms, 0, stated.known_ms),))
     return Change(now, now.bound, (Statement(replaced, then_ms, 0, stated.known_ms, ended_ms=card.until_ms),), then_ms)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from central.actions.action import ActionFailed, no_progress
+from central.published_dates import published
 from central.store.schema import card_bindings, cards, conflicts, facts, marks, visits
 from protocol.allowlist import CardState
 from protocol.messages import Held, Kind, Personal, encode
@@ -84,7 +85,7 @@ async def test_an_issue_is_taken_back_but_for_cards_that_changed_since(
     admin: Admin, city: City, listed: Listed, write: Write
 ) -> None:
     before = {n: await listed.entry(n) for n in range(4)}
-    ended_ms = NOW_MS + 900 * HOUR_MS
+    ended_ms = published(NOW_MS) + 900 * HOUR_MS
     await city.change(cards, cards.c.uid_index == city.keys.uid_index(uid(1)), until_ms=ended_ms)
     file = write("uid,member,replaces", *(f"{text(70 + n)},M-{n},{text(n)}" for n in range(4)))
     await admin.act("card.batch.issue", name="may", file=file, after_days=10, apply=True, **LIBRARY)

@@ -3,6 +3,7 @@
 import pytest
 
 from central.actions.action import ActionFailed
+from central.published_dates import published
 from central.store.schema import card_bindings, cards, member_classes
 from protocol.allowlist import CardState
 from tests.central.actors import NOW_MS
@@ -11,6 +12,7 @@ from tests.central.city import City, uid
 from tests.central.people.conftest import Listed, Write
 
 DAY_MS = 86_400_000
+MIDNIGHT_MS = published(NOW_MS)
 BULK = {"domain": "library", "notation": "hex"}
 
 
@@ -35,26 +37,26 @@ async def test_a_replaced_card_stops_at_once_and_the_new_one_has_the_same_subjec
 
 
 async def test_a_replaced_card_may_serve_until_the_new_one_is_there(admin: Admin, city: City, listed: Listed) -> None:
-    await city.change(cards, cards.c.uid_index == city.keys.uid_index(uid(2)), until_ms=NOW_MS + 300 * DAY_MS)
+    await city.change(cards, cards.c.uid_index == city.keys.uid_index(uid(2)), until_ms=MIDNIGHT_MS + 300 * DAY_MS)
     await replaced(admin, 2, 77, after_days=14)
     old, new = await listed.entry(2), await listed.entry(77)
     assert old is not None
     assert new is not None
-    assert (old.state, old.until_ms) == (CardState.ACTIVE, NOW_MS + 14 * DAY_MS)
-    assert new.until_ms == NOW_MS + 300 * DAY_MS  # the new one ends when the old one would have
+    assert (old.state, old.until_ms) == (CardState.ACTIVE, MIDNIGHT_MS + 15 * DAY_MS)  # the fourteenth day to its end
+    assert new.until_ms == MIDNIGHT_MS + 300 * DAY_MS  # the new one ends when the old one would have
     said = (await admin.act("card.history", uid=text(2), notation="hex")).statements
     assert [(each.state, each.from_ms, each.known_ms, each.who) for each in said] == [
-        ("replaced", NOW_MS + 14 * DAY_MS, NOW_MS, "chen"),
+        ("replaced", MIDNIGHT_MS + 15 * DAY_MS, NOW_MS, "chen"),
         ("active", 0, NOW_MS, ""),
     ]
 
 
 async def test_a_card_that_ends_before_its_grace_keeps_its_end(admin: Admin, city: City, listed: Listed) -> None:
-    await city.change(cards, cards.c.uid_index == city.keys.uid_index(uid(2)), until_ms=NOW_MS + DAY_MS)
+    await city.change(cards, cards.c.uid_index == city.keys.uid_index(uid(2)), until_ms=MIDNIGHT_MS + DAY_MS)
     await replaced(admin, 2, 77, after_days=14)
     old = await listed.entry(2)
     assert old is not None
-    assert old.until_ms == NOW_MS + DAY_MS
+    assert old.until_ms == MIDNIGHT_MS + DAY_MS
 
 
 async def test_a_lost_card_is_refused_and_one_found_again_is_as_before(admin: Admin, listed: Listed) -> None:
