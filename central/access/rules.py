@@ -270,6 +270,7 @@ RULES: dict[str, Rule] = {
     "library.tap": _for(OPERATOR, gate="gate", personal=True),
     "library.checkout": _for(OPERATOR, library="library", member="member", uid="uid"),
     "library.return": _for(OPERATOR, library="library"),
+    "library.believe": admins(),
     "library.forget": admins(),
     # volunteers
     "volunteer.team.list": _for(COORDINATOR, filtered=True),

@@ -45,6 +45,7 @@ SHOWS: dict[str, Show] = {
     "subscription.replay": _SUBSCRIPTION,
     "subscription.remove": _SUBSCRIPTION,
     "venue.set": ("venue.list", _same("id")),
+    "library.believe": ("library.status", _same("library")),
     "library.forget": ("library.status", _same("library")),
     "gate.config.back": ("gate.config.show", _same("gate")),
     "staff.add": ("staff.list", _same("venue")),

@@ -96,6 +96,20 @@ def return_(settings: Config, /, library_id: str, as_json: bool, **values: Any) 
     _say_lent(act(settings, "library.return", {"library": library_id, **values}), as_json)
 
 
+@library.command("believe")
+@click.argument("library_id", metavar="LIBRARY")
+@click.option("--why", default="", help="Kept with what is said.")
+@who_option
+@as_json
+@click.pass_obj
+def believe(settings: Config, library_id: str, why: str, who: str, as_json: bool) -> None:
+    """What it says of many at once is right: for a day it is believed that they are in good standing no more.
+
+    Example: tapgate-central library believe taichung --why "cards of last year ended"
+    """
+    say(act(settings, "library.believe", {"library": library_id, "why": why, "who": who}), as_json)
+
+
 @library.command("forget")
 @click.argument("library_id", metavar="LIBRARY")
 @who_option

@@ -44,6 +44,17 @@ async def hold(connection: AsyncConnection, library: str, server: str, now_ms: i
     return bool((await connection.execute(update(libraries).where(_l.id == library, free).values(values))).rowcount)
 
 
+async def is_believed(connection: AsyncConnection, library: str, now_ms: int) -> bool:
+    """Whether a person said that it is right, whatever it says of many at once."""
+    until_ms = (await connection.execute(select(_l.believed_until_ms).where(_l.id == library))).scalar()
+    return (until_ms or 0) > now_ms
+
+
+async def believe(connection: AsyncConnection, library: str, until_ms: int) -> None:
+    """What it says of many at once is right until then."""
+    await connection.execute(update(libraries).where(_l.id == library).values(believed_until_ms=until_ms))
+
+
 async def answered(connection: AsyncConnection, library: str, now_ms: int) -> None:
     """It is there."""
     values = {"answered_ms": now_ms, "failing_ms": 0, "failure": "", "said": "", "tries": 0, "next_ms": 0}

@@ -2,7 +2,7 @@
 through to the lists where they change anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, bindparam, delete, exists, insert, select, update
@@ -12,6 +12,7 @@ from central.actions.cards.member_index import LIBRARY_BARCODE
 from central.alerts.backoff import wait_ms
 from central.keys import Keys
 from central.lists import refresh_members
+from central.neighbours.landslide import Landslide
 from central.neighbours.library_word import flags_of
 from central.neighbours.settings import Library
 from central.neighbours.sip2.meaning import Patron, Standing
@@ -118,16 +119,24 @@ _THIS = and_(_p.library == bindparam("of"), _p.member == bindparam("whom"), _p.k
 
 
 async def put_answers(
-    connection: AsyncConnection, keys: Keys, library: Library, answers: Sequence[Answered], now_ms: int
+    connection: AsyncConnection,
+    keys: Keys,
+    library: Library,
+    answers: Sequence[Answered],
+    now_ms: int,
+    slide: Landslide | None = None,
 ) -> int:
     """Each is kept with its time; only members of whom it says something else are on a newer list. Returns how many
-    they are. An answer about a number that is not the member's any more is left out."""
+    they are. An answer about a number that is not the member's any more is left out, and with a `slide` one that is not
+    to be believed: what was known before stays, and it is asked for again."""
     if not answers:
         return 0
     query = select(_p.member, _p.key, _p.standing, _p.hold_ready, _p.overdue).where(_p.library == library.id)
     rows = await connection.execute(query.where(_p.member.in_([each.member for each in answers])))
     held = {(row.member, row.key): (row.standing, bool(row.hold_ready), bool(row.overdue)) for row in rows}
     kept = [each for each in answers if (each.member, each.key) in held]
+    if slide is not None:
+        kept = await _believed(connection, library, kept, held, slide)
     if not kept:
         return 0
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _ANSWERED}
@@ -139,6 +148,23 @@ async def put_answers(
     if changed:
         await refresh_members(connection, keys, changed, now_ms)
     return len(changed)
+
+
+async def _believed(
+    connection: AsyncConnection, library: Library, kept: Sequence[Answered], held: Mapping[Any, Any], slide: Landslide
+) -> list[Answered]:
+    """Without those who are said to be in good standing no more while that is said of many."""
+    doubted = []
+    for each in kept:
+        if held[each.member, each.key][0] == Standing.GOOD:
+            fell = each.patron.standing is not Standing.GOOD
+            slide.note(fell)
+            if fell and slide.is_on:
+                doubted.append({"of": library.id, "whom": each.member, "by": each.key, "next": each.at_ms + HOUR_MS})
+    if doubted:
+        await connection.execute(update(library_patrons).where(_THIS).values(due_ms=bindparam("next")), doubted)
+    whom = {each["whom"] for each in doubted}
+    return [each for each in kept if each.member not in whom]
 
 
 _ANSWERED = ("standing", "hold_ready", "overdue", "why", "checked_ms", "due_ms")

@@ -14,6 +14,7 @@ from central.failures import breakage
 from central.keys import Keys
 from central.neighbours import library_state, patrons
 from central.neighbours.asking import ask_about, is_quiet, line_to, local, zones_of
+from central.neighbours.landslide import LOOKED_AT, MANY, Landslide
 from central.neighbours.patrons import Answered, Due
 from central.neighbours.settings import Library
 from central.neighbours.sip2.line import FaultKind, Line, LineFault
@@ -39,6 +40,7 @@ class Refreshing:
         self._library, self._database, self._keys = library, database, keys
         self._server, self._now_ms = server, now_ms
         self._adopt_at_s = 0.0
+        self._slide = Landslide()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -111,6 +113,8 @@ class Refreshing:
                     await _pause(60.0 / self._library.per_minute)
                     if is_quiet(self._library, zones, self._now_ms()):
                         break
+                await self._write(answers, at_once=True)
+                self._doubt()
         except LineFault as fault:
             await self._write(answers, at_once=True)
             if fault.kind is FaultKind.CLOSED and not fault.sent and about is not waiting[0]:
@@ -133,11 +137,21 @@ class Refreshing:
         some = list(answers)
         answers.clear()
         async with self._database.write() as connection:
-            await library_state.answered(connection, self._library.id, now_ms)
-            changed = await patrons.put_answers(connection, self._keys, self._library, some, now_ms)
+            believed = await library_state.is_believed(connection, self._library.id, now_ms)
+            if believed:
+                self._slide = Landslide()
+            slide = None if believed else self._slide
+            changed = await patrons.put_answers(connection, self._keys, self._library, some, now_ms, slide)
+            if not self._slide.is_on:
+                await library_state.answered(connection, self._library.id, now_ms)
             if not self._database.is_sqlite:
                 await library_state.hold(connection, self._library.id, self._server, now_ms)
         log.info("library-asked", library=self._library.id, patrons=len(some), changed=changed)
+
+    def _doubt(self) -> None:
+        if self._slide.is_on:
+            said = f"at least {MANY} of the last {LOOKED_AT} patrons in good standing are not any more, all at once"
+            raise LineFault(FaultKind.DOUBTED, said)
 
     async def _failed(self, fault: LineFault, about: Due | None) -> float:
         now_ms = self._now_ms()

@@ -18,6 +18,7 @@ from central.neighbours.sip2.line import LineFault
 from central.store.schema import libraries, library_patrons
 from protocol.wire import Name
 
+BELIEVED_MS = 24 * 3_600_000
 Id = Annotated[str, msgspec.Meta(max_length=64)]
 _p = library_patrons.c
 
@@ -34,6 +35,22 @@ class RefreshParams(Params, frozen=True, kw_only=True):
     library: Id
     who: Name
     member: Annotated[str, msgspec.Meta(max_length=128)] = ""
+
+
+class BelieveParams(Params, frozen=True, kw_only=True):
+    """The library that is right."""
+
+    library: Id
+    why: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    who: Name
+
+
+class Believed(Result, frozen=True):
+    """Until when, and how many are due to be asked about."""
+
+    library: str
+    until_ms: int
+    asked: int
 
 
 class ForgetParams(Params, frozen=True, kw_only=True):
@@ -129,6 +146,17 @@ async def _ask_now(context: Context, library: Library, reference: str) -> Refres
         why=patron.why,
         changed=bool(changed),
     )
+
+
+@action("library.believe", BelieveParams, writes=True)
+async def library_believe(context: Context, params: BelieveParams) -> Believed:
+    """That many are in good standing no more is right: for a day it is believed, and everybody is asked about again."""
+    library, until_ms = settings_of(context, params.library), context.now_ms + BELIEVED_MS
+    async with context.database.write() as connection:
+        await _introduced(connection, library)
+        await library_state.believe(connection, library.id, until_ms)
+        asked = await patrons.ask_again(connection, library.id)
+    return Believed(library=library.id, until_ms=until_ms, asked=asked)
 
 
 @action("library.forget", ForgetParams, writes=True)

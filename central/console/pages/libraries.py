@@ -20,6 +20,7 @@ FAILURES = {
     "offline": _N("It says that it is off line."),
     "timeout": _N("It did not answer in time."),
     "closed": _N("It hung up."),
+    "doubted": _N("It says of many at once that they are in good standing no more, and is not believed."),
     "unsuited": _N("It answers no questions about patrons: have them allowed for this login."),
 }
 ODD = _N("It answered something that cannot be trusted, so the line was closed.")
@@ -68,6 +69,14 @@ async def refreshed(ask: Asking) -> See:
         "no-patron": _N("%(member)s: the library knows no such patron."),
     }.get(found.standing, _N("%(member)s: the library's answer does not say."))
     return See("/libraries", said, {"member": member})
+
+
+@form("/libraries/{library}/believe", needs="library.believe", again=libraries_page)
+async def believed(ask: Asking) -> See:
+    """Somebody asked the library, and it is right."""
+    found = await ask("library.believe", library=ask.path["library"], why=ask.form.get("why", "").strip())
+    said = _N("It is believed for a day; %(asked)s members are asked about again, one by one.")
+    return See("/libraries", said, {"asked": found.asked})
 
 
 @form("/libraries/find", needs="library.tap", again=libraries_page)

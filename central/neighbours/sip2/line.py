@@ -47,6 +47,7 @@ class FaultKind(StrEnum):
     RESEND = "resend"
     ANOTHER = "another"
     UNSUITED = "unsuited"
+    DOUBTED = "doubted"
 
 
 class LineFault(Exception):

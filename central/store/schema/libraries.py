@@ -19,6 +19,7 @@ libraries = Table(  # how each is doing; what it is asked with stands in the set
     Column("next_ms", BigInteger, nullable=False),  # it is left alone until then
     Column("holder", String(128), nullable=False),  # the server that asks it now
     Column("held_until_ms", BigInteger, nullable=False),
+    Column("believed_until_ms", BigInteger, nullable=False, server_default="0"),  # a person said that it is right
 )
 
 library_patrons = Table(  # what a library last said of a member, and when to ask again

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import delete
 
 from central.actions.action import ActionFailed
+from central.neighbours.landslide import MANY
 from central.neighbours.refreshing import refresh_for_ever
 from central.store.schema import libraries, library_patrons, lists
 from tests.central.actors import NOW_MS
@@ -201,3 +202,39 @@ async def test_each_library_is_asked_by_itself_for_ever(town: LibraryTown) -> No
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+async def test_a_library_that_says_it_of_many_at_once_is_not_believed_until_a_person_says_that_it_is_right(
+    town: LibraryTown,
+) -> None:
+    await town.people(60)
+    await town.keeper.round()
+    before = await version(town)
+    town.server.patrons |= {f"P{n}": Patron(fields={"BL": "N"}) for n in range(60)}
+    assert await town.later(25) > 0
+    good = [n for n in range(60) if "library-good" in await town.classes(n)]
+    assert len(good) == 60 - MANY + 1  # those before it was noticed
+    state = await town.status()
+    assert (state.state, state.failure, state.no_patron) == ("down", "doubted", MANY - 1)
+    for _ in range(3):
+        await town.later(2)
+    assert len([n for n in range(60) if "library-good" in await town.classes(n)]) == len(good)
+    done = await town.admin.act("library.believe", library="tc", why="all cards ended", who="ana")
+    assert (done.asked, done.until_ms) == (60, town.now_ms + 24 * 3_600_000)
+    await town.later(0.5)
+    assert not [n for n in range(60) if "library-good" in await town.classes(n)]
+    assert (await town.status()).state == "answers"
+    assert await version(town) > before
+
+
+async def test_a_library_that_is_right_again_goes_on_by_itself(town: LibraryTown) -> None:
+    await town.people(60)
+    await town.keeper.round()
+    town.server.patrons |= {f"P{n}": Patron(fields={"BL": "N"}) for n in range(60)}
+    await town.later(25)
+    town.server.patrons |= {f"P{n}": Patron() for n in range(60)}
+    for _ in range(2):
+        await town.later(2)
+    assert (await town.status()).state == "answers"
+    await town.later(24)
+    assert len([n for n in range(60) if "library-good" in await town.classes(n)]) == 60
