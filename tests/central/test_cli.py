@@ -90,7 +90,15 @@ def test_the_commands_are_those_that_were_promised() -> None:
         *("card uptake", "health", "member find", "member number put", "member number remove", "member put"),
         *("member reindex", "member show", "overview", "report denials", "report devices", "report peaks"),
         *("report recount", "report visits"),
-        *("library status", "library check", "library refresh", "library checkout", "library return", "library forget"),
+        *(
+            "library status",
+            "library check",
+            "library refresh",
+            "library checkout",
+            "library return",
+            "library believe",
+            "library forget",
+        ),
     }
 
 
