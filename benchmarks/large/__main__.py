@@ -1,5 +1,5 @@
-"""`make bench-large`: ten million events into SQLite and into PostgreSQL, p95 of every page, a thousand agents, a key
-rotated under a million cards.
+"""`make bench-large`: ten million events into SQLite and into PostgreSQL, p95 of every page, all of them exported, a
+thousand agents, a key rotated under a million cards.
 
 python -m benchmarks.large --events 100000 --engine sqlite   tries it out in a minute.
 """
@@ -17,9 +17,9 @@ import click
 from rich.console import Console
 
 from benchmarks import report
-from benchmarks.large import pages, rotation, thousand
+from benchmarks.large import exporting, pages, rotation, thousand
 from benchmarks.large.seed import seed
-from central.config import parse
+from central.config import Config, parse
 from central.store.database import open_database
 from central.store.migrate import migrate_async
 from tests.support.postgres import cluster
@@ -43,7 +43,10 @@ def main(events: int, gates: int, engines: tuple[str, ...], agents: int, cards: 
         directory = Path(name).resolve()
         for engine in engines:
             with _url(engine, directory) as url:
-                rows += asyncio.run(_city(engine, url, directory / engine, events, gates))
+                config, figures = asyncio.run(_city(engine, url, directory / engine, events, gates))
+                rows += figures
+                console.print(f"{engine}: exporting {events:,} events")
+                rows += exporting.run(config, directory / engine, engine, events)
         if agents:
             console.print(f"measuring a block before {agents:,} agents")
             rows += asyncio.run(thousand.run(directory / "thousand", agents))
@@ -53,7 +56,7 @@ def main(events: int, gates: int, engines: tuple[str, ...], agents: int, cards: 
     sys.exit(0 if report.publish(rows) else 1)
 
 
-async def _city(engine: str, url: str, directory: Path, events: int, gates: int) -> list[report.Row]:
+async def _city(engine: str, url: str, directory: Path, events: int, gates: int) -> tuple[Config, list[report.Row]]:
     directory.mkdir(parents=True, exist_ok=True)
     now_ms = time.time_ns() // 1_000_000
     keys = pages.keys_of(directory, now_ms)
@@ -73,7 +76,7 @@ async def _city(engine: str, url: str, directory: Path, events: int, gates: int)
         city = await seed(database, url, keys, events, gates, now_ms)
         console.print(f"{engine}: {events:,} events in {time.perf_counter() - start:.0f} s; measuring pages")
         await pages.add_account(database)
-        return await pages.run(database, keys, config, city, engine)
+        return config, await pages.run(database, keys, config, city, engine)
 
 
 @contextmanager
