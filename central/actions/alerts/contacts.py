@@ -1,7 +1,7 @@
 """Who is told of alerts, and by which way: named persons, set by admins."""
 
 import secrets
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from sqlalchemy import delete, func, select
@@ -30,7 +30,7 @@ class ContactParams(Params, frozen=True):
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     mail: Annotated[str, msgspec.Meta(max_length=254)] = ""
     webhook: Annotated[str, msgspec.Meta(max_length=2_000)] | None = None
-    kinds: Annotated[list[KindName], msgspec.Meta(max_length=7)] = []
+    kinds: Annotated[list[KindName], msgspec.Meta(max_length=len(get_args(KindName)))] = []
     venues: Annotated[list[Id], msgspec.Meta(max_length=200)] = []
     language: Literal["zh-TW", "en"] = "zh-TW"
     who: str = ""
