@@ -81,6 +81,8 @@ SHOWS: dict[str, Show] = {
     "card.uid.allow": ("card.uid.list", lambda _params: {}),
     "card.uid.show": ("card.uid.list", lambda _params: {}),
     "domain.rotate-key": ("domain.list", lambda _params: {}),
+    "incident.told": ("incident.list", _same("id")),
+    "incident.close": ("incident.list", _same("id")),
     "retention.put": ("retention.list", lambda _params: {}),
     "hold.end": ("hold.list", lambda _params: {}),
     "member.correct": _MEMBER,

@@ -69,7 +69,17 @@ from central.actions.places import (
     visits,
 )
 from central.actions.points import members, plans
-from central.actions.privacy import consents, erasing, holds, incident, purposes, retention, rights, uid_looks
+from central.actions.privacy import (
+    consents,
+    erasing,
+    holds,
+    incident,
+    incidents,
+    purposes,
+    retention,
+    rights,
+    uid_looks,
+)
 from central.actions.programmes import activities, offers, passes
 from central.actions.reporting import denials, overview, recount
 from central.actions.reporting import devices as device_reports

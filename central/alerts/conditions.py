@@ -25,6 +25,8 @@ class Kind(StrEnum):
     HALTED = "halted"
     UNTOLD = "untold"
     LIBRARY = "library"
+    INCIDENT = "incident"
+    OVERDUE = "overdue"
 
 
 class Level(IntEnum):
@@ -143,6 +145,14 @@ class LibraryFacts(NamedTuple):
     failure: str = ""
 
 
+class IncidentFacts(NamedTuple):
+    """An open incident with personal data of which somebody was not told yet. `untold`: who."""
+
+    incident: str
+    tell_by_ms: int
+    untold: tuple[str, ...]
+
+
 class Facts(NamedTuple):
     """All that is looked at in one look."""
 
@@ -152,6 +162,7 @@ class Facts(NamedTuple):
     halted: tuple[HaltedFacts, ...] = ()
     subscriptions: tuple[SubscriptionFacts, ...] = ()
     libraries: tuple[LibraryFacts, ...] = ()
+    incidents: tuple[IncidentFacts, ...] = ()
 
 
 def readings(facts: Facts, limits: Limits, now_ms: int) -> list[Reading]:
@@ -171,6 +182,7 @@ def readings(facts: Facts, limits: Limits, now_ms: int) -> list[Reading]:
     found += map(_halted, facts.halted)
     found += (_untold(each, limits, now_ms) for each in facts.subscriptions)
     found += (_library(each, limits, now_ms) for each in facts.libraries)
+    found += (reading for each in facts.incidents for reading in _incident(each, now_ms))
     return found
 
 
@@ -270,6 +282,14 @@ def _library(of: LibraryFacts, limits: Limits, now_ms: int) -> Reading:
     level = _at_least(now_ms - of.failing_ms, limits.library_s * 1_000, 0) if of.failing_ms else Level.GOOD
     facts = {"failing_ms": of.failing_ms, "answered_ms": of.answered_ms, "failure": of.failure}
     return Reading(Kind.LIBRARY, Place(of.library), level, facts)
+
+
+def _incident(of: IncidentFacts, now_ms: int) -> Iterator[Reading]:
+    """Told when a day is left, and once more when none is: what the law says is no setting."""
+    facts = {"tell_by_ms": of.tell_by_ms, "untold": list(of.untold)}
+    for kind, line_ms in ((Kind.INCIDENT, DAY_MS), (Kind.OVERDUE, 0)):
+        level = Level.BAD if of.tell_by_ms - now_ms < line_ms else Level.GOOD
+        yield Reading(kind, Place(of.incident), level, facts)
 
 
 def _disk(disk: Disk, limits: Limits) -> Level:

@@ -14,6 +14,7 @@ from central.alerts.conditions import (
     Disk,
     Facts,
     GateFacts,
+    IncidentFacts,
     LibraryFacts,
     SubscriptionFacts,
     Taps,
@@ -22,6 +23,7 @@ from central.alerts.conditions import (
 from central.alerts.limits import Limits
 from central.closures import read_closures
 from central.gate_closures import read_closings
+from central.privacy.incidents import TELL_WITHIN_MS, open_incidents, untold
 from central.store.schema import (
     devices,
     events,
@@ -66,7 +68,7 @@ async def gather(connection: AsyncConnection, limits: Limits, now_ms: int, since
         of_gates.append(GateFacts(gate, row.venue, *ages, gate in closed, taps, before))
     of_servers = [servers.facts_of(each) for each in await servers.read(connection)]
     of_rollouts = await halted.read(connection, now_ms)
-    others = await _subscriptions(connection), await _libraries(connection)
+    others = await _subscriptions(connection), await _libraries(connection), await _incidents(connection)
     return Facts(tuple(of_devices), tuple(of_gates), tuple(of_servers), of_rollouts, *others)
 
 
@@ -84,6 +86,12 @@ async def _libraries(connection: AsyncConnection) -> tuple[LibraryFacts, ...]:
     w = libraries.c
     query = select(w.id, w.failing_ms, w.answered_ms, w.failure).order_by(w.id)
     return tuple(LibraryFacts(*row) for row in await connection.execute(query))
+
+
+async def _incidents(connection: AsyncConnection) -> tuple[IncidentFacts, ...]:
+    rows = await open_incidents(connection)
+    of_each = ((row.id, row.learned_ms + TELL_WITHIN_MS, tuple(untold(row))) for row in rows)
+    return tuple(IncidentFacts(*each) for each in of_each if each[-1])
 
 
 async def _devices(connection: AsyncConnection) -> list[DeviceFacts]:

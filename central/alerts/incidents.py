@@ -15,6 +15,8 @@ HOLDS_MS = {
     Kind.HALTED: 0,
     Kind.UNTOLD: 60_000,
     Kind.LIBRARY: 60_000,
+    Kind.INCIDENT: 0,
+    Kind.OVERDUE: 0,
 }
 """For so long it must be bad without a break until a person is called."""
 CLEARS_MS = {
@@ -27,6 +29,8 @@ CLEARS_MS = {
     Kind.HALTED: 0,
     Kind.UNTOLD: 60_000,
     Kind.LIBRARY: 60_000,
+    Kind.INCIDENT: 0,
+    Kind.OVERDUE: 0,
 }
 """For so long it must be good without a break until the incident is over."""
 

@@ -17,7 +17,7 @@ from central.store.slices import named, slices
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
 STANDING = (OPEN, ACKNOWLEDGED)
-READ_WHILE_BAD = frozenset({Kind.DENIALS, Kind.HALTED})
+READ_WHILE_BAD = frozenset({Kind.DENIALS, Kind.HALTED, Kind.INCIDENT, Kind.OVERDUE})
 """What is not read any more of these is good."""
 NOT_WATCHED = "it is not watched any more"
 _KEY = 0x7461_7061  # of PostgreSQL's advisory lock: "tapa"

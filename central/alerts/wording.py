@@ -20,6 +20,8 @@ _HEADLINES: dict[Kind, tuple[str, str]] = {
     Kind.HALTED: ("分階段發布 {target} 已中止", "Rollout {target} halted"),
     Kind.UNTOLD: ("外部系統 {target} 未接收事件", "The system {target} takes no events"),
     Kind.LIBRARY: ("圖書館系統 {target} 沒有回應", "The library system {target} does not answer"),
+    Kind.INCIDENT: ("個資事件 {target} 尚未完成通知", "Not everybody was told of incident {target} yet"),
+    Kind.OVERDUE: ("緊急：個資事件 {target} 已逾通知期限", "Urgent: the time to tell of incident {target} is over"),
 }
 
 _ADVICE: dict[Kind, tuple[str, str]] = {
@@ -58,6 +60,14 @@ _ADVICE: dict[Kind, tuple[str, str]] = {
     Kind.LIBRARY: (
         "閘門照原有資料判斷，但資料會變舊。請在「圖書館系統」測試連線，並聯絡館方資訊人員。",
         "Gates go on with what they hold, which grows older. Test the line under Library systems, and ask its people.",
+    ),
+    Kind.INCIDENT: (
+        "請通知當事人與主管機關，並在「個資保護」登錄通知時間。",
+        "Tell those concerned and the authority, and write down under Privacy when they were told.",
+    ),
+    Kind.OVERDUE: (
+        "請立即通知當事人與主管機關，說明遲延原因，並在「個資保護」登錄。",
+        "Tell those concerned and the authority at once, say why it is late, and write it down under Privacy.",
     ),
 }
 
@@ -190,6 +200,17 @@ def _library(facts: Mapping[str, Any], english: bool, zone: str) -> str:
     return f"{since} 起沒有回應（{why}）；最後一次答覆：{last}。"
 
 
+_WHOM = {"authority": ("主管機關", "the authority"), "concerned": ("當事人", "those concerned")}
+
+
+def _incident(facts: Mapping[str, Any], english: bool, _zone: str) -> str:
+    by = when(facts["tell_by_ms"])
+    whom = [_WHOM[each][english] for each in facts["untold"]]
+    if english:
+        return f"To be told by {by}: {', '.join(whom)}."
+    return f"須於 {by} 前通知：{'、'.join(whom)}。"
+
+
 _DETAILS = {
     Kind.SILENT: _silent,
     Kind.SKEW: _skew,
@@ -200,4 +221,6 @@ _DETAILS = {
     Kind.HALTED: _halted,
     Kind.UNTOLD: _untold,
     Kind.LIBRARY: _library,
+    Kind.INCIDENT: _incident,
+    Kind.OVERDUE: _incident,
 }

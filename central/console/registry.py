@@ -18,6 +18,7 @@ from central.console.pages import (
     gates,
     health,
     imports,
+    incidents,
     joining,
     libraries,
     me,

@@ -69,6 +69,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "rollout withdraw",
         *("member copy", "member looks", "member correct", "member erase", "erasure list", "erasure compact"),
         *("device held", "domain rotate-key"),
+        *("incident open", "incident told", "incident close", "incident list"),
         *("hold put", "hold end", "hold list", "retention put", "retention list"),
         *("purpose list", "purpose require", "notice put", "notice show"),
         *("subscription add", "subscription list", "subscription show", "subscription pause", "subscription resume"),
@@ -126,7 +127,7 @@ def test_every_action_reads_or_writes_by_name() -> None:
         *("token.list", "library.status", "library.check", "library.tap"),
         *("subscription.list", "subscription.show", "subscription.dead", "feed.read"),
         *("purpose.list", "notice.show", "consent.list", "member.copy", "member.looks", "erasure.list", "hold.list"),
-        *("retention.list", "device.held", "card.uid.list"),
+        *("retention.list", "device.held", "card.uid.list", "incident.list"),
         *("entitlement", "citizen.visits", "citizen.hours", "citizen.points", "citizen.looks"),
     }
 

@@ -15,7 +15,9 @@ from central.store.schema import alert_contacts, alerts
 Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
 Named = Annotated[str, msgspec.Meta(max_length=128)]
 Said = Annotated[str, msgspec.Meta(max_length=500)]
-KindName = Literal["silent", "skew", "disk", "certificate", "denials", "stale", "halted", "untold", "library"]
+KindName = Literal[
+    "silent", "skew", "disk", "certificate", "denials", "stale", "halted", "untold", "library", "incident", "overdue"
+]
 _a = alerts.c
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.places.places import must_exist
+from central.privacy.incidents import TELL_WITHIN_MS, learned_of
 from central.rotating import begin, go_on
 from central.store.schema import (
     denials,
@@ -31,12 +32,12 @@ from protocol.messages import PartName, Poll, decode
 HOUR_MS = 3_600_000
 KEPT_MS = 30 * 24 * HOUR_MS
 """For so long after the receipt a gate keeps the personal parts of its own events."""
-TELL_WITHIN_MS = 72 * HOUR_MS
 ROWS_AT_ONCE = 2_000
 
 
 class HeldParams(Params, frozen=True, kw_only=True):
-    """`learned_ms`: when somebody learned of it, 0 = now. `lost_ms`: when it was lost, 0 = as it was last heard of."""
+    """`learned_ms`: when somebody learned of it, 0 = as the open incident about the device says, else now.
+    `lost_ms`: when it was lost, 0 = as it was last heard of."""
 
     device: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     learned_ms: Annotated[int, msgspec.Meta(ge=0, le=253_370_764_799_999)] = 0
@@ -46,7 +47,8 @@ class HeldParams(Params, frozen=True, kw_only=True):
 class DeviceHeld(Result, frozen=True, kw_only=True):
     """What stood on the device's disk. `cards`: on its list, as pseudonyms under key `key_number`; `classes`: how many
     of them by class. `people_seen`: members whose taps there were in its journal; each is handed out by reference.
-    `undelivered`: events that only it knows. `tell_by_ms`: 72 hours after somebody learned of it."""
+    `undelivered`: events that only it knows. `tell_by_ms`: 72 hours after somebody learned of it. `incident`: the
+    open one by which that is known; empty = there is none."""
 
     device: str
     gate: str
@@ -65,6 +67,7 @@ class DeviceHeld(Result, frozen=True, kw_only=True):
     people_seen: int
     undelivered: int
     tell_by_ms: int
+    incident: str
 
 
 class RotateParams(Params, frozen=True, kw_only=True):
@@ -94,6 +97,7 @@ async def device_held(context: Context, params: HeldParams) -> DeviceHeld:
         lost_ms = params.lost_ms or row.seen_ms or context.now_ms
         cards, classes = await _listed(connection, row.domain)
         seen = await _seen(connection, row, lost_ms)
+        incident, learned_ms = await learned_of(connection, params.device)
         named = select(func.count()).select_from(names).where(names.c.domain == row.domain)
         pins = select(staff.c.id).where(staff.c.venue == row.venue).order_by(staff.c.id)
         result = DeviceHeld(
@@ -110,7 +114,8 @@ async def device_held(context: Context, params: HeldParams) -> DeviceHeld:
             staff=list((await connection.execute(pins)).scalars()),
             people_seen=len(seen),
             undelivered=poll.backlog if poll is not None else 0,
-            tell_by_ms=(params.learned_ms or context.now_ms) + TELL_WITHIN_MS,
+            tell_by_ms=(params.learned_ms or learned_ms or context.now_ms) + TELL_WITHIN_MS,
+            incident=incident,
         )
     for at in range(0, len(seen), ROWS_AT_ONCE):
         await context.emit(seen[at : at + ROWS_AT_ONCE])

@@ -19,6 +19,8 @@ KINDS = {
     "halted": _N("Halted rollout"),
     "untold": _N("Events not taken"),
     "library": _N("Library system"),
+    "incident": _N("Incident to tell of"),
+    "overdue": _N("Incident not told in time"),
 }
 STATES = {
     "open": ("bad", _N("Open")),

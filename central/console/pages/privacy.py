@@ -29,6 +29,8 @@ async def privacy(ask: Asking) -> Page:
         "privacy.html",
         purposes=(await ask("purpose.list")).purposes,
         holds=(await ask("hold.list")).holds if may_hold else [],
+        incidents=(await ask("incident.list")).incidents if ask.may("incident.list") else [],
+        lost=ask.query.get("device", ""),
         retention=await ask("retention.list") if ask.may("retention.list") else None,
         erased=(await ask("erasure.list", limit=PER_PAGE)).erasures if ask.may("erasure.list") else [],
         looks=(await ask("card.uid.list")).looks if ask.may("card.uid.list") else [],

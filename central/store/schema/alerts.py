@@ -8,8 +8,8 @@ alerts = Table(  # one row an incident
     "alerts",
     metadata,
     Column("id", LargeBinary(16), primary_key=True),  # begins with the time: rows lie in order
-    Column("kind", String(16), nullable=False),  # silent, skew, disk, certificate, denials, stale, halted
-    Column("target", String(128), nullable=False),  # a gate, a device, a server, or rollout/venue, by kind
+    Column("kind", String(16), nullable=False),  # of `central.alerts.conditions.Kind`
+    Column("target", String(128), nullable=False),  # a gate, a device, a server, an incident, or rollout/venue, by kind
     Column("venue", String(64), nullable=False),  # empty: of a server
     Column("gate", String(64), nullable=False),
     Column("device", String(64), nullable=False),

@@ -134,3 +134,22 @@ kept_hours = Table(  # volunteers' minutes of locked months whose people are not
     Column("people", Integer, nullable=False),
     Column("minutes", BigInteger, nullable=False),
 )
+
+incidents = Table(  # what happened to personal data, and who was told of it by when; names no citizen
+    "incidents",
+    metadata,
+    Column("id", String(64), primary_key=True),  # begins with the time: rows lie in order
+    Column("what", Text, nullable=False),
+    Column("device", String(64), nullable=False),  # empty: no single one
+    Column("learned_ms", BigInteger, nullable=False),  # the 72 hours count from here
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("authority_ms", BigInteger, nullable=False),  # when the authority was told; 0 = not yet
+    Column("authority_note", Text, nullable=False),
+    Column("concerned_ms", BigInteger, nullable=False),  # when those concerned were told; 0 = not yet
+    Column("concerned_note", Text, nullable=False),
+    Column("closed_ms", BigInteger, nullable=False),  # 0 = it is open
+    Column("closed_by", String(64), nullable=False),
+    Column("why", Text, nullable=False),  # of the closing: what came of it
+    Index("incidents_open", "closed_ms", "learned_ms"),
+)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from central.lists import refresh_domain
-from central.store.schema import audit, consent_rules, consents, legal_holds, members, retention_rules
+from central.store.schema import audit, consent_rules, consents, incidents, legal_holds, members, retention_rules
 from tests.central.actors import NOW_MS
 from tests.central.admin import admin_of
 from tests.central.city import City
@@ -109,3 +109,26 @@ async def test_a_cards_number_is_seen_by_two_people(city: City, console: Console
     assert 'id="uid">04000000000000<' in shown.text
     again = await ana.post_quietly(f"/console/privacy/uid/{id_}/show")
     assert "04000000000000" not in again.text
+
+
+async def test_an_incident_is_opened_from_a_lost_device_told_and_closed(city: City, console: Console) -> None:
+    ana = await console.sign_in("admin", name="ana")
+    device = await ana.get(f"/console/devices/{city.device.id}")
+    assert f"/privacy?device={city.device.id}#incident" in device.text
+    form = await ana.get(f"/console/privacy?device={city.device.id}")
+    assert f'name="incident_device" type="text" value="{city.device.id}"' in form.text
+    values = {"incident_what": "<b>stolen</b>", "incident_device": city.device.id, "incident_learned": ""}
+    page = await ana.post("/console/privacy/incidents", **values)
+    assert "&lt;b&gt;stolen" in page.text
+    assert re.search(r"2 天 23 小時|3 天", page.text)
+    (row,) = await city.rows(incidents)
+    later = await ana.post(f"/console/privacy/incidents/{row.id}/told", whom="authority", told_when="2100-01-01T00:00")
+    assert later.status == 422
+    page = await ana.post(f"/console/privacy/incidents/{row.id}/told", whom="authority", told_note="115-42")
+    assert "115-42" in page.text
+    await ana.post(f"/console/privacy/incidents/{row.id}/told", whom="concerned")
+    assert "已全部通知" in (await ana.get("/console/privacy")).text
+    page = await ana.post(f"/console/privacy/incidents/{row.id}/close", close_why="found again")
+    assert "stolen" not in page.text
+    operator = await console.sign_in("operator", venues=("main",))
+    assert 'id="incidents"' not in (await operator.get("/console/privacy")).text

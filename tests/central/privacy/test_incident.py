@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from central.actions.action import ActionFailed
-from central.actions.privacy.incident import KEPT_MS, TELL_WITHIN_MS
+from central.actions.privacy.incident import KEPT_MS
+from central.privacy.incidents import TELL_WITHIN_MS
 from central.publish import manifest_for
 from central.store.schema import devices, list_entries, members, subjects
 from protocol.envelope import Keyring, open_as
