@@ -39,7 +39,8 @@ def connect(path: Path, limits: Limits) -> sqlite3.Connection:
         connection.execute(f"PRAGMA max_page_count = {limits.journal_bytes // PAGE_BYTES}")
         connection.execute(f"PRAGMA journal_size_limit = {limits.wal_bytes}")
         connection.execute("PRAGMA cache_size = -4096")
-        connection.execute("PRAGMA secure_delete = FAST").fetchall()  # what is destroyed is written over in its page
+        # what is destroyed or pruned is written over, also in whole pages that become free
+        connection.execute("PRAGMA secure_delete = ON").fetchall()
         migrate(connection, path)
     except BaseException:
         connection.close()  # left open, it would remove a successor's write-ahead file when it is collected

@@ -18,10 +18,12 @@ from protocol.messages import (
     EpochHeld,
     Holdings,
     Kind,
+    Personal,
     Receipt,
     Resume,
     StoreDetail,
     Upload,
+    decode,
     encode,
 )
 from tests.support.central_side import DEVICE, CentralSide
@@ -217,6 +219,28 @@ def test_delivered_events_go_after_thirty_days_and_the_last_one_stays(stocked: E
     assert [event.sequence for event in stocked.events()] == [4]
     stocked.reopen()
     assert stocked.store.lost_tail is None
+
+
+def test_what_is_pruned_is_in_no_file_any_more(stocked: Edge) -> None:
+    """So many that whole pages become free, which are written over as well."""
+    for number in range(200):
+        stocked.tap(number % 4)
+        stocked.clock.advance(120_000)
+    with stocked.store.reading() as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    deliver_all(stocked, 50)
+    personals = stocked.store.connection.execute("SELECT personal FROM events WHERE length(personal) > 0 ORDER BY id")
+    salts = [decode(Personal, personal).salt for (personal,) in personals]
+    while prune(stocked.store, stocked.clock.wall_ms + KEEP_MS + 1):
+        pass
+    with stocked.store.reading() as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 5
+    assert stocked.store.empty_log()
+    left = b"".join(file.read_bytes() for file in stocked.directory.rglob("*") if file.is_file())
+    assert len(left) >= pages * size > 0
+    assert len(salts) >= 200
+    assert [salt for salt in salts[:-1] if salt in left] == []
 
 
 def test_undelivered_events_are_never_pruned(stocked: Edge) -> None:
