@@ -2,18 +2,20 @@
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
 
 from central.commands.shell import act, as_json, fail, say, say_json, say_rows, who_option
 from central.config import Config
+from central.privacy.due import ADMISSION, Ruled
 
 LOOKS = "at_ms who origin what action"
 ERASURES = "erasure at_ms who heard_ms"
 HOLDS = "id member venue why who at_ms ended_ms"
 RETENTION = "venue days own held before_ms oldest_ms"
+PURPOSES = "purpose days before_ms oldest_ms"
 why_option = click.option("--why", default="", help="Kept with what is said.")
 person_argument = click.argument("member")
 
@@ -188,33 +190,43 @@ def hold_list(settings: Config, ended: bool, as_json: bool) -> None:
 
 @click.group()
 def retention() -> None:
-    """How long the personal parts of events are kept."""
+    """How long what is personal is kept, by purpose."""
 
 
 @retention.command("put")
 @click.argument("days", type=click.IntRange(0, 36_500))
-@click.option("--venue", default="", help="Not given = every venue without a rule of its own.")
+@click.option("--purpose", type=click.Choice(get_args(Ruled)), default=ADMISSION, show_default=True)
+@click.option("--venue", default="", help="Of admission; not given = every venue without a rule of its own.")
 @why_option
 @who_option
 @as_json
 @click.pass_obj
 def retention_put(settings: Config, /, as_json: bool, **values: Any) -> None:
-    """What is older than so many days is destroyed in the background; 0: no rule. Counts and proofs stay.
+    """What is older than so many days is destroyed in the background, once no other purpose counts on it; 0: no rule.
+    Counts and proofs stay.
 
     Example: tapgate-central retention put 180 --venue library-1
     """
-    say_rows(act(settings, "retention.put", values)["venues"], as_json, columns=RETENTION)
+    _say_rules(act(settings, "retention.put", values), as_json)
 
 
 @retention.command("list")
 @as_json
 @click.pass_obj
 def retention_list(settings: Config, as_json: bool) -> None:
-    """The rule of each venue, and how old the oldest personal part is.
+    """The rule of each venue and purpose, and how old the oldest is that is kept.
 
     Example: tapgate-central retention list
     """
-    say_rows(act(settings, "retention.list", {})["venues"], as_json, columns=RETENTION)
+    _say_rules(act(settings, "retention.list", {}), as_json)
+
+
+def _say_rules(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        say_json(found)
+        return
+    say_rows(found["venues"], as_json, "There is no venue.", columns=RETENTION)
+    say_rows(found["purposes"], as_json, columns=PURPOSES)
 
 
 @click.command("held")

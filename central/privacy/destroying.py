@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.privacy.found import EventName
 from central.privacy.kept import corrected_visits, keep_visits
+from central.privacy.said import AFTER, BEFORE, forget_said, members_of
 from central.reporting.visit_counts import classes_of
 from central.services.projector import settle_services, tell
 from central.services.service import Touched
@@ -45,6 +46,16 @@ async def destroy(connection: AsyncConnection, names: Sequence[EventName], now_m
     known = {(each.domain, each.subject) for each in touched if each.subject}
     await tell(connection, changed | known, now_ms)
     return Destroyed(gone, len(theirs), len(denied))
+
+
+async def destroy_with_what_was_said(connection: AsyncConnection, names: Sequence[EventName], now_ms: int) -> Destroyed:
+    """The same by a rule: what people stated of these taps goes with them, and other facts of their members stay."""
+    await one_at_a_time(connection)
+    members = await members_of(connection, names)
+    await forget_said(connection, members, names, BEFORE)
+    done = await destroy(connection, names, now_ms)
+    await forget_said(connection, members, names, AFTER)
+    return done
 
 
 async def _keep(connection: AsyncConnection, taps: Sequence[Any]) -> None:

@@ -25,6 +25,13 @@ async def held_venues(connection: AsyncConnection) -> tuple[frozenset[str], bool
     return frozenset(found - {""}), "" in found
 
 
+async def held_members(connection: AsyncConnection) -> frozenset[bytes]:
+    """The members under a hold of their own."""
+    h = legal_holds.c
+    query = select(h.member).where(h.ended_ms == 0, h.member != b"")
+    return frozenset(bytes(each) for each in (await connection.execute(query)).scalars())
+
+
 async def held_subjects(connection: AsyncConnection) -> frozenset[bytes]:
     """Who the members under a hold are, in every domain."""
     h = legal_holds.c

@@ -17,6 +17,7 @@ from central.services.points.plans import month_of, month_span
 from central.services.visits.report import Counted
 from central.services.visits.stated import VisitCorrected
 from central.store.schema import attendance_months, attendance_sessions, point_books, venues
+from protocol.wire import LAST_MS
 
 NOBODY = b""
 ERASED = "erased"
@@ -55,11 +56,12 @@ async def keep_visits(
         await connection.execute(_KEEP_VISITS, rows)
 
 
-async def keep_hours(connection: AsyncConnection, domain: str, subject: bytes) -> None:
-    """Add to what is kept the minutes of this member that stand in locked months."""
+async def keep_hours(connection: AsyncConnection, domain: str, subject: bytes, before_ms: int = LAST_MS) -> None:
+    """Add to what is kept the minutes of this member that stand in locked months, of sessions before a moment."""
     s, m = attendance_sessions.c, attendance_months.c
     locked = (m.domain == s.domain) & (m.team == s.team) & (m.month == s.month)
     query = select(s.team, s.month, s.minutes).join(attendance_months, locked).where(s.state == COUNTED)
+    query = query.where(s.at_ms < before_ms)
     found: Counter[tuple[str, str]] = Counter()
     for team, month, minutes in await connection.execute(query.where(s.domain == domain, s.subject == subject)):
         found[team, month] += minutes
@@ -71,13 +73,15 @@ async def keep_hours(connection: AsyncConnection, domain: str, subject: bytes) -
         await connection.execute(_KEEP_HOURS, rows)
 
 
-async def keep_points(connection: AsyncConnection, domain: str, subject: bytes) -> int:
-    """Move the postings of closed months to nobody, added up by month and accounts. Returns how many there were."""
+async def keep_points(connection: AsyncConnection, domain: str, subject: bytes, before_ms: int = LAST_MS) -> int:
+    """Move the postings of closed months whose causes lie before a moment to nobody, added up by month and accounts.
+    Returns how many there were."""
     b = point_books.c
-    mine = (await connection.execute(select(point_books).where(b.domain == domain, b.subject == subject))).all()
+    these = (b.domain == domain) & (b.subject == subject) & (b.at_ms < before_ms)
+    mine = (await connection.execute(select(point_books).where(these))).all()
     if not mine:
         return 0
-    await connection.execute(delete(point_books).where(b.domain == domain, b.subject == subject))
+    await connection.execute(delete(point_books).where(these))
     zone = ZoneInfo((await plans_of(connection, domain)).time_zone)
     closed = sorted({row.month for row in mine})
     theirs = (b.domain == domain) & (b.subject == NOBODY) & b.month.in_(closed)

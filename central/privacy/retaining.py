@@ -1,38 +1,40 @@
-"""Retention: the personal parts of events that are older than a rule says are destroyed, a few hundred at a time.
+"""Retention: what is personal goes when every purpose that it serves has kept it long enough, a little at a time.
 
-What a purpose of its own still needs stays: taps that bear points or money, that sign volunteers in and out, or that
-check in to an activity; members and venues under a legal hold; and nothing goes that a policy in force looks back to.
+Here the personal parts of events that serve admission alone; check-ins, points, hours and what hangs on no event have
+files of their own. Members and venues under a legal hold keep theirs, and nothing goes that a policy in force looks
+back to.
 """
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from sqlalchemy import and_, delete, func, insert, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.policies import compiled, read_policies
-from central.privacy.destroying import destroy
+from central.privacy.destroying import destroy_with_what_was_said
+from central.privacy.due import DAY_MS, cutoffs, received_before
 from central.privacy.found import EventName
-from central.privacy.holds import held_subjects, held_venues
-from central.services.attendance.store import SIGNINGS
-from central.services.points.accounts import plans_of
+from central.privacy.holds import held_subjects
+from central.privacy.progress import note_progress, read_progress
+from central.privacy.retaining_check_ins import count_due_activity
+from central.privacy.retaining_hours import destroy_due_hours
+from central.privacy.retaining_points import destroy_due_points
+from central.privacy.retaining_rows import destroy_due_rows
+from central.privacy.tap_purposes import bears_points, checks_in, signs, that_are
 from central.store import faults
 from central.store.database import Database
-from central.store.schema import activities, batches, denials, events, gates, marks, meta, retention_rules, venues
+from central.store.schema import denials, events, gates, marks, venues
 from central.store.slices import named
 from protocol.messages import Kind
 
 EVERY_S = 300.0
 AT_ONCE = 250
-DAY_MS = 86_400_000
 PASS_MS = 7 * DAY_MS
 """After so long everything old is looked at again: what came late, and what was held."""
-LEAST_DAYS = 31
-"""The centre keeps what it needs to explain and to correct a month."""
 PROGRESS = "retained"
 """Key in `meta`."""
 
@@ -54,39 +56,20 @@ class Due(NamedTuple):
     before_ms: int
 
 
-async def cutoffs(connection: AsyncConnection, now_ms: int) -> dict[str, int]:
-    """By venue: before when personal parts are due. Venues without a rule, or under a hold, are left out."""
-    rules = {row.venue: row.days for row in await connection.execute(select(retention_rules))}
-    held, everything = await held_venues(connection)
-    if everything or not rules:
-        return {}
-    found = {}
-    for venue, domain in (await connection.execute(select(venues.c.id, venues.c.domain))).all():
-        days = rules.get(venue, rules.get(""))
-        if days is not None and venue not in held:
-            found[venue] = min(now_ms - days * DAY_MS, await _looked_back_to(connection, domain, now_ms))
-    return found
-
-
-async def _looked_back_to(connection: AsyncConnection, domain: str, now_ms: int) -> int:
-    """The earliest moment that a policy at a gate of the domain counts from."""
-    query = select(gates.c.id, gates.c.policy).join(venues, venues.c.id == gates.c.venue)
-    goes_by = {row.id: row.policy for row in await connection.execute(query.where(venues.c.domain == domain))}
-    since = [now_ms]
-    for payload in (await read_policies(connection, goes_by)).values():
-        policy = compiled(payload.body)
-        if policy is None:
-            return 0  # nobody can say what it needs
-        if policy.looks_back:
-            since.append(policy.day(now_ms).since_ms)
-    return min(since)
-
-
 async def destroy_due(database: Database, now_ms: int) -> int:
-    """One block at one gate; returns how many events were looked at, 0 = nothing is due in this pass."""
+    """One block of one purpose; returns how much was looked at, 0 = nothing is due in this pass. What others wait for
+    comes first: a check-in may go once its activity is counted, and the visit once points and hours are."""
+    for work in (count_due_activity, destroy_due_points, destroy_due_hours, destroy_due_rows, destroy_due_events):
+        if looked_at := await work(database, now_ms):
+            return looked_at
+    return 0
+
+
+async def destroy_due_events(database: Database, now_ms: int) -> int:
+    """One block at one gate; returns how many events were looked at."""
     async with database.read() as connection:
         due = await _due_gates(connection, now_ms)
-        progress = await _progress(connection)
+        progress = await read_progress(connection, PROGRESS, Progress)
         if progress.began_ms + PASS_MS <= now_ms:
             progress = Progress(now_ms)
         for each in due:
@@ -102,10 +85,8 @@ async def destroy_due(database: Database, now_ms: int) -> int:
     progress.gates[each.gate] = last_ms + (1 if stuck or len(block) < AT_ONCE else 0)
     async with database.write() as connection:
         if names:
-            await destroy(connection, names, now_ms)
-        await connection.execute(delete(meta).where(meta.c.key == PROGRESS))
-        value = msgspec.json.encode(progress).decode()
-        await connection.execute(insert(meta).values(key=PROGRESS, value=value))
+            await destroy_with_what_was_said(connection, names, now_ms)
+        await note_progress(connection, PROGRESS, progress)
     return len(block)
 
 
@@ -114,11 +95,6 @@ async def _due_gates(connection: AsyncConnection, now_ms: int) -> list[Due]:
     query = select(gates.c.id, gates.c.venue, venues.c.domain).join(venues, venues.c.id == gates.c.venue)
     rows = await connection.execute(query.where(gates.c.venue.in_(sorted(before))).order_by(gates.c.id))
     return [Due(row.id, row.domain, before[row.venue]) for row in rows]
-
-
-async def _progress(connection: AsyncConnection) -> Progress:
-    value = (await connection.execute(select(meta.c.value).where(meta.c.key == PROGRESS))).scalar()
-    return msgspec.json.decode(value, type=Progress) if value else Progress()
 
 
 async def _block(connection: AsyncConnection, due: Due, since_ms: int) -> Sequence[Any]:
@@ -133,34 +109,16 @@ async def _block(connection: AsyncConnection, due: Due, since_ms: int) -> Sequen
 
 async def _destroyable(connection: AsyncConnection, due: Due, block: Sequence[Any]) -> list[EventName]:
     names = {(row.device, row.epoch, row.sequence) for row in block}
-    received = await _received_before(connection, names, due.before_ms)
+    received = await received_before(connection, names, due.before_ms)
     names = {name for name in names if name[2] <= received.get(name[:2], -1)}
     return sorted(names - await _needed(connection, due.domain, names))
 
 
-async def _received_before(
-    connection: AsyncConnection, names: Collection[EventName], before_ms: int
-) -> Mapping[tuple[str, bytes], int]:
-    """By epoch, through which event was delivered by then: a gate whose clock stands still at 1970 is not believed."""
-    b = batches.c
-    found = {}
-    for these in named((b.device, b.epoch), {name[:2] for name in names}):
-        query = select(b.device, b.epoch, func.max(b.through)).where(these, b.received_ms < before_ms)
-        for device, epoch, through in await connection.execute(query.group_by(b.device, b.epoch)):
-            found[device, epoch] = through
-    return found
-
-
 async def _needed(connection: AsyncConnection, domain: str, names: Collection[EventName]) -> set[EventName]:
     """Of these events: what another purpose still counts, and whose of a legal hold they are."""
-    m, held = marks.c, await held_subjects(connection)
-    rules = (await connection.execute(select(activities.c.rule))).scalars().all()
-    earning = {*(await plans_of(connection, domain)).earning, *rules}
-    bears = or_(m.points != 0, m.due != 0, m.reason.in_(SIGNINGS), m.rule.in_(sorted(earning)))
-    found: set[EventName] = set()
-    for these in named((m.device, m.epoch, m.sequence), names):
-        query = select(m.device, m.epoch, m.sequence).where(and_(these, or_(bears, m.subject.in_(sorted(held)))))
-        found.update((device, epoch, sequence) for device, epoch, sequence in await connection.execute(query))
+    held = await held_subjects(connection)
+    serves = or_(await bears_points(connection, domain), signs(), checks_in(), marks.c.subject.in_(sorted(held)))
+    found = await that_are(connection, names, serves)
     return found | (await _denied_of(connection, held, names) if held else set())
 
 

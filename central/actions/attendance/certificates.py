@@ -136,12 +136,16 @@ async def _own(connection: AsyncConnection, member: str, rules: Rules) -> _Own |
             teams[domain] = await read_teams(connection, domain)
         rows += [(row, domain, subject) for row in held.get(subject, [])]
         issued += await facts.read(connection, [CertificateIssued], domain=domain, subjects=[subject])
-    if not rows:
-        return None
     last = max(issued, key=lambda fact: fact.recorded_ms, default=None)
-    newest, domain, subject = max(rows, key=lambda each: (each[0].at_ms, each[0].key))
+    if rows:
+        newest, domain, subject = max(rows, key=lambda each: (each[0].at_ms, each[0].key))
+    elif last is not None:  # its sessions are kept as counts alone
+        newest, domain, subject = None, last.domain, last.subject
+        teams[domain] = await read_teams(connection, domain)
+    else:
+        return None
     found = reached((row for row, _, _ in rows), last.at_ms if last is not None else 0, rules.certificate)
-    team = teams[domain].newest(newest.team)
+    team = teams[domain].newest(newest.team) if newest is not None else next(iter(teams[domain].every()), None)
     zone = team.zone if team is not None else ZoneInfo("UTC")
     return _Own(found, last, domain, subject, zone, list(teams.values()))
 

@@ -15,10 +15,10 @@ from central.actions.list_keys import After, key_of, parts_of
 from central.actions.places.places import Id, must_exist
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
-from central.people.attendance_list import attended
+from central.people.attending import REGISTERED, attendance_of, registered_for
 from central.policies import admitting_rules, read_policies
 from central.store.put_rows import put_rows
-from central.store.schema import activities, gates, marks, members, registrations, subjects, venues
+from central.store.schema import activities, gates, kept_attendance, members, registrations, subjects, venues
 from protocol.wire import Millis, Name, Text
 
 MOST = 10_000
@@ -118,6 +118,7 @@ async def activity_put(context: Context, params: ActivityPutParams) -> ActivityS
     """A new activity, or an old one as it is from now on; registrations stay."""
     async with context.database.write() as connection:
         await must_exist(connection, venues, params.venue, "venue")
+        await _must_not_be_counted(connection, params.id)
         zone = await _zone(connection, params.venue)
         from_ms, until_ms = _at_ms("from", params.since, zone), _at_ms("until", params.until, zone)
         if until_ms <= from_ms:
@@ -197,9 +198,10 @@ def _follow(what: str, member: bytes, is_within: bool, there: set[bytes], capaci
 @action("activity.list", ActivitiesParams, writes=False)
 async def activity_list(context: Context, params: ActivitiesParams) -> ActivitiesListed:
     """Every activity, over or to come."""
-    number = select(func.count()).where(registrations.c.activity == activities.c.id).scalar_subquery()
-    a = activities.c
-    query = select(activities, number.label("registered")).where(a.until_ms > params.since_ms)
+    a, k = activities.c, kept_attendance.c
+    number = select(func.count()).where(registrations.c.activity == a.id).scalar_subquery()
+    kept = select(k.people).where(k.activity == a.id, k.came == REGISTERED).scalar_subquery()
+    query = select(activities, func.coalesce(kept, number).label("registered")).where(a.until_ms > params.since_ms)
     if params.id:
         query = query.where(a.id == params.id)
     if params.venue:
@@ -223,17 +225,15 @@ async def activity_attendance(context: Context, params: ActivityParams) -> Atten
     async with context.database.read() as connection:
         row = await _activity(connection, params.id)
         domain = await _domain(connection, row.venue)
-        registered = await subjects_within(connection, domain, await _registered(connection, params.id))
-        m = marks.c
-        query = select(m.subject, m.at_ms).where(m.domain == domain, m.venue == row.venue, m.rule == row.rule)
-        query = query.where(m.fate == "counts", m.direction == "in", m.subject != b"")
-        within = (m.at_ms >= row.from_ms) & (m.at_ms < row.until_ms)
-        check_ins = [(subject, at_ms) for subject, at_ms in await connection.execute(query.where(within))]
-        found = attended(registered.values(), check_ins, row.capacity, row.walk_ins)
+        registered = await registered_for(connection, row)
+        found = await attendance_of(connection, row, registered)
         who = await _who(connection, domain, [each.subject for each in found])
-    counts: dict[str, int] = {}
-    for each in found:
-        counts[each.came.value] = counts.get(each.came.value, 0) + 1
+        kept = await _kept(connection, params.id)
+    counts: dict[str, int] = dict(kept)
+    number = counts.pop(REGISTERED, len(registered))
+    if not kept:
+        for each in found:
+            counts[each.came.value] = counts.get(each.came.value, 0) + 1
     people = [PersonAttended(who.get(each.subject, each.subject.hex()), each.came.value, each.at_ms) for each in found]
     if params.after:  # somebody who came late by a late gate may move others; nobody is shown twice
         last = parts_of(params.after, tuple[Millis, str, str])
@@ -246,7 +246,7 @@ async def activity_attendance(context: Context, params: ActivityParams) -> Atten
     page = people[: params.limit]
     more = len(people) > len(page)
     behind = key_of(page[-1].at_ms, page[-1].member, page[-1].came) if more else ""
-    return Attendance(id=params.id, registered=len(registered), counts=counts, people=page, more=more, next=behind)
+    return Attendance(id=params.id, registered=number, counts=counts, people=page, more=more, next=behind)
 
 
 async def _activity(connection: AsyncConnection, id_: str) -> Any:
@@ -254,6 +254,18 @@ async def _activity(connection: AsyncConnection, id_: str) -> Any:
     if row is None:
         raise ActionFailed(f"there is no activity {id_!r}: put it first (`activity put`)")
     return row
+
+
+async def _must_not_be_counted(connection: AsyncConnection, id_: str) -> None:
+    if await _kept(connection, id_):
+        raise ActionFailed(f"{id_} is over and kept as counts alone: put another activity")
+
+
+async def _kept(connection: AsyncConnection, id_: str) -> dict[str, int]:
+    """How many came of an activity whose people are not known any more."""
+    k = kept_attendance.c
+    query = select(k.came, k.people).where(k.activity == id_).order_by(k.came)
+    return {row.came: row.people for row in await connection.execute(query)}
 
 
 async def _registered(connection: AsyncConnection, id_: str) -> list[bytes]:

@@ -75,8 +75,9 @@ async def hold_ended(ask: Asking) -> See:
 
 @form("/privacy/retention", needs="retention.put", again=privacy)
 async def retention(ask: Asking) -> See:
-    """How long personal parts of events are kept."""
-    await ask("retention.put", venue=ask.form.get("venue", ""), days=ask.form.get("days", "").strip() or "0")
+    """How long what is personal is kept, by purpose."""
+    of = {"purpose": ask.form.get("kept_for", "") or "admission", "venue": ask.form.get("venue", "")}
+    await ask("retention.put", **of, days=ask.form.get("days", "").strip() or "0")
     return See("/privacy", _N("The rule holds from now on."))
 
 

@@ -64,7 +64,22 @@ class Attendance:
         return changed
 
 
-async def _settle(connection: AsyncConnection, domain: str, subjects: list[bytes], teams: Teams) -> set[bytes]:
+class Basis(NamedTuple):
+    """What one member's rows follow from."""
+
+    signings: Sequence[Signing]
+    facts: Sequence[facts.Fact]
+    teams: Teams
+    locks: Locks
+
+    def rows(self) -> list[Row]:
+        return rows(*self)
+
+
+async def read_basis(
+    connection: AsyncConnection, domain: str, subjects: list[bytes], teams: Teams
+) -> dict[bytes, Basis]:
+    """Of each of these members, also who has nothing."""
     signings = await _signings(connection, domain, subjects, teams)
     stated: dict[bytes, list[facts.Fact]] = {}
     for fact in await facts.read(connection, OF_MEMBER, domain=domain, subjects=subjects):
@@ -72,10 +87,15 @@ async def _settle(connection: AsyncConnection, domain: str, subjects: list[bytes
     concerned = {each.team for some in signings.values() for each in some}
     concerned |= {getattr(fact.body, "team", "") for some in stated.values() for fact in some}
     locks = await read_locks(connection, domain, concerned)
+    return {each: Basis(signings.get(each, ()), stated.get(each, ()), teams, locks) for each in subjects}
+
+
+async def _settle(connection: AsyncConnection, domain: str, subjects: list[bytes], teams: Teams) -> set[bytes]:
+    basis = await read_basis(connection, domain, subjects, teams)
     held = await read_rows(connection, attendance_sessions.c.domain == domain, subjects=subjects)
     differing = set()
     for subject in subjects:
-        now = rows(signings.get(subject, ()), stated.get(subject, ()), teams, locks)
+        now = basis[subject].rows()
         if await _write(connection, domain, subject, held.get(subject, []), now):
             differing.add(subject)
     return differing

@@ -73,6 +73,11 @@ class Member:
     closed_ms: int = 0
 
     @property
+    def entries(self) -> list[Given | Taken]:
+        """All of both."""
+        return [*self.given, *self.taken]
+
+    @property
     def through_ms(self) -> int:
         """Until when its lines are written: its newest cause, or the end of the closed months."""
         given = max((each.at_ms for each in self.given), default=0)
@@ -164,17 +169,18 @@ _HEARD = (
     .scalar_subquery()
     .label("heard_ms")
 )
-_TAPS = select(
+HEARD_MARKS = select(
     *(_m.subject, _m.at_ms, _m.venue, _m.gate, _m.direction, _m.rule, _m.points),
     *(_m.device, _m.epoch, _m.sequence, _HEARD),
 )
+"""What points go by, and when central heard of it."""
 
 
 async def _taps(
     connection: AsyncConnection, domain: str, subjects: Iterable[bytes], earning: Collection[str]
 ) -> dict[bytes, list[Tap]]:
     bears = or_(_m.points > 0, _m.rule.in_(sorted(earning))) if earning else _m.points > 0
-    query = _TAPS.where(_m.domain == domain, _m.subject.in_(sorted(subjects)), _m.fate == "counts", bears)
+    query = HEARD_MARKS.where(_m.domain == domain, _m.subject.in_(sorted(subjects)), _m.fate == "counts", bears)
     found: dict[bytes, list[Tap]] = defaultdict(list)
     for row in await connection.execute(query):
         at_ms = row.at_ms if row.heard_ms is None else min(row.at_ms, row.heard_ms)

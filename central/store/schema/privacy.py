@@ -71,10 +71,11 @@ uid_looks = Table(  # raw UIDs that one person asked to see and another one allo
     Index("uid_looks_at", "at_ms"),
 )
 
-retention_rules = Table(  # after how long the personal parts of events are destroyed; a venue's own goes before
+retention_rules = Table(  # after how long what is personal of a purpose is destroyed
     "retention_rules",
     metadata,
-    Column("venue", String(64), primary_key=True),  # empty: every venue without one of its own
+    Column("purpose", String(64), primary_key=True),
+    Column("venue", String(64), primary_key=True),  # empty: every venue without one of its own, which goes before
     Column("days", Integer, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("who", String(64), nullable=False),
@@ -133,6 +134,14 @@ kept_hours = Table(  # volunteers' minutes of locked months whose people are not
     Column("month", String(7), primary_key=True),
     Column("people", Integer, nullable=False),
     Column("minutes", BigInteger, nullable=False),
+)
+
+kept_attendance = Table(  # how many came to an activity whose people are not known any more
+    "kept_attendance",
+    metadata,
+    Column("activity", ForeignKey("activities.id", ondelete="CASCADE"), primary_key=True),
+    Column("came", String(16), primary_key=True),  # of `central.people.attendance_list.Came`; registered: all who were
+    Column("people", Integer, nullable=False),
 )
 
 incidents = Table(  # what happened to personal data, and who was told of it by when; names no citizen

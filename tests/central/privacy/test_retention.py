@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from central.actions.action import ActionFailed
-from central.privacy.retaining import DAY_MS, PASS_MS, destroy_due
+from central.privacy.due import DAY_MS
+from central.privacy.retaining import PASS_MS, destroy_due
 from central.reporting.visit_counts import count_due
 from central.store.schema import activities, batches, denials, events, marks, members, subjects, visit_counts, visits
 from protocol.policy import Admit, Limit
@@ -137,7 +138,7 @@ async def test_a_hold_on_a_member_keeps_that_members_alone(scene: Scene) -> None
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 async def test_of_a_health_check_attendance_is_kept_and_nothing_else_was_ever_taken(scene: Scene) -> None:
-    day = {"from_ms": 1, "until_ms": 2, "capacity": 0, "walk_ins": True, "at_ms": 1, "who": "ana"}
+    day = {"from_ms": OLD_MS, "until_ms": OLD_MS + DAY_MS, "capacity": 0, "walk_ins": True, "at_ms": 1, "who": "ana"}
     check = {"id": "check", "venue": "main", "rule": "health-check", "title_zh": "健檢", "title_en": "Health check"}
     await scene.city.add(activities, check | day)
     tap = scene.diary.came(scene.mine, OLD_MS + 10, rule="health-check")

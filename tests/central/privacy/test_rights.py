@@ -102,7 +102,9 @@ def test_commands_give_a_copy_and_erase_with_a_receipt(run: Operator, tmp_path: 
     assert run.json("erasure", "compact")["files_clean"]
     run("verify")
     run("audit", "verify")
-    assert run.json("retention", "put", "180")[0]["days"] == 180
+    assert run.json("retention", "put", "180")["venues"][0]["days"] == 180
+    told = run.json("retention", "put", "1825", "--purpose", "points")["purposes"]
+    assert {each["purpose"]: each["days"] for each in told if each["days"]} == {"admission": 180, "points": 1825}
     assert "180" in run("retention", "list").stdout
     run("notice", "put", "caring", "deploy/privacy/caring.toml")
     assert "告知" not in run("notice", "show", "caring").stdout
