@@ -84,6 +84,10 @@ async def test_holds_retention_and_required_consent_are_stated_by_admins(
     assert [(row.venue, row.days) for row in await city.rows(retention_rules)] == [("main", 180)]
     short = await ana.post("/console/privacy/retention", venue="main", days="3")
     assert short.status == 422
+    of_points = await ana.post("/console/privacy/retention", kept_for="points", venue="", days="1825")
+    assert "1825" in of_points.text.split('id="retention-by-purpose"')[1].split("</table>")[0]
+    at_venue = await ana.post("/console/privacy/retention", kept_for="points", venue="main", days="60")
+    assert (at_venue.status, "全市僅有一條規則" in at_venue.text) == (422, True)
     required = await ana.post("/console/privacy/require", purpose="caring", when="2100-01-01")
     assert "自該日起" in required.text
     (rule,) = await city.rows(consent_rules)

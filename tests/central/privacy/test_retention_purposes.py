@@ -235,6 +235,27 @@ async def test_sessions_of_locked_months_go_up_to_the_last_honour_card(crew: Cre
 
 
 @ONE_ENGINE
+async def test_a_locked_month_that_corrects_an_earlier_one_is_not_taken_apart(crew: Crew) -> None:
+    await lock(crew, "2026-04")
+    first = next(each for each in await crew.sessions(member="A-1") if each.month == "2026-04")
+    crew.now("2026-07-02 09:00")
+    await crew.act(
+        "settle", session=first.session, outcome="hours", until="2026-04-01T17:00", why="the sheet", who="lin"
+    )
+    await crew.session("A-1", "2026-07-06", ("09:00", "11:00"))
+    crew.now("2026-08-02 09:00")
+    await crew.act("approve", team="desk", month="2026-07", who="lin")
+    await crew.act("lock", team="desk", month="2026-07", who="lin")
+    rows = await crew.rows()
+    assert ("desk", "2026-07", -60) in await crew.booked()
+    crew.now("2027-03-01 09:00")
+    for purpose in ("admission", "volunteering"):
+        await crew.admin.act("retention.put", days=31, purpose=purpose)
+    await destroy(crew.city, crew.admin.now_ms)
+    assert await crew.rows() == rows
+
+
+@ONE_ENGINE
 async def test_an_honour_card_is_known_though_every_session_went_into_it(crew: Crew) -> None:
     await lock(crew, "2026-04")
     for purpose in ("admission", "volunteering"):
