@@ -9,7 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from central.configs import read_configs
 from central.custody import Custodian
@@ -17,7 +17,7 @@ from central.device_keys import DeviceKeys
 from central.keys import Keys
 from central.store.database import Database, open_database
 from central.store.migrate import MIGRATIONS, SchemaNewer, alembic_config, head, is_current, migrate_async
-from central.store.schema import events, metadata
+from central.store.schema import events, metadata, retention_rules
 from protocol.messages import Direction, GateConfig, Kind, PassageDetail, ReaderDetail, encode
 from tests.central.actors import NOW_MS, Journal
 from tests.central.city import City
@@ -128,3 +128,18 @@ async def _to(database: Database, way: Any, revision: str) -> None:
 
     async with database.write() as connection:
         await connection.run_sync(run)
+
+
+async def test_rules_of_retention_that_were_there_are_of_admission(database: Database) -> None:
+    of_venue = {"venue": "main", "days": 180, "at_ms": NOW_MS, "who": "ana", "why": ""}
+    async with database.write() as connection:
+        rule = insert(retention_rules)
+        await connection.execute(rule.values({**of_venue, "purpose": "admission"}))
+        await connection.execute(rule.values({**of_venue, "purpose": "points", "venue": ""}))
+    await _to(database, command.downgrade, "0025")
+    async with database.read() as connection:
+        assert list(await connection.execute(text("SELECT venue, days FROM retention_rules"))) == [("main", 180)]
+    await _to(database, command.upgrade, "head")
+    async with database.read() as connection:
+        rows = (await connection.execute(select(retention_rules))).all()
+    assert [(row.purpose, row.venue, row.days) for row in rows] == [("admission", "main", 180)]
