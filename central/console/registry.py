@@ -23,6 +23,7 @@ from central.console.pages import (
     libraries,
     me,
     members,
+    notices,
     overview,
     points,
     policies,

@@ -80,6 +80,9 @@ KINDS = {
         "紀錄冊號 / 會員編號; 加入日期, 退出日期",
         *("team", "class_name", "why"),
     ),
+    "consents": _kind(
+        "consent.import", _N("Consents on signed forms"), "member, answer; date", "purpose", "notice", "why"
+    ),
 }
 ACTIONS = frozenset(kind.action for kind in KINDS.values())
 BY_ACTION = {kind.action: kind for kind in KINDS.values()}
@@ -101,8 +104,17 @@ async def imports_page(ask: Asking) -> Answer:
         by_action=BY_ACTION,
         domains=await domains_of(ask),
         notations=NOTATIONS,
+        purposes=await _consented_purposes(ask),
+        chosen=ask.form.get("kind") or ask.query.get("kind", ""),
         most_bytes=ask.config.max_upload_bytes,
     )
+
+
+async def _consented_purposes(ask: Asking) -> list[tuple[str, str]]:
+    """Those that people agree to, to choose from."""
+    listed = (await ask("purpose.list")).purposes
+    titles = [(each.id, each.title_en if ask.lang == "en" else each.title_zh) for each in listed if each.notice]
+    return [("", "–"), *titles]
 
 
 @form("/imports", needs="card.import", again=imports_page)
@@ -119,6 +131,8 @@ async def import_begun(ask: Asking) -> Answer:
     params = {name: text for name in kind.takes if (text := fields.get(name, "").strip())}
     if "name" in kind.takes and "name" not in params:
         raise ActionFailed("name of the batch: state one, by which it can be taken back")
+    if "purpose" in kind.takes and "purpose" not in params:
+        raise ActionFailed("purpose: choose what they agreed to")
     job = jobs_of(ask).start(ask.caller, kind.action, params | {"report": True}, ask.file, PROBLEMS)
     return See(f"/imports/{job.id}")
 

@@ -40,13 +40,6 @@ async def privacy(ask: Asking) -> Page:
     )
 
 
-@page("/privacy/notices/{purpose}", needs="notice.show")
-async def notice(ask: Asking) -> Page:
-    """What people are told before they agree, to read out or print."""
-    shown = await ask("notice.show", purpose=ask.path["purpose"], version=ask.query.number("version", 0))
-    return Page("privacy_notice.html", shown=shown, told=shown.notice.en if ask.lang == "en" else shown.notice.zh)
-
-
 @form("/privacy/require", needs="purpose.require", again=privacy)
 async def require(ask: Asking) -> See:
     """From a day on only a given consent counts."""

@@ -62,6 +62,10 @@ POSTED: list[tuple[str, dict[str, Any]]] = [
     ("/volunteers/sessions/zz/settle", {"outcome": "void", "why": "x"}),
     ("/volunteers/teams/none/sign", {"member": "x", "in": "y", "why": "x"}),
     ("/imports", {"kind": "cards", "domain": "library"}),
+    ("/privacy/notices/caring", {"zh_use": "x"}),
+    ("/privacy/require", {"purpose": "caring", "when": "now"}),
+    ("/privacy/holds", {"member": "nobody", "why": "x"}),
+    ("/privacy/retention", {"venue": "main", "days": "3"}),
 ]
 READ = (
     *("/sync-log?text=nothing-of-this", "/sync-log?after=x", "/sync-log/events?since=yesterday"),

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from central.console.pages.imports import KINDS
+from central.privacy.notices import ITEMS
 from central.store.schema import attendance_teams, cards, members
 from tests.central.city import City, uid
 from tests.central.console.person import Answered, Console, Person
@@ -99,14 +100,19 @@ async def test_every_kind_of_table_can_be_planned(city: City, console: Console) 
         "names": f"member,name,agreed\n{first},王小明,yes\n",
         "issue": f"uid,member\n{uid(70).raw.hex()},{first}\n",
         "rebind": f"uid,member\n{uid(1).raw.hex()},{first}\n",
+        "consents": f"member,answer,date\n{first},yes,2026-01-02\n",
         "roster": f"紀錄冊號,會員編號,加入日期\nV-1,{first},098/09/01\n",
     }
     desk = {"domain": "library", "id": "desk", "version": 1, "at_ms": 0, "from_ms": 0, "venue": "main", "who": "chen"}
     await city.add(attendance_teams, desk | {"body": msgspec.msgpack.encode(DESK)})
+    texts = {f"{lang}_{item}": "…" for lang in ("zh", "en") for item in ITEMS}
+    await person.post("/console/privacy/notices/caring", **texts)
+    assert (await sent(person, tables["consents"].encode(), kind="consents")).status == 422  # of which purpose?
     assert tables.keys() == KINDS.keys()
     assert (await sent(person, tables["issue"].encode(), kind="issue")).status == 422  # a batch has a name
     more = {"issue": {"batch": "b-1", "after_days": "3"}, "rebind": {"batch": "b-2"}}
     more["roster"] = {"team": "desk", "class_name": "volunteer-desk"}
+    more["consents"] = {"purpose": "caring", "notice": "1"}
     for kind, table in tables.items():
         page = await done(person, await sent(person, table.encode(), kind=kind, **more.get(kind, {})))
         assert "badge bad" not in page.text, (kind, page.text)

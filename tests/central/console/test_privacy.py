@@ -1,5 +1,6 @@
 """Consent, a copy, who looked and erasing on pages; holds, retention and purposes for admins."""
 
+import html
 import re
 
 import pytest
@@ -10,6 +11,7 @@ from tests.central.actors import NOW_MS
 from tests.central.admin import admin_of
 from tests.central.city import City
 from tests.central.console.person import Console
+from tests.central.console.test_imports import done
 from tests.central.privacy.conftest import NOTICE
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -66,6 +68,37 @@ async def test_a_person_is_copied_looked_up_and_erased(city: City, console: Cons
     assert all("M-0-77" not in f"{row.target} {row.body}" for row in await city.rows(audit))
     assert (await ana.get(f"/console/members/{member}/privacy")).status == 422
     assert "ana" in (await ana.get("/console/privacy")).text.split('id="erased"')[1]
+
+
+async def test_a_notice_is_written_anew_and_forms_are_imported(city: City, console: Console, member: str) -> None:
+    ana = await console.sign_in("admin", name="ana")
+    empty = await ana.get("/console/privacy/notices/notices/new")
+    assert (empty.status, "第 1 版" in empty.text) == (200, True)
+    assert (await ana.get("/console/privacy/notices/nothing/new")).status == 200
+    form = await ana.get("/console/privacy/notices/caring/new")
+    assert "第 2 版" in form.text
+    texts = html.unescape(form.text)
+    assert all(text in texts for told in NOTICE.values() for text in told.values()), "what holds"
+    same = {f"{lang}_{item}": text for lang, told in NOTICE.items() for item, text in told.items()}
+    said = await ana.post("/console/privacy/notices/caring", **same)
+    assert "未另立新版" in said.text
+    short = await ana.post("/console/privacy/notices/caring", **(same | {"en_rights": " "}))
+    assert (short.status, NOTICE["zh"]["use"] in short.text) == (422, True), "what was typed stays"
+    said = await ana.post("/console/privacy/notices/caring", **(same | {"zh_refusal": "<b>櫃檯\r\n辦理"}))
+    assert "即日起以第 2 版告知" in said.text
+    assert "&lt;b&gt;櫃檯\n辦理" in said.text
+    older = await ana.get("/console/privacy/notices/caring?version=1")
+    assert "已不再使用" in older.text
+    assert 'value="consents" selected' in (await ana.get("/console/imports?kind=consents")).text
+    listed = b"member,answer,date\nM-0-77,yes,\nM-9-77,yes,\n"
+    fields = {"kind": "consents", "domain": "library", "purpose": "caring"}
+    plan = await done(ana, await ana.upload("/console/imports", listed, "forms.csv", **fields))
+    assert "查無此會員" in plan.text
+    assert await city.rows(consents) == []
+    await done(ana, await ana.post(plan.url.removeprefix(console.address) + "/apply"))
+    assert [(row.state, row.how, row.notice) for row in await city.rows(consents)] == [("given", "list", 2)]
+    auditor = await console.sign_in("auditor")
+    assert "/new" not in (await auditor.get("/console/privacy")).text
 
 
 async def test_holds_retention_and_required_consent_are_stated_by_admins(
