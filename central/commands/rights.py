@@ -9,6 +9,7 @@ import msgspec
 
 from central.commands.shell import act, as_json, fail, say, say_json, say_rows, who_option
 from central.config import Config
+from central.privacy.copying import title_of
 from central.privacy.due import ADMISSION, Ruled
 
 LOOKS = "at_ms who origin what action"
@@ -101,7 +102,8 @@ def erase(settings: Config, /, person: str, apply: bool, receipt: Path | None, w
     if as_json:
         say_json(done)
         return
-    say({"applied": done["applied"], "erasure": done["erasure"], **done["rows"]}, as_json)
+    rows = {title_of(name)[1]: number for name, number in done["rows"].items()}
+    say({"applied": done["applied"], "erasure": done["erasure"], **rows}, as_json)
     for place in done["remains"]:
         until = "until somebody removes it" if not place["until_ms"] else "for 30 days at most"
         click.echo(f"{place['where']}: may hold some of it {until}")

@@ -51,6 +51,16 @@ TITLES: dict[str, tuple[str, str, str]] = {
     "events": ("閘門事件", "Events at gates", "admission"),
 }
 """By table: what it is called, and the purpose that it is held for."""
+ELSE: dict[str, tuple[str, str]] = {
+    "member_name_keys": ("姓名搜尋索引", "Search keys of the name"),
+    "subject_states": ("閘門狀態通知", "What gates are told"),
+    "erasures_pending": ("待通知閘門的刪除", "Erasures that gates have to hear of"),
+    "erasures": ("刪除紀錄", "Erasures"),
+    "audit log": ("稽核紀錄", "Rows of the audit log"),
+    "evidence": ("異常佐證", "Evidence of contradicting events"),
+    "points in closed months": ("已結帳月份的點數", "Points in closed months"),
+}
+"""What else an erasure counts."""
 FINDING = frozenset(("member_name_keys", "subject_states", "erasures_pending", "erasures"))
 """Tables that only find a member, or tell gates of one: the copy says nothing by them."""
 
@@ -138,6 +148,11 @@ def _personal(data: bytes | None) -> dict[str, Any]:
         return {"personal": ""}
     told = {"card": part.card, "points": part.points, "due": part.due, "fingerprint": part.fingerprint.hex()}
     return told | {"personal": "subject" if part.subject else "token"}
+
+
+def title_of(name: str) -> tuple[str, str]:
+    """What something is called that a copy tells or an erasure counts, in zh-TW and English."""
+    return TITLES[name][:2] if name in TITLES else ELSE.get(name, (name, name))
 
 
 def is_complete() -> bool:

@@ -136,7 +136,7 @@ async def test_rules_of_retention_that_were_there_are_of_admission(database: Dat
         rule = insert(retention_rules)
         await connection.execute(rule.values({**of_venue, "purpose": "admission"}))
         await connection.execute(rule.values({**of_venue, "purpose": "points", "venue": ""}))
-    await _to(database, command.downgrade, "0025")
+    await _to(database, command.downgrade, "0026")
     async with database.read() as connection:
         assert list(await connection.execute(text("SELECT venue, days FROM retention_rules"))) == [("main", 180)]
     await _to(database, command.upgrade, "head")

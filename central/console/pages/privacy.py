@@ -1,10 +1,10 @@
 """Privacy: what data is used for, holds and retention; and of one member consents, a copy, who looked, erasing."""
 
-from typing import Any
-
+from central.console.copies import places_of, shown_of
 from central.console.page import _N, Answer, Asking, Page, See, form, page
 from central.console.titles import choices, venues_of
 from central.console.words import say
+from central.privacy.copying import title_of
 
 STATES = {"given": ("good", _N("agreed")), "withdrawn": ("bad", _N("refused or taken back"))}
 HOW = {"counter": _N("at a counter"), "kiosk": _N("at a kiosk"), "list": _N("by a signed form")}
@@ -132,12 +132,9 @@ async def copied(ask: Asking) -> Page:
     """Everything that is held, for the member: to print, or as JSON by the API."""
     shown = await ask("member.show", id=ask.path["id"])
     copy = await ask("member.copy", member=shown.member)
-    titles = {each.id: each.title_en if ask.lang == "en" else each.title_zh for each in await _purposes(ask)}
-    return Page("member_copy.html", member=shown, copy=copy, titles=titles)
-
-
-async def _purposes(ask: Asking) -> list[Any]:
-    return list((await ask("purpose.list")).purposes)
+    places = await places_of(ask)
+    sections = [shown_of(section, places) for section in copy.sections]
+    return Page("member_copy.html", member=shown, at_ms=copy.at_ms, sections=sections)
 
 
 @page("/members/{id}/looks", needs="member.looks")
@@ -170,7 +167,12 @@ async def erasing(ask: Asking) -> Answer:
     """What would go, before somebody says that it shall."""
     shown = await ask("member.show", id=ask.path["id"])
     would = await ask("member.erase", person=shown.member)
-    return Page("member_erase.html", member=shown, done=would, where=WHERE)
+    return Page("member_erase.html", member=shown, done=would, rows=_titled(ask, would.rows), where=WHERE)
+
+
+def _titled(ask: Asking, rows: dict[str, int]) -> list[tuple[str, int]]:
+    """How many of what, by what it is called."""
+    return [(title_of(name)[ask.lang == "en"], number) for name, number in rows.items()]
 
 
 @form("/members/{id}/erase", needs="member.erase", again=erasing)
@@ -180,4 +182,4 @@ async def erased(ask: Asking) -> Answer:
     if ask.form.get("member", "").strip() != shown.member:
         return See(f"/members/{ask.path['id']}/erase", _N("Type the member's reference to say whom you mean."))
     done = await ask("member.erase", person=shown.member, apply=True)
-    return Page("member_erase.html", member=None, done=done, where=WHERE)
+    return Page("member_erase.html", member=None, done=done, rows=_titled(ask, done.rows), where=WHERE)

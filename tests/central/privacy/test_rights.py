@@ -1,15 +1,24 @@
 """A complete copy, correction, and who looked: as actions, commands and pages."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from central.access.reach import Forbidden
 from central.actions.action import ActionFailed
-from central.privacy.copying import FINDING, TITLES, is_complete
+from central.console.copies import Places, shown_of
+from central.console.copy_words import FACTS, REPEATED, is_identifier, title_of
+from central.details import READS
+from central.facts import FactBody
+from central.privacy.copying import FINDING, LEFT_OUT, TITLES, is_complete
+from central.privacy.copying import title_of as title_of_table
 from central.privacy.purposes import purposes
+from central.privacy.tables import BY_MEMBER, BY_SUBJECT, OTHERWISE
+from central.services.attendance.stated import Row
 from central.store.schema import audit, metadata
+from protocol.messages import Kind, Personal
 from tests.central.admin import Admin
 from tests.central.callers import ask, caller
 from tests.central.privacy.test_erasing import ANA, NAME, NUMBER, ONE_ENGINE, REFERENCE, Scene, erase, in_files, scene
@@ -41,6 +50,59 @@ def test_every_table_of_people_is_told_of_with_a_purpose() -> None:
     assert is_complete()
     assert {purpose for _, _, purpose in TITLES.values()} <= purposes().keys()
     assert TITLES.keys() | FINDING <= metadata.tables.keys()
+
+
+ADDED = ("members.name", "member_numbers.identifier", "facts.says")
+"""Columns that the copy makes itself."""
+
+
+def test_whatever_a_copy_says_has_a_title() -> None:
+    """Every column of every table; what a person states; and what an erasure counts."""
+    held = {(name, str(c.name)) for name in TITLES for c in metadata.tables[name].columns if c.name not in LEFT_OUT}
+    held |= {("events", name) for name in Personal.__struct_fields__} - {("events", "salt"), ("events", "key_number")}
+    held |= {tuple(each.split(".")) for each in ADDED}
+    held |= {("says", name) for kind in _kinds(FactBody) for name in kind.__struct_fields__}
+    held |= {("rows", name) for name in Row.__struct_fields__}
+    held |= {("detail", name) for kind in TOLD for name in READS[kind].__struct_fields__}
+    untold = {each for each in held if title_of(*each) == each[1] and not is_identifier(*each)}
+    assert {(table, name) for table, name in untold if name not in REPEATED} == set()
+    assert {kind.KIND for kind in _kinds(FactBody) if "KIND" in vars(kind)} == FACTS.keys()
+    counted = {str(table.name) for table in (*BY_MEMBER, *BY_SUBJECT, *OTHERWISE)} | {"audit log", "evidence"}
+    assert [name for name in counted if title_of_table(name) == (name, name)] == []
+
+
+TOLD = (Kind.ADMIT, Kind.UNDO, Kind.PASSAGE, Kind.BIND)
+"""Events about somebody that say more."""
+
+
+def _kinds(of: type[FactBody]) -> list[type[FactBody]]:
+    return [each for kind in of.__subclasses__() for each in (kind, *_kinds(kind))]
+
+
+@ONE_ENGINE
+async def test_a_copy_is_read_by_a_person(scene: Scene) -> None:
+    """In words, local times and titles; with identifiers at the end, and everything that is held."""
+    copy = await scene.admin.act("member.copy", member=REFERENCE)
+    places = Places("zh-TW", {"gate": {"door-1": "正門"}, "purpose": {}}, {("gate", "door-1"): "Asia/Taipei"})
+    shown = {section.table: shown_of(section, places) for section in copy.sections}
+    assert shown.keys() == {section.table for section in copy.sections}
+    for section in shown.values():
+        assert [head for head in section.heads if not re.search("[\u4e00-\u9fff]", head)] == []
+        assert {len(row) for row in section.rows} == {len(section.heads)}
+    events = shown["events"]
+    said = [dict(zip(events.heads, row, strict=True)) for row in events.rows]
+    assert {"放行", "拒絕"} <= {row["決定"].value for row in said}
+    assert {(row["閘門"].value, row["時間"].kind, row["時間"].zone) for row in said} == {
+        ("正門", "moment", "Asia/Taipei")
+    }
+    listed = next(row for row in shown["entry_history"].rows if any(cell.kind == "pairs" for cell in row))
+    assert "使用中" in str(listed)
+    assert "已同意" in str(shown["consents"].rows)
+    assert "epoch" in events.rows[0][-1].value
+    coded = [cell.value for section in shown.values() for row in section.rows for cell in row if cell.kind == "text"]
+    assert [
+        value for value in coded if value in ("granted", "denied", "given", "active", "overdue", "True", "tap")
+    ] == []
 
 
 @ONE_ENGINE
