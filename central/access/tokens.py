@@ -26,7 +26,12 @@ NEVER = LOCAL_ONLY | {
     *("token.issue", "session.end"),
 }
 """What no token does: what belongs to a person at a browser, and what would let a token outlive its end."""
-ONLY_WHEN_NAMED = frozenset({"account.add", "account.set", "account.reset", "account.unlock"})
+ONLY_WHEN_NAMED = frozenset(
+    {
+        *("account.add", "account.set", "account.reset", "account.unlock"),
+        *("subscription.add", "subscription.rotate"),
+    }
+)
 """What a token for everything does not do either, unless it is named."""
 
 

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.actions.access.again import Again, must_prove
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.neighbours.subscription_shown import Shown, must_be, shown_of
 from central.actions.places.places import Id
@@ -35,7 +36,7 @@ Type = Literal[
 Clock = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
-class AddParams(Params, frozen=True):
+class AddParams(Again, frozen=True, kw_only=True):
     """`webhook`: where it is called; or, in its place, `reader`: the account whose tokens may pull it. `domains`,
     `venues` empty: all. `pseudonyms`: taps say who it was, by a name that only this subscription has. No notice is sent
     between `quiet_from` and `quiet_until` of the time zone."""
@@ -54,6 +55,13 @@ class AddParams(Params, frozen=True):
 
 
 class NamedParams(Params, frozen=True):
+    """Which one."""
+
+    id: Id
+    who: str = ""
+
+
+class RotateParams(Again, frozen=True, kw_only=True):
     """Which one."""
 
     id: Id
@@ -107,6 +115,7 @@ class SubscriptionRemoved(Result, frozen=True):
 async def subscription_add(context: Context, params: AddParams) -> Made:
     """Tell somebody of events from now on."""
     _require_whole(context, params)
+    await must_prove(context, params)
     secret = new_secret() if params.webhook else b""
     async with context.database.write() as connection:
         await _require_room(connection, params)
@@ -147,9 +156,10 @@ async def subscription_resume(context: Context, params: NamedParams) -> Subscrip
     return await _turned(context, params.id, (store.PAUSED, store.DEAD, store.ACTIVE), store.ACTIVE)
 
 
-@action("subscription.rotate", NamedParams, writes=True)
-async def subscription_rotate(context: Context, params: NamedParams) -> Rotated:
+@action("subscription.rotate", RotateParams, writes=True)
+async def subscription_rotate(context: Context, params: RotateParams) -> Rotated:
     """Make a new secret. For a day the old one signs beside it."""
+    await must_prove(context, params)
     secret, until_ms = new_secret(), context.now_ms + OVERLAP_MS
     async with context.database.write() as connection:
         of = await must_be(connection, params.id, lock=True)

@@ -49,7 +49,7 @@ async def add(ask: Asking) -> Page:
         roles=_roles(ask),
         venues=ask.form.all("venues"),
         teams=ask.form.all("teams"),
-        **_again(ask),
+        **proof_of(ask),
     )
     return Page("account_password.html", account=made.account, password=made.password, new=True)
 
@@ -85,7 +85,7 @@ async def change(ask: Asking) -> See:
         venues=ask.form.all("venues"),
         teams=ask.form.all("teams"),
         state=ask.form.get("state", "active"),
-        **_again(ask),
+        **proof_of(ask),
     )
     return See(f"/accounts/{ask.path['account']}", _N("The account is changed, and its sessions ended."))
 
@@ -93,7 +93,7 @@ async def change(ask: Asking) -> See:
 @form("/accounts/{account}/reset", needs="account.reset", again=account)
 async def reset(ask: Asking) -> Page:
     """A new password, shown once."""
-    made = await ask("account.reset", account=ask.path["account"], **_again(ask))
+    made = await ask("account.reset", account=ask.path["account"], **proof_of(ask))
     return Page("account_password.html", account=made.account, password=made.password, new=False)
 
 
@@ -107,7 +107,7 @@ async def unlock(ask: Asking) -> See:
 @form("/accounts/{account}/no-codes", needs="account.set", again=account)
 async def no_codes(ask: Asking) -> See:
     """Its phone was lost."""
-    await ask("account.totp.remove", account=ask.path["account"], **_again(ask))
+    await ask("account.totp.remove", account=ask.path["account"], **proof_of(ask))
     return See(f"/accounts/{ask.path['account']}", _N("No code is asked for any more."))
 
 
@@ -158,7 +158,7 @@ async def issue(ask: Asking) -> Page:
         account=ask.form.get("account", "").strip().lower(),
         actions=names,
         scopes=[scope for scope in (ask.form.get("scope", ""),) if scope],
-        **_again(ask),
+        **proof_of(ask),
     )
     return Page("token.html", made=made)
 
@@ -170,7 +170,7 @@ async def revoke(ask: Asking) -> See:
     return See("/tokens", _N("The token lets nobody in any more."))
 
 
-def _again(ask: Asking) -> dict[str, str]:
+def proof_of(ask: Asking) -> dict[str, str]:
     """What the person proves once more to be the one who signed in."""
     return {"own_password": ask.form.get("password", ""), "own_code": ask.form.get("code", "")}
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from central.actions.action import ActionFailed
 from central.console.page import _N, Answer, Asking, Page, See, form, page
+from central.console.pages.accounts import proof_of
 from central.console.rendering import url
 from central.console.titles import venues_of
 from central.console.words import say
@@ -61,6 +62,7 @@ async def added(ask: Asking) -> Page:
         reader=ask.form.get("reader", "").strip(),
         venues=ask.form.all("venues"),
         pseudonyms=bool(ask.form.get("pseudonyms")),
+        **proof_of(ask),
     )
     return Page("subscription_secret.html", id=made.subscription.id, secret=made.secret, until_ms=0)
 
@@ -94,7 +96,7 @@ async def resumed(ask: Asking) -> See:
 @form("/subscriptions/{id}/rotate", needs="subscription.rotate", again=subscription)
 async def rotated(ask: Asking) -> Page:
     """The secret is shown on the page that answers, and on no other."""
-    made = await ask("subscription.rotate", id=ask.path["id"])
+    made = await ask("subscription.rotate", id=ask.path["id"], **proof_of(ask))
     return Page("subscription_secret.html", id=made.id, secret=made.secret, until_ms=made.previous_until_ms)
 
 

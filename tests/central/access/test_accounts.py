@@ -179,6 +179,8 @@ OUTLIVES = [
     ("account.set", {"account": "lin", "roles": ["admin"]}),
     ("account.reset", {"account": "lin"}),
     ("account.totp.remove", {"account": "lin"}),
+    ("subscription.add", {"id": "mine", "types": ["tw.tapgate.tap.v1"], "webhook": "https://hooks.example/"}),
+    ("subscription.rotate", {"id": "mine"}),
 ]
 
 

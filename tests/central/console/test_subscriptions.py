@@ -13,13 +13,16 @@ from tests.central.console.person import PASSWORD, Console
 
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 TAP = "tw.tapgate.tap.v1"
+ADDED = {"id": "books", "types": TAP, "webhook": "https://hooks.example/"}
 
 
 async def test_a_system_is_added_tried_paused_and_removed(console: Console, city: City) -> None:
     chief = await console.sign_in("admin", name="chief")
     assert "目前沒有外部系統接收事件" in (await chief.get("/console/subscriptions")).text
+    asked = await chief.post("/console/subscriptions", **ADDED)
+    assert (asked.status, "請一併輸入" in asked.text, SECRET.findall(asked.text)) == (422, True, [])
     made = await chief.post(
-        "/console/subscriptions", id="books", types=TAP, webhook="https://hooks.example/secret-path"
+        "/console/subscriptions", **ADDED | {"webhook": "https://hooks.example/secret-path"}, password=PASSWORD
     )
     (secret,) = set(SECRET.findall(made.text))
     listed = await chief.get("/console/subscriptions")
@@ -31,7 +34,9 @@ async def test_a_system_is_added_tried_paused_and_removed(console: Console, city
     paused = await chief.post("/console/subscriptions/books/pause")
     assert "已暫停" in paused.text
     await chief.post("/console/subscriptions/books/resume")
-    rotated = await chief.post("/console/subscriptions/books/rotate")
+    asked = await chief.post("/console/subscriptions/books/rotate")
+    assert (asked.status, SECRET.findall(asked.text)) == (422, [])
+    rotated = await chief.post("/console/subscriptions/books/rotate", password=PASSWORD)
     (newer,) = set(SECRET.findall(rotated.text))
     assert newer != secret
     assert "舊密鑰同時簽章至" in rotated.text
@@ -42,7 +47,7 @@ async def test_a_system_is_added_tried_paused_and_removed(console: Console, city
 @pytest.mark.parametrize("engine", ["sqlite"])
 async def test_dead_letters_are_listed_and_sent_again(console: Console, city: City) -> None:
     chief = await console.sign_in("admin", name="chief")
-    await chief.post("/console/subscriptions", id="books", types=TAP, webhook="https://hooks.example/")
+    await chief.post("/console/subscriptions", **ADDED, password=PASSWORD)
     event = Outgoing("door-1-device", bytes(8), 7, "x", TAP, b"{}")
     async with console.services.database.write() as connection:
         await put(connection, "books", event, 12, "the receiver answered 500 <b>", NOW_MS)
@@ -62,9 +67,9 @@ async def test_dead_letters_are_listed_and_sent_again(console: Console, city: Ci
 @pytest.mark.parametrize("engine", ["sqlite"])
 async def test_the_test_says_what_became_of_it(console: Console, city: City) -> None:
     chief = await console.sign_in("admin", name="chief")
-    refused = await chief.post("/console/subscriptions", id="books", types=TAP, webhook="http://127.0.0.1:1/")
+    refused = await chief.post("/console/subscriptions", **ADDED | {"webhook": "http://127.0.0.1:1/"})
     assert "events.networks" in refused.text
-    await chief.post("/console/subscriptions", id="books", types=TAP, webhook="https://hooks.invalid/")
+    await chief.post("/console/subscriptions", **ADDED | {"webhook": "https://hooks.invalid/"}, password=PASSWORD)
     tested = await chief.post("/console/subscriptions/books/test")
     assert "無法連線到接收方" in tested.text
 

@@ -79,7 +79,7 @@ async def _as_chief(console: Console, name: str, values: dict[str, Any]) -> Any:
     from central.actions.action import Context
 
     services = console.services
-    chief = Caller("chief", frozenset({Role.ADMIN}), "127.0.0.1", local=name == "token.issue")
+    chief = Caller("chief", frozenset({Role.ADMIN}), "127.0.0.1", local=name in ("token.issue", "subscription.add"))
     context = Context(console.config, services.database, services.keys, services.now_ms(), caller=chief)
     return await perform(context, name, values)
 

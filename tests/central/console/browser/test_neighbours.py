@@ -12,7 +12,7 @@ from central.store.schema import members
 from tests.central.actors import NOW_MS
 from tests.central.admin import Admin
 from tests.central.city import City
-from tests.central.console.browser.conftest import Open, is_sound, looks_right
+from tests.central.console.browser.conftest import PASSWORD, Open, is_sound, looks_right
 from tests.central.console.person import Console
 from tests.central.privacy.conftest import NOTICE
 from tests.support.sip2_server import Patron, Sip2Server
@@ -59,6 +59,7 @@ async def test_a_system_is_told_of_events_and_its_secret_is_shown_once(opened: O
     await page.locator("[name=id]").fill("city-platform")
     await page.locator("[name=webhook]").fill("https://hooks.example/tapgate")
     await page.locator("[name=types]").first.check()
+    await page.locator("[name=password]").fill(PASSWORD)
     await page.locator("form", has=page.locator("[name=webhook]")).locator("button").click()
     await page.get_by_text("whsec_").first.wait_for()
     await is_sound(page, "subscription-secret-en-1024")
