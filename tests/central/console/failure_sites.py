@@ -17,7 +17,17 @@ ROOT = Path(__file__).parents[3]
 FOLDERS = ("central", "protocol", "firmware_profiles")
 RAISED = frozenset(
     {
-        *("ActionFailed", "BadParameters", "CannotPublish", "Forbidden", "NotBound", "NotClosed", "NotText", "NotTold"),
+        *(
+            "ActionFailed",
+            "BadCursor",
+            "BadParameters",
+            "CannotPublish",
+            "Forbidden",
+            "NotBound",
+            "NotClosed",
+            "NotText",
+            "NotTold",
+        ),
         *("PasswordRefused", "ProfileError", "Refused", "TooMany", "Unsendable", "ValueError"),
     }
 )
