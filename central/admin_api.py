@@ -20,7 +20,7 @@ from central.access.perform import BadParameters, perform
 from central.access.reach import Forbidden
 from central.access.sign_in import here_alone
 from central.access.tokens import caller_of_token
-from central.actions.action import ActionFailed, Context, TooMany
+from central.actions.action import ActionFailed, AskedTooOften, Context
 from central.actions.registry import ACTIONS
 from central.config import Config
 from central.console.bodies import MAX_FIELD_BYTES, read_form
@@ -67,7 +67,7 @@ async def _answers(
         response = _failed(403, "forbidden", str(refusal))
     except BadParameters as error:
         response = _failed(400, "bad-parameters", str(error))
-    except TooMany as failure:
+    except AskedTooOften as failure:
         response = _failed(429, "too-many", str(failure))
         response.headers["Retry-After"] = str(failure.wait_s)
     except ActionFailed as failure:

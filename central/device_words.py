@@ -54,13 +54,21 @@ class Wrote:
         ]
 
 
-async def newest_epochs(connection: AsyncConnection, of: Collection[str]) -> dict[str, tuple[bytes, int]]:
-    """By device: the epoch that was last heard of, and through which sequence it is held."""
-    newest = select(epochs.c.device, func.max(epochs.c.seen_ms).label("seen_ms")).group_by(epochs.c.device)
-    at = newest.where(epochs.c.device.in_(of)).subquery()
-    same = (at.c.device == epochs.c.device) & (at.c.seen_ms == epochs.c.seen_ms)
-    held = select(epochs.c.device, epochs.c.epoch, epochs.c.through).join(at, same)
-    return {device: (epoch, through) for device, epoch, through in await connection.execute(held)}
+async def newest_epochs(
+    connection: AsyncConnection, of: Collection[str] | None = None, since_ms: int = 0
+) -> dict[str, tuple[bytes, int]]:
+    """By device: the epoch that was last heard of, and through which sequence it is held. `of`: these devices alone;
+    `since_ms`: those that were heard of since then."""
+    e = epochs.c
+    newest = select(e.device, func.max(e.seen_ms).label("seen_ms")).group_by(e.device)
+    if of is not None:
+        newest = newest.where(e.device.in_(of))
+    if since_ms:
+        newest = newest.where(e.seen_ms >= since_ms)
+    at = newest.subquery()
+    same = (at.c.device == e.device) & (at.c.seen_ms == e.seen_ms)
+    held = select(e.device, e.epoch, e.through).join(at, same).order_by(e.epoch)
+    return {device: (bytes(epoch), through) for device, epoch, through in await connection.execute(held)}
 
 
 async def wrote(connection: AsyncConnection, newest: Mapping[str, tuple[bytes, int]]) -> dict[str, Wrote]:

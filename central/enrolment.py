@@ -158,7 +158,8 @@ async def confirm(connection: AsyncConnection, device: str, words: str, now_ms: 
         raise Refused(Failure.NOT_SATISFIABLE, f"device {device} is revoked, which is final: enrol it anew")
     if not hmac.compare_digest(_spoken(words), _spoken(row.words)):
         raise Refused(
-            Failure.WRONG_DIGEST, f"these are not the words of device {device}: another device may have joined"
+            Failure.WRONG_DIGEST,
+            f"these are not the words of device {device}: compare its own screen, another device may have joined",
         )
     if row.state != "pending":
         return ""

@@ -43,14 +43,14 @@ async def move(
     query = select(devices).where(devices.c.id == device).with_for_update(key_share=True)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
-        raise _cannot(f"there is no device {device!r}")
+        raise _cannot(f"there is no device {device!r}: see `device list`")
     if row.state != "active":
         raise _cannot(f"device {device} is {row.state}: only an active one is moved, invite another instead")
     if row.gate == gate:
         raise _cannot(f"device {device} is at gate {gate} already")
     here, there = await _place(connection, row.gate), await _place(connection, gate)
     if there is None or here is None:
-        raise _cannot(f"there is no gate {gate!r}")
+        raise _cannot(f"there is no gate {gate!r}: see `gate list`")
     if here.domain != there.domain:
         raise _cannot(f"gate {gate} is of the domain {there.domain}, and this device's keys are those of {here.domain}")
     closing = [each for each in await read_closings(connection, now_ms) if each.gate == row.gate]

@@ -25,7 +25,7 @@ class ActionFailed(Exception):
     """It was not done. The text is one line for a person: what, where, and what to do about it."""
 
 
-class TooMany(ActionFailed):
+class AskedTooOften(ActionFailed):
     """The caller asked too often; after `wait_s` it is answered again."""
 
     def __init__(self, wait_s: int) -> None:

@@ -16,8 +16,9 @@ def mail_fault(address: str) -> str:
     return ""
 
 
-def webhook_fault(url: str) -> str:
-    """Why nothing can be posted to it; empty when it can. Its text never repeats the URL, which may hold a secret."""
+def shape_fault(url: str) -> str:
+    """Why it is no URL that anything could be posted to, wherever it leads; empty when it is one. Neither this nor what
+    goes by it repeats the URL, which may hold a secret."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -29,7 +30,15 @@ def webhook_fault(url: str) -> str:
         return "the webhook's URL names no host"
     if parts.username is not None or parts.password is not None:
         return "the webhook's URL holds a name or password before its host: put a secret into its path"
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
+    return ""
+
+
+def webhook_fault(url: str) -> str:
+    """Why no alert can be posted to it; empty when one can. Admins alone name these, for systems of the city's own."""
+    if fault := shape_fault(url):
+        return fault
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         return "a webhook begins with https://; plain http is for loopback only"
     return ""
 

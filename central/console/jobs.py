@@ -38,8 +38,8 @@ MOST_KEPT = 20
 log = structlog.get_logger()
 
 
-class TooMany(ActionFailed):
-    """Another one runs already."""
+class AllBusy(ActionFailed):
+    """As many run as may: another one of this person, or those of everybody."""
 
 
 class Jobs:
@@ -55,7 +55,7 @@ class Jobs:
     def start(
         self, caller: Caller, action: str, params: dict[str, Any], file: File, problem_verdicts: Collection[str]
     ) -> Job:
-        """Runs from now on; the file is moved here. Raises TooMany."""
+        """Runs from now on; the file is moved here. Raises AllBusy."""
         self._require_room(caller)
         id_ = secrets.token_hex(8)
         kept = self._directory / f"{id_}.file"
@@ -90,9 +90,9 @@ class Jobs:
     def _require_room(self, caller: Caller) -> None:
         running = [job for job in self._jobs.values() if job.state == RUNNING]
         if any(job.owner == caller.name for job in running):
-            raise TooMany("one of your files is being worked on: wait until it is done")
+            raise AllBusy("one of your files is being worked on: wait until it is done")
         if len(running) >= MOST_RUNNING:
-            raise TooMany(f"{len(running)} files are being worked on: try again in a few minutes")
+            raise AllBusy(f"{len(running)} files are being worked on: try again in a few minutes")
         ended = sorted((job for job in self._jobs.values() if job.owner == caller.name), key=lambda job: job.ended_s)
         for job in ended[: max(0, len(ended) - MOST_KEPT + 1)]:
             self._forget(job)

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.configs import read_configs
+from central.device_words import newest_epochs
 from central.reporting import thinning
 from central.reporting.contacts import WORKS_NOT, Contacts, contacts_of
 from central.reporting.gate_state import EVIDENCE, LIMITS, DeviceFacts, GateState, facts_of, state_of
@@ -20,7 +21,6 @@ from central.store.put_rows import put_rows
 from central.store.schema import (
     device_states,
     devices,
-    epochs,
     evidence,
     gates,
     list_entries,
@@ -70,7 +70,7 @@ async def read_fleet(
     lacking = await _lacking(connection, rows, polls)
     configs = await read_configs(connection, {row.gate for row in rows})
     contradictions = await _evidence(connection, now_ms)
-    epochs_of = await _newest_epochs(connection, now_ms)
+    epochs_of = await newest_epochs(connection, since_ms=now_ms - HEARD_LATELY_MS)
     newest = {row.id: epochs_of[row.id] for row in rows if row.id in epochs_of}
     said = await (contacts or Contacts()).said(connection, newest)
     found = []
@@ -133,14 +133,6 @@ async def _evidence(connection: AsyncConnection, now_ms: int) -> dict[str, tuple
     for device, kind, at_ms in await connection.execute(query):
         found[device] = (*found.get(device, ()), (kind, at_ms))
     return found
-
-
-async def _newest_epochs(connection: AsyncConnection, now_ms: int) -> dict[str, tuple[bytes, int]]:
-    """By device, of those heard of lately: the epoch that was last heard of, and through which sequence it is held."""
-    e = epochs.c
-    query = select(e.device, e.epoch, e.through).where(e.seen_ms >= now_ms - HEARD_LATELY_MS)
-    rows = await connection.execute(query.order_by(e.seen_ms))
-    return {device: (bytes(epoch), through) for device, epoch, through in rows}
 
 
 # --- written down -----------------------------------------------------------------------------------------------

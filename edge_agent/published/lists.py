@@ -11,7 +11,7 @@ import contextlib
 import sqlite3
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -123,8 +123,7 @@ class ListFile:
         """All of an accepted delta or nothing of it. Raises Refused when the result is not what was meant or there is
         no room for it, and ListDamaged."""
         connection, header = self._writer, self.header
-        try:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._whole():
             count, sum_ = header.count, int.from_bytes(header.sum)
             dropped: Changes = [(token, None) for token in delta.drop]
             for put in (*map(rows_of, delta.put), dropped):
@@ -133,12 +132,6 @@ class ListFile:
             accept_applied(delta, count, sum_)
             header = Header(header.domain, delta.version, header.key_number, count, delta.sum, header.deltas + 1)
             write_header(connection, header)
-            connection.execute("COMMIT")
-        except (sqlite3.DatabaseError, ValueError, TypeError, Refused) as error:
-            with contextlib.suppress(sqlite3.DatabaseError):
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-            raise error if isinstance(error, Refused) else failed(self.path, error) from None
         self.header = header
 
     def _lay_over(self, put: Changes, count: int, sum_: int) -> tuple[int, int]:
@@ -156,17 +149,27 @@ class ListFile:
         """Rows that were taken off leave the file: hidden ones are deleted, with what hides them. Looking up and the
         sum are as before. Raises Refused where there is no room, ListDamaged."""
         connection, gone = self._writer, "SELECT token FROM changes WHERE entry IS NULL"
-        try:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._whole():
             connection.execute(f"DELETE FROM entries WHERE token IN ({gone})")
             connection.execute("DELETE FROM changes WHERE entry IS NULL")
-            connection.execute("COMMIT")
+        try:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.DatabaseError as error:
+            raise failed(self.path, error) from None
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All of what is written within, or nothing of it. Raises Refused, also that of the block, and ListDamaged."""
+        connection = self._writer
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("COMMIT")
+        except (sqlite3.DatabaseError, ValueError, TypeError, Refused) as error:
             with contextlib.suppress(sqlite3.DatabaseError):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-            raise failed(self.path, error) from None
+            raise error if isinstance(error, Refused) else failed(self.path, error) from None
 
     def close(self) -> None:
         with self._lock:

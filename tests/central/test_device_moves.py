@@ -254,6 +254,8 @@ async def test_the_old_device_is_revoked_when_the_new_one_is_confirmed_and_not_b
     assert (await custodian.take(journal.upload(), NOW_MS)).outcome == "accepted", "it goes on until then"
     with pytest.raises(ActionFailed, match="not the words"):
         await admin.act("device.confirm", device=new.id, words="babab-babab-babad")
+    with pytest.raises(ActionFailed, match=r"door-1 is a gate: .*`device list --gate door-1`"):
+        await admin.act("device.confirm", device="door-1", words=words)
     confirmed = await admin.act("device.confirm", device=new.id, words=words)
     assert confirmed.replaced == DEVICE
     journal.tap(1)

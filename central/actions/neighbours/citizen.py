@@ -13,7 +13,7 @@ from central.access.audit import ASKED, LOOKED
 from central.access.looks import rows_about
 from central.access.rates import wait_s
 from central.access.rules import ON_BEHALF
-from central.actions.action import ActionFailed, Context, Params, Result, TooMany, action
+from central.actions.action import ActionFailed, AskedTooOften, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference
 from central.actions.list_keys import After, key_of, parts_of
 from central.services.attendance.hours import counted_minutes
@@ -202,7 +202,7 @@ def _look(row: Any) -> CitizenLook:
 async def _in_time(context: Context) -> None:
     too_early_s = await wait_s(context.database, context.caller, context.now_ms)
     if too_early_s:
-        raise TooMany(too_early_s)
+        raise AskedTooOften(too_early_s)
 
 
 async def _citizen(connection: AsyncConnection, reference: str) -> _Citizen:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from central.access.rates import wait_s
-from central.actions.action import ActionFailed, Context, Params, Result, TooMany, action
+from central.actions.action import ActionFailed, AskedTooOften, Context, Params, Result, action
 from central.actions.cards.named import Card, cards_by_index, known_card, readings_of, references_of
 from central.lists import grants_of
 from protocol.allowlist import CardState, Grant
@@ -33,7 +33,7 @@ async def entitlement(context: Context, params: EntitlementParams) -> Entitlemen
     """Whether a card is good for a class now. The member sees in the list of looks that somebody asked."""
     too_early_s = await wait_s(context.database, context.caller, context.now_ms)
     if too_early_s:
-        raise TooMany(too_early_s)
+        raise AskedTooOften(too_early_s)
     try:
         readings = readings_of(params.uid, params.notation)
     except ValueError as error:

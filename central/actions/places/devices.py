@@ -144,17 +144,20 @@ async def device_revoke(context: Context, params: RevokeParams) -> Changed:
 
 
 async def must_exist(connection: AsyncConnection, device: str) -> None:
-    """Raises ActionFailed."""
-    if (await connection.execute(select(devices.c.id).where(devices.c.id == device))).first() is None:
-        raise ActionFailed(f"there is no device {device!r}: see `device list`")
+    """Raises ActionFailed, which says so where it is a gate's name: people take one for the other."""
+    if (await connection.execute(select(devices.c.id).where(devices.c.id == device))).first() is not None:
+        return
+    if (await connection.execute(select(gates.c.id).where(gates.c.id == device))).first() is not None:
+        raise ActionFailed(f"{device} is a gate: name one of its devices, see `device list --gate {device}`")
+    raise ActionFailed(f"there is no device {device!r}: see `device list`")
 
 
 async def said(step: Awaitable[T]) -> T:
-    """What it returns. Raises ActionFailed for what is refused, with where to look."""
+    """What it returns. Raises ActionFailed for what is refused."""
     try:
         return await step
     except Refused as refused:
-        raise ActionFailed(f"{refused.detail}: see `device list`") from None
+        raise ActionFailed(refused.detail) from None
 
 
 @action("device.list", DevicesParams, writes=False)

@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
-from central.alerts.addresses import LONGEST_URL
+from central.alerts.addresses import shape_fault
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -21,18 +21,13 @@ def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def url_fault(url: str, allowed: Sequence[Network]) -> str:
-    """Why nothing may be posted to it; empty when it may. The text never repeats the URL, which may hold a secret."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "the webhook is no URL"
-    if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-        return f"a webhook's URL has at most {LONGEST_URL} printable ASCII characters"
-    if not host or parts.fragment:
-        return "the webhook's URL names no host, or a place within a page"
-    if parts.username is not None or parts.password is not None:
-        return "the webhook's URL holds a name or password before its host: put a secret into its path"
+    """Why nothing may be posted to it; empty when it may."""
+    if fault := shape_fault(url):
+        return fault
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.fragment:
+        return "the webhook's URL names a place within a page: leave out what follows #"
     if parts.scheme != "https" and not (parts.scheme == "http" and may_be_plain(host, allowed)):
         return "a webhook begins with https://; plain http is for loopback, where events.networks allows it"
     literal = address_of(host)

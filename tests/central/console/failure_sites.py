@@ -28,7 +28,7 @@ RAISED = frozenset(
             "NotText",
             "NotTold",
         ),
-        *("PasswordRefused", "ProfileError", "Refused", "TooMany", "Unsendable", "ValueError"),
+        *("PasswordRefused", "ProfileError", "Refused", "Unsendable", "ValueError"),
     }
 )
 """What is raised with a text for people, or with one that another failure of these quotes."""
@@ -48,7 +48,7 @@ RETURNED = {
     "central/actions/cards/import_plan.py": {"_uid_problem"},
     "central/actions/cards/uid_column.py": {"decide"},
     "central/actions/table_file.py": {"_first_undecodable", "character_problem", "cells"},
-    "central/alerts/addresses.py": {"mail_fault", "webhook_fault"},
+    "central/alerts/addresses.py": {"mail_fault", "shape_fault", "webhook_fault"},
     "central/neighbours/events/targets.py": {"url_fault"},
     "central/people/search_keys.py": {"number_problem"},
     "central/rollouts/freezing.py": {"told"},

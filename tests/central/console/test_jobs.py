@@ -13,7 +13,7 @@ from central.actions.action import ActionFailed, Context, Params, Result
 from central.actions.registry import ACTIONS
 from central.config import parse
 from central.console.job import DONE, FAILED, RUNNING, Job, report_of
-from central.console.jobs import KEPT_S, MOST_RUNNING, Jobs, TooMany
+from central.console.jobs import KEPT_S, MOST_RUNNING, AllBusy, Jobs
 from central.console.page import File
 from central.device_api import Services
 from central.keys import Keys
@@ -155,10 +155,10 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 
 async def test_one_at_a_time_for_each_and_few_together(jobs: Jobs, file: File, waiting: asyncio.Event) -> None:
     first = start(jobs, file)
-    with pytest.raises(TooMany, match="one of your files"):
+    with pytest.raises(AllBusy, match="one of your files"):
         start(jobs, file)
     others = [start(jobs, file, caller(f"admin-{n}", "admin")) for n in range(MOST_RUNNING - 1)]
-    with pytest.raises(TooMany, match="are being worked on"):
+    with pytest.raises(AllBusy, match="are being worked on"):
         start(jobs, file, BEN)
     await asyncio.sleep(0.2)
     assert (first.state, first.what, first.share) == (RUNNING, "waiting", 25)
