@@ -1,26 +1,28 @@
 """Who looked at a member's record or changed it: what the audit log has of the member and of the member's cards."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.people.references import Held, targets
 from central.store.schema import audit
 
 
 async def rows_about(
     connection: AsyncConnection,
-    reference: str,
+    references: Sequence[Held],
     ids: Collection[bytes],
     phases: Collection[str],
     before: int | None,
     limit: int,
 ) -> tuple[list[Any], bool]:
     """The newest rows of the log in these phases, of those before a number where one is stated, and whether there are
-    more. `ids`: of the member and of each card, as targets name them in hex."""
+    more. `references`: those that the member had, and when; `ids`: of the member and of each card, as targets name
+    them in hex."""
     a = audit.c
-    query = select(audit).where(a.target.in_([reference, *(id_.hex() for id_ in ids)]), a.phase.in_(phases))
+    query = select(audit).where(or_(targets(references), a.target.in_([id_.hex() for id_ in ids])), a.phase.in_(phases))
     if before is not None:
         query = query.where(a.number < before)
     rows = (await connection.execute(query.order_by(a.number.desc()).limit(limit + 1))).all()

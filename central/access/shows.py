@@ -85,7 +85,7 @@ SHOWS: dict[str, Show] = {
     "incident.close": ("incident.list", _same("id")),
     "retention.put": ("retention.list", lambda _params: {}),
     "hold.end": ("hold.list", lambda _params: {}),
-    "member.correct": _MEMBER,
+    "member.correct": ("member.show", lambda told: {"member": "" if told.get("reference") else told["member"]}),
     "consent.give": _CONSENTS,
     "consent.withdraw": _CONSENTS,
     "card.bind-session.cancel": ("card.bind-session.list", lambda _params: {}),

@@ -68,6 +68,7 @@ def looks(settings: Config, /, as_json: bool, **values: Any) -> None:
 @click.option("--name", default="", help="In place of the one that is held.")
 @click.option("--without-name", is_flag=True, help="None is held any more.")
 @click.option("--without-class", "without_classes", multiple=True, help="Not in it any more; may stand several times.")
+@click.option("--reference", default="", help="The city's own, in place of MEMBER; who looked is told under both.")
 @why_option
 @who_option
 @as_json

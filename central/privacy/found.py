@@ -1,13 +1,14 @@
 """Where a person is: who they are in every domain, and what of events and evidence names them."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, LargeBinary, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.keys import Keys
+from central.people.references import Held, references_held
 from central.store.schema import audit, cards, domains, epochs, events, evidence, marks, members, subjects
 from central.store.slices import named
 from protocol.token import token
@@ -18,10 +19,12 @@ ROWS_AT_ONCE = 5_000
 
 
 class Person(NamedTuple):
-    """One member. `subjects`: by domain. `tokens`: of the member's cards, under every key."""
+    """One member. `references`: this one and those before. `subjects`: by domain. `tokens`: of the member's cards,
+    under every key."""
 
     id: bytes
     reference: str
+    references: tuple[Held, ...]
     name: str
     subjects: dict[str, bytes]
     cards: dict[bytes, CardUID]
@@ -48,6 +51,7 @@ async def person_of(connection: AsyncConnection, keys: Keys, member: bytes) -> P
     return Person(
         member,
         row.reference,
+        await references_held(connection, member, row.reference),
         keys.open_name(row.name_sealed, member) if row.name_sealed else "",
         {domain: bytes(subject) for domain, subject in within},
         uids,
@@ -103,19 +107,25 @@ async def evidence_of(connection: AsyncConnection, needles: Collection[bytes]) -
 
 async def audit_of(connection: AsyncConnection, person: Person) -> list[int]:
     """Numbers of the rows of the audit log that are about the person: by reference, name, ids or subjects."""
-    texts = [person.reference, person.name, person.id.hex()]
-    texts += [each.hex() for each in (*person.subjects.values(), *person.cards)]
-    words = [word for word in dict.fromkeys(texts) if word]
-    pattern = re.compile("|".join(rf"(?<![\w-]){re.escape(word)}(?![\w-])" for word in words))
+    texts = [person.name, person.id.hex(), *(each.hex() for each in (*person.subjects.values(), *person.cards))]
+    always = _words(text for text in texts if text)
+    for_a_time = [(_words([held.reference]), held) for held in person.references]
+    words = dict.fromkeys([*(text for text in texts if text), *(held.reference for held in person.references)])
     a, found = audit.c, []
     like = or_(*(column.contains(word, autoescape=True) for word in words for column in (a.target, a.body)))
     result = await connection.stream(
-        select(a.number, a.target, a.body).where(like).execution_options(yield_per=ROWS_AT_ONCE)
+        select(a.number, a.at_ms, a.target, a.body).where(like).execution_options(yield_per=ROWS_AT_ONCE)
     )
     async for row in result:
-        if pattern.search(row.target) or pattern.search(row.body):
+        patterns = [always, *(pattern for pattern, held in for_a_time if held.at(row.at_ms))]
+        if any(pattern.search(text) for pattern in patterns for text in (row.target, row.body)):
             found.append(row.number)
     return found
+
+
+def _words(texts: Iterable[str]) -> re.Pattern[str]:
+    """Any of these as a word of its own."""
+    return re.compile("|".join(rf"(?<![\w-]){re.escape(text)}(?![\w-])" for text in texts))
 
 
 def holds(connection: AsyncConnection, column: Any, needle: bytes) -> ColumnElement[bool]:

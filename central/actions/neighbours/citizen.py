@@ -16,6 +16,7 @@ from central.access.rules import ON_BEHALF
 from central.actions.action import ActionFailed, AskedTooOften, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference
 from central.actions.list_keys import After, key_of, parts_of
+from central.people.references import references_held
 from central.services.attendance.hours import counted_minutes
 from central.services.attendance.store import read_rows
 from central.services.points.accounts import plans_of, read_members
@@ -190,7 +191,8 @@ async def citizen_looks(context: Context, params: PageParams) -> CitizenLooks:
         held = await connection.execute(select(cards.c.id).where(cards.c.member == citizen.id))
         ids = [citizen.id, *held.scalars()]
         (before,) = parts_of(params.after, tuple[int]) if params.after else (None,)
-        rows, more = await rows_about(connection, citizen.reference, ids, (LOOKED, ASKED), before, params.limit)
+        references = await references_held(connection, citizen.id, citizen.reference)
+        rows, more = await rows_about(connection, references, ids, (LOOKED, ASKED), before, params.limit)
     return CitizenLooks(looks=[_look(row) for row in rows], next=key_of(rows[-1].number) if more else "")
 
 

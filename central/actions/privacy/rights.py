@@ -10,10 +10,12 @@ from central.access.audit import ASKED, LOOKED, REFUSED
 from central.access.looks import rows_about
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.class_store import Stated, held_classes, put_classes
+from central.actions.cards.day_members import is_day_member
 from central.actions.cards.member_index import put_name_keys
 from central.actions.cards.named import members_by_reference
 from central.actions.places.publishing import publish_members
 from central.people.class_feed import Change, Deed, changed
+from central.people.references import ReferenceCorrected, correct_reference
 from central.people.search_keys import is_readable
 from central.privacy.copying import copy_of
 from central.privacy.found import Person, person_of
@@ -78,13 +80,14 @@ class Looks(Result, frozen=True):
 
 class CorrectParams(Params, frozen=True, kw_only=True):
     """What is wrong and how it is right. `name`: in place of what is held; `without_name`: none is held any more.
-    `without_classes`: those that the member is not in any more, from now on. A reference stays: the audit log goes by
-    it."""
+    `without_classes`: those that the member is not in any more, from now on. `reference`: the city's own, in place of
+    `member`; who looked is told under both."""
 
     member: Reference
     name: Annotated[str, msgspec.Meta(max_length=128)] = ""
     without_name: bool = False
     without_classes: Annotated[list[ClassName], msgspec.Meta(max_length=16)] = []
+    reference: Annotated[str, msgspec.Meta(max_length=128)] = ""
     why: Annotated[str, msgspec.Meta(max_length=500)] = ""
     who: str = ""
 
@@ -112,7 +115,7 @@ async def member_looks(context: Context, params: LooksParams) -> Looks:
     async with context.database.read() as connection:
         person = await _person(context, connection, params.member)
         ids = [person.id, *person.cards]
-        rows, more = await rows_about(connection, person.reference, ids, WHAT, params.before or None, params.limit)
+        rows, more = await rows_about(connection, person.references, ids, WHAT, params.before or None, params.limit)
     looks = [
         Look(
             number=row.number,
@@ -139,8 +142,9 @@ async def member_correct(context: Context, params: CorrectParams) -> Corrected:
         done = [
             await _rename(context, connection, member, params),
             await _end_classes(context, connection, member, params),
+            await _refer(context, connection, member, params),
         ]
-    return Corrected(id=member.hex(), member=params.member, changed=any(done))
+    return Corrected(id=member.hex(), member=params.reference or params.member, changed=any(done))
 
 
 async def _rename(context: Context, connection: AsyncConnection, member: bytes, params: CorrectParams) -> bool:
@@ -164,6 +168,21 @@ async def _end_classes(context: Context, connection: AsyncConnection, member: by
         return False
     stated = Stated(params.who, params.why or "a correction", context.now_ms)
     await publish_members(context, connection, await put_classes(connection, {member: after}, stated))
+    return True
+
+
+async def _refer(context: Context, connection: AsyncConnection, member: bytes, params: CorrectParams) -> bool:
+    if params.reference in ("", params.member):
+        return False
+    if not is_readable(params.reference):
+        raise ActionFailed("member or name: it has characters that are no letters or signs")
+    is_of_day = is_day_member(params.reference) or is_day_member(params.member)
+    if is_of_day or params.reference != params.reference.strip():
+        raise ActionFailed("member: it begins as those of day cards do, or has spaces at an end: choose another")
+    if await members_by_reference(connection, [params.reference]):
+        raise ActionFailed(f"there is a member {params.reference!r} already: put that one's reference right first")
+    corrected = ReferenceCorrected(before=params.member, after=params.reference, why=params.why)
+    await correct_reference(connection, member, corrected, params.who, context.now_ms)
     return True
 
 

@@ -156,6 +156,7 @@ async def corrected(ask: Asking) -> See:
         name=ask.form.get("name", "").strip(),
         without_name="without_name" in ask.form,
         without_classes=gone,
+        reference=ask.form.get("reference", "").strip(),
         why=ask.form.get("why", "").strip(),
     )
     said = _N("It is put right.") if done.changed else _N("Nothing was changed.")

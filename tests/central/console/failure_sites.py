@@ -17,18 +17,9 @@ ROOT = Path(__file__).parents[3]
 FOLDERS = ("central", "protocol", "firmware_profiles")
 RAISED = frozenset(
     {
-        *(
-            "ActionFailed",
-            "BadCursor",
-            "BadParameters",
-            "CannotPublish",
-            "Forbidden",
-            "NotBound",
-            "NotClosed",
-            "NotText",
-            "NotTold",
-        ),
-        *("PasswordRefused", "ProfileError", "Refused", "Unsendable", "ValueError"),
+        *("ActionFailed", "AllBusy", "AskedTooOften", "BadCursor", "BadParameters", "CannotPublish", "Forbidden"),
+        *("NotBound", "NotClosed", "NotText", "NotTold", "PasswordRefused", "ProfileError", "Refused", "Unsendable"),
+        "ValueError",
     }
 )
 """What is raised with a text for people, or with one that another failure of these quotes."""

@@ -21,7 +21,18 @@ from central.store.schema import audit, metadata
 from protocol.messages import Kind, Personal
 from tests.central.admin import Admin
 from tests.central.callers import ask, caller
-from tests.central.privacy.test_erasing import ANA, NAME, NUMBER, ONE_ENGINE, REFERENCE, Scene, erase, in_files, scene
+from tests.central.privacy.test_erasing import (
+    ANA,
+    NAME,
+    NUMBER,
+    ONE_ENGINE,
+    OTHER,
+    REFERENCE,
+    Scene,
+    erase,
+    in_files,
+    scene,
+)
 from tests.central.terminal import Operator
 
 __all__ = ["erase", "in_files", "scene"]
@@ -140,6 +151,41 @@ async def test_what_is_wrong_is_put_right(scene: Scene) -> None:
             await scene.admin.act("member.correct", member=REFERENCE, **wrong)
 
 
+NEW = "A-7715-K"
+
+
+@ONE_ENGINE
+async def test_a_wrong_reference_is_put_right_and_given_to_whom_it_belongs(scene: Scene) -> None:
+    """The log stays as it was written: what it has under the wrong one is told to, and struck for, who had it then."""
+    admin = scene.admin
+    before = (await admin.act("member.looks", member=REFERENCE, limit=500)).looks
+    for taken in (OTHER, " x", "day/x"):
+        with pytest.raises(ActionFailed):
+            await ask(admin, ANA, "member.correct", member=REFERENCE, reference=taken)
+    admin.now_ms += 1_000
+    done = await ask(admin, ANA, "member.correct", member=REFERENCE, reference=NEW, why="a digit")
+    assert (done.changed, done.member) == (True, NEW)
+    admin.now_ms += 1_000
+    await ask(admin, ANA, "member.put", member=REFERENCE, domain="library", name="林立")
+    await ask(admin, ANA, "member.show", member=REFERENCE)
+    await ask(admin, ANA, "member.show", member=NEW)
+    now = (await admin.act("member.looks", member=NEW, limit=500)).looks
+    assert [each.action for each in now[:2]] == ["member.show", "member.correct"]
+    assert {each.number for each in before} < {each.number for each in now}
+    theirs = (await admin.act("member.looks", member=REFERENCE, limit=500)).looks
+    assert [each.action for each in theirs] == ["member.show", "member.put"], "nothing of who had it before"
+    says = [row["says"] for row in rows_of(await admin.act("member.copy", member=NEW), "facts")]
+    assert [said for said in says if said.get("after")] == [{"before": REFERENCE, "after": NEW, "why": "a digit"}]
+    await ask(admin, ANA, "member.erase", person=NEW, apply=True)
+    entries = (await admin.act("audit.list", limit=500)).entries
+    assert NEW not in f"{entries}"
+    of_other = [each.action for each in entries if each.target == REFERENCE]
+    assert sorted(set(of_other)) == ["member.put", "member.show"], "only what is of who has it now"
+    assert all("a digit" not in f"{each}" for each in entries)
+    assert (await admin.act("audit.verify")).problems == 0
+    assert (await admin.act("verify")).problems == 0
+
+
 def test_commands_give_a_copy_and_erase_with_a_receipt(run: Operator, tmp_path: Any) -> None:
     run("member", "put", "A-7714-K", "--domain", "library", "--name", NAME, "--who", "lin")
     run("member", "copy", "A-7714-K", "--to", str(tmp_path / "copy.json"))
@@ -177,7 +223,7 @@ def test_commands_give_a_copy_and_erase_with_a_receipt(run: Operator, tmp_path: 
     run("consent", "import", str(tmp_path / "forms.csv"), "--domain", "library", "--purpose", "caring", "--apply")
     assert run.json("purpose", "require", "caring", "--from", "now", "--who", "lin")["required"]
     assert run.json("purpose", "list")[1]["required"]
-    assert run.json("member", "correct", "A-1", "--name", "林美")["changed"]
+    assert run.json("member", "correct", "A-1", "--name", "林美", "--reference", "A-11")["member"] == "A-11"
 
 
 @ONE_ENGINE
