@@ -15,6 +15,7 @@ from central.console.titles import title_of as title_of_place
 from central.console.titles import venues_of
 from central.console.words import say
 from central.details import told
+from central.services.points.ledger import LOSS, venue_account
 from protocol.allowlist import Entry
 from protocol.errors import Refused
 from protocol.messages import decode
@@ -24,6 +25,7 @@ TEXT, MOMENT, PAIRS, MANY, NAMES = "text", "moment", "pairs", "many", "names"
 SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {})
 NEVER = (0, -1)
 """Of times; −1 is also where an identifier names no event."""
+VENUE = venue_account("")
 OTHERWISE = _N("Identifiers")
 
 
@@ -74,7 +76,7 @@ def shown_of(section: Any, places: Places) -> Shown:
     """Columns that say nothing in any row are left out; what only systems read stands last."""
     table, rows = section.table, [_opened(section.table, row) for row in section.rows]
     columns = [column for column in dict.fromkeys(name for row in rows for name in row) if _is_shown(table, column)]
-    said = [column for column in columns if any(_says(column, row.get(column)) for row in rows)]
+    said = [column for column in columns if any(_says(table, column, row.get(column)) for row in rows)]
     heads = [say(places.lang, title_of(table, column)) for column in said]
     cells = [[_cell(table, column, row.get(column), row, places) for column in said] for row in rows]
     others = [_identifiers(table, row) for row in rows]
@@ -91,8 +93,10 @@ def _is_shown(table: str, column: str) -> bool:
     return column != "member" and not is_identifier(table, column)
 
 
-def _says(column: str, value: Any) -> bool:
-    return value not in SAYS_NOTHING and not (column.endswith("_ms") and value in NEVER)
+def _says(table: str, column: str, value: Any) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool) and meaning_of(table, column, value) is None:
+        return value not in (NEVER if column.endswith("_ms") else (0,))
+    return value not in SAYS_NOTHING
 
 
 def _identifiers(table: str, row: Mapping[str, Any]) -> str:
@@ -101,7 +105,7 @@ def _identifiers(table: str, row: Mapping[str, Any]) -> str:
 
 
 def _cell(table: str, column: str, value: Any, row: Mapping[str, Any], places: Places) -> Cell:
-    if not _says(column, value):
+    if not _says(table, column, value):
         return Cell(TEXT, "–")
     if column.endswith("_ms"):
         return Cell(MOMENT, value, _zone(row, places))
@@ -114,7 +118,7 @@ def _cell(table: str, column: str, value: Any, row: Mapping[str, Any], places: P
 
 def _pairs(table: str, column: str, said: Mapping[str, Any], places: Places) -> list[tuple[str, Cell]]:
     """What stands within a place has titles, too."""
-    named = [name for name in said if not is_identifier(column, name) and _says(name, said[name])]
+    named = [name for name in said if not is_identifier(column, name) and _says(column, name, said[name])]
     pairs = [
         (say(places.lang, title_of(column, name)), _cell(column, name, said[name], said, places)) for name in named
     ]
@@ -132,6 +136,10 @@ def _word(table: str, column: str, value: Any, places: Places) -> str:
         return reason_text(places.lang, str(value))
     if column in ("flag", "flags") and value in NOTICES:
         return NOTICES[value][places.lang == "en"]
+    if column in ("source", "target") and str(value).startswith(VENUE):
+        venue = str(value).removeprefix(VENUE).removesuffix(LOSS)
+        title = places.titles.get("venue", {}).get(venue, venue)
+        return say(places.lang, _N("of the venue %(venue)s")) % {"venue": title}
     return str(places.titles.get(column, {}).get(str(value), value))
 
 

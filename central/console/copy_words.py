@@ -13,6 +13,7 @@ from central.console.pages.subscriptions import TYPES
 from central.console.pages.volunteers import STATES as SESSION_STATES
 from central.console.pages.volunteers import WHY
 from central.console.sync_words import DECISIONS, KINDS, OUTCOMES, PASSAGES
+from central.services.points.ledger import CITY_LOSS, EXPIRED, ISSUED, MEMBER, REDEEMED
 from protocol.allowlist import CardState
 
 REPEATED = frozenset(("member", "subject"))
@@ -22,7 +23,8 @@ IDENTIFIERS = frozenset(
         *("id", "key", "epoch", "sequence", "place", "line", "token", "stated", "taps", "adjustment_of", "repeat_of"),
         *("repeats", "about", "cause", "of", "digest", "session", "sealed", "to", "closure", "policy", "event"),
         *("manifest", "policy_in_force", "unreadable", "since_ms", "base"),
-        *("uid_looks.card", "notices.number", "bind_sessions.version"),
+        *("uid_looks.card", "notices.number", "bind_sessions.version", "entry_history.version", "point_months.version"),
+        *("device", "fingerprint"),
     )
 )
 """What only systems read; a copy says it, after everything else of a row."""
@@ -48,13 +50,13 @@ COLUMNS = {
     "checked_ms": _N("Last asked"),
     "classes": _N("Classes"),
     "clock": _N("The gate's clock"),
+    "classes.name": _N("Class"),
     "closes_at": _N("Closes at"),
     "conflict": _N("Kind"),
     "count": _N("Count"),
     "created_ms": _N("Registered at"),
     "decision": _N("Decision"),
     "detail": _N("Details"),
-    "device": _N("Device"),
     "direction": _N("Direction"),
     "domain": _N("Domain"),
     "done_ms": _N("Ended at"),
@@ -72,7 +74,6 @@ COLUMNS = {
     "extended_days": _N("Days added"),
     "failures": _N("Questions without an answer"),
     "fate": _N("What became of it"),
-    "fingerprint": _N("Fingerprint of the chip"),
     "flag": _N("Notice at gates"),
     "flags": _N("Notices"),
     "from_ms": _N("Valid from"),
@@ -93,7 +94,9 @@ COLUMNS = {
     "minutes": _N("Minutes"),
     "month": _N("Month"),
     "ms": _N("Milliseconds"),
-    "name": _N("Name"),
+    "member_class_history.name": _N("Class"),
+    "member_classes.name": _N("Class"),
+    "name": _N("Person's name"),
     "notice": _N("Version of the notice"),
     "number": _N("Which of the member's cards"),
     "opened_ms": _N("Begun"),
@@ -176,6 +179,14 @@ FACTS = {
     "visit-corrected": _N("A visit was corrected"),
 }
 """Kinds of facts."""
+ACCOUNTS = {
+    MEMBER: _N("the member"),
+    ISSUED: _N("given by the city"),
+    REDEEMED: _N("redeemed with the city"),
+    EXPIRED: _N("expired points"),
+    CITY_LOSS: _N("made up by the city"),
+}
+"""Of points; beside them each venue has one."""
 WAYS = {"in": _N("in"), "out": _N("out")}
 
 
@@ -224,6 +235,8 @@ VALUES: dict[str, dict[Any, str]] = {
     "says.way": WAYS,
     "attendance_sessions.state": _texts(SESSION_STATES),
     "attendance_sessions.why": dict(WHY),
+    "source": ACCOUNTS,
+    "target": ACCOUNTS,
     "visits.ended": {
         "out": _N("by an exit"),
         "next-entry": _N("by the next entry"),

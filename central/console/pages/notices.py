@@ -23,9 +23,12 @@ LONGEST = 2_000
 @page("/privacy/notices/{purpose}", needs="notice.show")
 async def notice(ask: Asking) -> Page:
     """As people are told it."""
+    named = await _named(ask)
+    if named["purpose"] is not None and not named["purpose"].notice:
+        return Page("privacy_notice.html", shown=None, told=None, items=ITEMS, **named)
     shown = await ask("notice.show", purpose=ask.path["purpose"], version=ask.query.number("version", 0))
     told = shown.notice.en if ask.lang == "en" else shown.notice.zh
-    return Page("privacy_notice.html", shown=shown, told=told, items=ITEMS, **await _named(ask))
+    return Page("privacy_notice.html", shown=shown, told=told, items=ITEMS, **named)
 
 
 @page("/privacy/notices/{purpose}/new", needs="notice.put")

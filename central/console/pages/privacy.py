@@ -1,6 +1,7 @@
 """Privacy: what data is used for, holds and retention; and of one member consents, a copy, who looked, erasing."""
 
 from central.console.copies import places_of, shown_of
+from central.console.look_words import LOOKS
 from central.console.page import _N, Answer, Asking, Page, See, form, page
 from central.console.titles import choices, venues_of
 from central.console.words import say
@@ -142,7 +143,7 @@ async def looks(ask: Asking) -> Page:
     """Who looked at the member's data, or changed it."""
     shown = await ask("member.show", id=ask.path["id"])
     found = await ask("member.looks", member=shown.member, before=ask.query.number("before", 0), limit=PER_PAGE)
-    return Page("member_looks.html", member=shown, found=found, looked=LOOKED)
+    return Page("member_looks.html", member=shown, found=found, looked=LOOKED, words=LOOKS)
 
 
 @form("/members/{id}/correct", needs="member.correct", again=member_privacy)

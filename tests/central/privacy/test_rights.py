@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from central.access.reach import Forbidden
+from central.access.rules import RULES
 from central.actions.action import ActionFailed
+from central.actions.registry import ACTIONS
 from central.console.copies import Places, shown_of
 from central.console.copy_words import FACTS, REPEATED, is_identifier, title_of
+from central.console.look_words import LOOKS
 from central.details import READS
 from central.facts import FactBody
 from central.privacy.copying import FINDING, LEFT_OUT, TITLES, is_complete
@@ -80,6 +83,13 @@ def test_whatever_a_copy_says_has_a_title() -> None:
     assert {kind.KIND for kind in _kinds(FactBody) if "KIND" in vars(kind)} == FACTS.keys()
     counted = {str(table.name) for table in (*BY_MEMBER, *BY_SUBJECT, *OTHERWISE)} | {"audit log", "evidence"}
     assert [name for name in counted if title_of_table(name) == (name, name)] == []
+
+
+def test_whoever_may_look_at_a_member_is_told_of_in_words() -> None:
+    about = {"member", "card", "uid"}
+    looking = {name for name, rule in RULES.items() if ACTIONS[name].writes or rule.personal}
+    named = {name for name in looking if about & set(ACTIONS[name].params.__struct_fields__)}
+    assert named - LOOKS.keys() == set()
 
 
 TOLD = (Kind.ADMIT, Kind.UNDO, Kind.PASSAGE, Kind.BIND)
