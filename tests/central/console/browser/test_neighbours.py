@@ -75,6 +75,7 @@ async def test_a_system_is_told_of_events_and_its_secret_is_shown_once(opened: O
         ("/console/exports", "exports"),
         ("/console/privacy", "privacy"),
         ("/console/privacy/notices/caring", "privacy-notice"),
+        ("/console/privacy/notices/caring/new", "privacy-notice-new"),
         (f"{LIN}/privacy", "member-privacy"),
         (f"{LIN}/copy", "member-copy"),
         (f"{LIN}/looks", "member-looks"),
