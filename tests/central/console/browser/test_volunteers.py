@@ -42,6 +42,7 @@ async def test_the_pages_look_right(opened: Open, crew: Crew) -> None:
             ("teams/desk?month=2026-03", "volunteer-team"),
             ("teams/desk/2026-03", "volunteer-sheet"),
             ("honours", "volunteer-honours"),
+            ("teams/desk/2026-03/vols", "volunteer-vols"),
         )
     ):
         lang, width = (("zh-TW", 360), ("en", 1024))[n % 2]
