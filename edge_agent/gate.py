@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import structlog
 
-from edge_agent.binding import Binding
+from edge_agent.consenting import Consenting
 from edge_agent.granted import Granted
 from edge_agent.journal.database import StoreDamaged
 from edge_agent.journal.store import Store
@@ -23,7 +23,7 @@ from edge_agent.tap_record import Known, history_after, notes_of, personal_of
 from protocol.decision import Decision, Staleness, Tap, decide, staleness
 from protocol.history import LastTap
 from protocol.journal import personal_digest
-from protocol.messages import AdmitDetail, Direction, Event, Kind, Outcome, encode
+from protocol.messages import AdmitDetail, ConsentDetail, Direction, Event, Kind, Outcome, encode
 from protocol.reasons import Reason
 from protocol.token import fingerprint, token
 from protocol.uid import CardUID
@@ -38,7 +38,7 @@ BY = {"in": 1, "out": -1}
 """What a way changes in how many are inside."""
 
 
-class Gate(Binding):
+class Gate(Consenting):
     """One access point. `tap` may be called by several readers' threads; taps are taken one at a time."""
 
     def __init__(self, store: Store, release: Release, moments: Moments, holding: Holding) -> None:
@@ -88,6 +88,7 @@ class Gate(Binding):
         if holding.session is not None and problem is None:
             taken = self.take_for_binding(holding, read, moment)
             if taken is not None:
+                self.state_nothing()
                 return taken
         known = Known() if problem else self._recognise(holding, read)
         choice = "" if problem or self._choice is None else self._take_choice(moment)
@@ -105,6 +106,10 @@ class Gate(Binding):
             choice=choice,
             is_closed=self.is_closed(moment, known.entry),
         )
+        if not problem and (self._waiting or self._stated):
+            detail = self.take_waiting(moment, known, tap.direction)
+            if detail is not None:
+                return self._state_and_write(holding, known, tap, detail, read.reader)
         with self.granted.lock:
             signal, last, repeats = self.store.commit(
                 lambda transaction: self._write(transaction, holding, known, tap, read.reader)
@@ -112,6 +117,12 @@ class Gate(Binding):
             if signal.outcome is Outcome.GRANTED:
                 self._hold(signal, moment, last, repeats)
         return signal
+
+    def _state_and_write(self, holding: Holding, known: Known, tap: Tap, detail: ConsentDetail, reader: str) -> Signal:
+        try:
+            return self.write_statement(holding, known, tap, detail, reader)
+        except Exception as error:
+            return msgspec.structs.replace(self._unwritten(Direction.IN, error), stated=detail)
 
     def _take_choice(self, moment: Moment) -> str:
         choice, self._choice = self.chosen(moment.monotonic_ms), None

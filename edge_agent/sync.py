@@ -11,6 +11,7 @@ from protocol.errors import Failure, Refused
 from protocol.messages import (
     Ask,
     Bind,
+    Consents,
     Delta,
     DomainKey,
     Enrolled,
@@ -46,6 +47,7 @@ ROLES: dict[Any, Role] = {
     Profiles: Role.PUBLISH,
     Names: Role.PUBLISH,
     Bind: Role.PUBLISH,
+    Consents: Role.PUBLISH,
     Delta: Role.PUBLISH,
     State: Role.PUBLISH,
     Ask: Role.PUBLISH,

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from protocol.consent import MAX_PURPOSES
 from protocol.events import Direction
 from protocol.reasons import Reason
 from protocol.wire import Count, Digest, Id16, Identifier, Message, Millis, Name, Record, Text
@@ -73,12 +74,16 @@ class ScreenConfig(_Map, frozen=True):
     """Whether staff may close the way in and open it again, with a PIN."""
     choices: Annotated[tuple[Choice, ...], Meta(max_length=MAX_CHOICES)] = ()
     """What a person may choose before the tap; of these the page shows the admitting rules whose hours hold."""
+    consents: Annotated[tuple[Name, ...], Meta(max_length=MAX_PURPOSES)] = ()
+    """Purposes that a person may agree to or refuse here, by a tap, in the order in which the page lists them."""
 
     def __post_init__(self) -> None:
         if len(set(self.languages)) != len(self.languages):
             raise ValueError("languages: one stands twice")
         if len({choice.rule for choice in self.choices}) != len(self.choices):
             raise ValueError("choices: one rule stands twice")
+        if len(set(self.consents)) != len(self.consents):
+            raise ValueError("consents: one purpose stands twice")
 
 
 class StaffPin(_Map, frozen=True):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import IntEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from protocol.allowlist import CardState, Entry, Grant
 from protocol.compiled import ANYBODY, CompiledPolicy
@@ -84,6 +84,15 @@ def decide(policy: CompiledPolicy | None, entry: Entry | None, history: History 
     but = passed_over(policy, history, tap)
     fresh = _judged(policy, entry, history or NOTHING, but, tap)
     return fresh if but is None else _repeat(fresh, but)
+
+
+def recognised(policy: CompiledPolicy | None, entry: Entry | None, tap: Tap) -> Decision:
+    """Whether a card may speak for its holder at the screen (SPEC §7.14). Nobody is let in by it, so neither closures
+    nor rules are asked; by a clock that is wrong nobody could tell later which of two statements was the last."""
+    found = _guards(policy, entry, structs.replace(tap, is_closed=False))
+    if found is None and tap.clock >= Clock.BEHIND:
+        found = _denied(Reason.CLOCK_UNTRUSTED.value)
+    return found or Decision(Outcome.GRANTED, Reason.CONSENT_TAKEN.value, direction="")
 
 
 def passed_over(policy: CompiledPolicy | None, history: History | None, tap: Tap) -> LastTap | None:

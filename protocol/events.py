@@ -62,6 +62,7 @@ class Kind(StrEnum):
     CONFIG = "config"
     BIND = "bind"
     CLOSURE = "closure"
+    CONSENT = "consent"
 
 
 class Held(Record, gc=False, frozen=True):
@@ -98,7 +99,8 @@ class Event(Record, gc=False, frozen=True):
 
 
 class Personal(Record, gc=False, frozen=True):
-    """The personal part of a tap; destroying it breaks no proof. The salt keeps its digest from being guessed."""
+    """The personal part of a tap or a statement; destroying it breaks no proof. The salt keeps its digest from being
+    guessed."""
 
     MAX_BYTES: ClassVar[int] = MAX_EVENT_BYTES
     salt: Id16

@@ -23,6 +23,7 @@ from protocol.configuration import (
     StaffPin,
     Wording,
 )
+from protocol.consent import ConsentDetail, ConsentNotice, Consents
 from protocol.enrolment import DomainKey, Enrol, Enrolled, Hello, JoinToken, Key, KeyStatement, Pending, Role
 from protocol.erasure import Erasure, Forget
 from protocol.events import (
@@ -105,6 +106,9 @@ __all__ = [
     "Closure",
     "ClosureDetail",
     "ConfigDetail",
+    "ConsentDetail",
+    "ConsentNotice",
+    "Consents",
     "Count",
     "Counted",
     "Custody",
@@ -188,6 +192,7 @@ class PartName(StrEnum):
     PROFILES = "profiles"
     NAMES = "names"
     BIND = "bind"
+    CONSENTS = "consents"
     STATE = "state"
     ASK = "ask"
     FORGET = "forget"

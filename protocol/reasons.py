@@ -40,6 +40,7 @@ class Reason(StrEnum):
     SIGNED_OUT = "signed-out"
     RECORDED = "recorded"
     BIND_TAKEN = "bind-taken"
+    CONSENT_TAKEN = "consent-taken"
 
 
 HEADLINES: dict[Reason, tuple[str, str]] = {
@@ -77,6 +78,7 @@ HEADLINES: dict[Reason, tuple[str, str]] = {
     Reason.SIGNED_OUT: ("已簽退", "Signed out"),
     Reason.RECORDED: ("已記錄", "Recorded"),
     Reason.BIND_TAKEN: ("已收到卡片", "Card received"),
+    Reason.CONSENT_TAKEN: ("已記下您的表示", "Your statement is recorded"),
 }
 """What it is: (zh-TW, English)."""
 
@@ -118,6 +120,7 @@ NEXT_STEPS: dict[Reason, tuple[str, str]] = {
     Reason.SIGNED_OUT: ("辛苦了", "Thank you for your service"),
     Reason.RECORDED: ("系統稍後會配對時數", "Your hours are paired later"),
     Reason.BIND_TAKEN: ("請稍候", "One moment, please"),
+    Reason.CONSENT_TAKEN: ("謝謝您", "Thank you"),
 }
 """What the person does next: (zh-TW, English); empty = nothing."""
 

@@ -9,7 +9,7 @@ from protocol.allowlist import Entry, part_of
 from protocol.binding import Bind, takes
 from protocol.closure import closed
 from protocol.compiled import CompiledPolicy
-from protocol.messages import Ages, Clock, Closure, Direction, GateConfig, Held, Manifest, Part, PartName
+from protocol.messages import Ages, Clock, Closure, ConsentNotice, Direction, GateConfig, Held, Manifest, Part, PartName
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -30,6 +30,8 @@ class Holding(msgspec.Struct, frozen=True):
     """Of a subject, what the screen may call it: masked, and only where the configuration shows names."""
     session: Bind | None = None
     """In which the next card is to be bound; it counts while the manifest names it."""
+    notices: tuple[ConsentNotice, ...] = ()
+    """Of consent, which the screen may show: of every purpose, whatever this gate asks for."""
     taken: dict[PartName, Part] = {}
     """Parts other than the allowlist as they were named when they were taken up."""
     is_enrolled: bool = True

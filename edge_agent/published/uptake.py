@@ -15,7 +15,7 @@ from edge_agent.journal.database import JournalUnwritable
 from edge_agent.moments import Moment
 from edge_agent.published import lists, parts
 from edge_agent.published.asks import Asks
-from edge_agent.published.bind_uptake import BindUptake
+from edge_agent.published.consents_uptake import ConsentsUptake
 from edge_agent.published.forgetting import Forgetting
 from edge_agent.published.keeper import with_manifest, with_policy
 from edge_agent.published.parts import AtRest
@@ -29,6 +29,7 @@ from protocol.errors import Failure, Refused
 from protocol.messages import (
     Ask,
     Bind,
+    Consents,
     Delta,
     DomainKey,
     Fresh,
@@ -52,6 +53,7 @@ PART_OF: dict[str, str] = {
     Profiles.TYPE: PartName.PROFILES,
     Names.TYPE: PartName.NAMES,
     Bind.TYPE: PartName.BIND,
+    Consents.TYPE: PartName.CONSENTS,
     Delta.TYPE: PartName.ALLOWLIST,
     State.TYPE: PartName.STATE,
     Ask.TYPE: PartName.ASK,
@@ -60,7 +62,7 @@ PART_OF: dict[str, str] = {
 """What a message that is refused is called in the next poll's troubles."""
 
 
-class Uptake(BindUptake):
+class Uptake(ConsentsUptake):
     """Its methods run one at a time, in a worker thread."""
 
     def __init__(self, directory: Path, gate: Gate, identity: Identity, proven_s: float = PROVEN_S) -> None:
@@ -109,7 +111,7 @@ class Uptake(BindUptake):
                 self.say(PART_OF.get(kind, kind or "envelope"), self.stated(PART_OF.get(kind, "")), error)
             if not opened and refused:
                 raise refused[0][1]
-            self._take_each(opened, DomainKey, Policy, Delta, Bind)
+            self._take_each(opened, DomainKey, Policy, Delta, Bind, Consents)
             if word in opened:
                 self.freshness.confirm(word.message)
             self._take_states(opened, {kind for kind, _ in refused})
@@ -143,6 +145,7 @@ class Uptake(BindUptake):
             Policy: self._take_policy,
             Delta: self.take_delta,
             Bind: self.take_bind,
+            Consents: self.take_consents,
             GateConfig: self.take_config,
             Profiles: self.take_profiles,
         }

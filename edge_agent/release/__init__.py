@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from protocol.messages import Outcome
+from protocol.messages import ConsentDetail, Outcome
 
 
 class Signal(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Signal(msgspec.Struct, frozen=True):
     awaited: bool = False
     """Its passage is awaited: written down with the tap, so that even a crash leaves it an outcome (SPEC §8.5)."""
     frees: bool = True
-    """False: a card was taken to be bound, and nobody goes through by it."""
+    """False: a card was taken to be bound, or for a statement, and nobody goes through by it."""
     reader: str = ""
     """Where the card was tapped; empty = nowhere."""
     key: bytes = b""
@@ -35,6 +35,8 @@ class Signal(msgspec.Struct, frozen=True):
     """Of a member; empty = not on the list. For naming a person on a screen, never for a log."""
     notes: tuple[tuple[str, int], ...] = ()
     """What a screen tells the person beside the reason (`protocol.notices`)."""
+    stated: ConsentDetail | None = None
+    """What the card was held for, in place of a way in: a statement, which was taken where the outcome is granted."""
 
     def __repr__(self) -> str:  # whose tap it was never reaches a log
         return f"<Signal {self.epoch.hex()} {self.sequence}: {self.outcome} {self.reason}>"

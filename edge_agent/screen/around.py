@@ -11,7 +11,7 @@ from edge_agent.published.holding import Holding
 from edge_agent.readers import ReaderState
 from edge_agent.screen import closing
 from edge_agent.screen.situation import Membership, Surroundings
-from edge_agent.screen.wording import Words
+from edge_agent.screen.wording import Words, said_of
 from protocol.closure import closure_at
 from protocol.decision import Staleness, staleness
 from protocol.messages import Choice, Clock, Direction
@@ -31,7 +31,7 @@ def look_around(
     age_ms = gate.age_ms(moment)
     is_behind = gate.clock(moment) >= Clock.BEHIND
     is_pending = membership is Membership.PENDING
-    chosen = gate.chosen(moment.monotonic_ms)
+    chosen, waiting = gate.chosen(moment.monotonic_ms), gate.waiting(moment.monotonic_ms)
     return Surroundings(
         config=holding.config,
         membership=membership,
@@ -51,6 +51,9 @@ def look_around(
         choices=_choices(holding, gate.now_ms(), is_behind),
         chosen=chosen[0] if chosen else "",
         chosen_until_ms=chosen[1] if chosen else 0,
+        consents=gate.asks_consent(),
+        stating=said_of(waiting.detail, holding.notices) if waiting else None,
+        stating_until_ms=waiting.until_ms if waiting else 0,
     )
 
 

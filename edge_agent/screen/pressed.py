@@ -18,6 +18,14 @@ class Choose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: Annotated[str, Meta(max_length=64)]
 
 
+class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the next card states, of the version that was shown; an empty purpose: nothing any more."""
+
+    purpose: Annotated[str, Meta(max_length=64)]
+    version: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    said: Literal["given", "withdrawn"] = "withdrawn"
+
+
 class Admit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Let somebody in by hand."""
 

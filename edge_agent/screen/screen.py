@@ -16,6 +16,8 @@ from edge_agent.screen.closing import day_end_ms
 from edge_agent.screen.pins import Checked, Pins
 from edge_agent.screen.situation import Answer, Surroundings, Undo
 from edge_agent.screen.view import View, next_ms, view
+from edge_agent.screen.wording import NOTHING, said_of
+from protocol.consent import ConsentNotice, Said
 from protocol.messages import Outcome
 from protocol.reasons import Reason
 
@@ -46,11 +48,12 @@ class Screen:
     def signal(self, signal: Signal) -> None:
         """A new answer stands until the next one. From any thread."""
         name = self._gate.holding.names.get(signal.subject, "") if signal.subject else ""
-        if signal.outcome is Outcome.DENIED:
+        stated = said_of(signal.stated, self._gate.holding.notices) if signal.stated else NOTHING
+        if signal.outcome is Outcome.DENIED and signal.stated is None:
             self._denied.append((signal.epoch, signal.sequence))
         with self._lock:
             number = self._answer.number + 1 if self._answer else 1
-            self._answer = Answer(number, self._now_ms(), signal, name)
+            self._answer = Answer(number, self._now_ms(), signal, name, stated)
         self.changed()
 
     def changed(self, *_: object) -> None:
@@ -97,8 +100,16 @@ class Screen:
     def told(self, shown: View) -> dict[str, Any]:
         """For the page, whose clock is not ours: times as milliseconds from now."""
         data: dict[str, Any] = msgspec.to_builtins(shown)
-        until_ms = data.pop("undo_until_ms")
-        return data | {"undo_left_ms": max(0, until_ms - self._now_ms()) if shown.undo >= 0 else 0}
+        now_ms = self._now_ms()
+        undo_ms, stating_ms = data.pop("undo_until_ms") - now_ms, data.pop("stating_until_ms") - now_ms
+        return data | {
+            "undo_left_ms": max(0, undo_ms) if shown.undo >= 0 else 0,
+            "stating_left_ms": max(0, stating_ms) if shown.stating else 0,
+        }
+
+    def notices(self) -> tuple[ConsentNotice, ...]:
+        """What may be agreed to or taken back here just now; a page that is about to ask reads it anew."""
+        return self._gate.asks_consent() if self.look().can_consent else ()
 
     def until_s(self) -> float:
         """For how long the view stays as it is by itself."""
@@ -129,6 +140,15 @@ class Screen:
         if rule and rule not in offered:
             return False
         self._gate.choose(rule)
+        self.changed()
+        return True
+
+    def consent(self, purpose: str, version: int, said: str) -> bool:
+        """The next card states this; an empty purpose: it does not any more. False: that is not what is shown here."""
+        if not purpose:
+            self._gate.state_nothing()
+        elif not self.look().can_consent or not self._gate.state(purpose, version, Said(said)):
+            return False
         self.changed()
         return True
 

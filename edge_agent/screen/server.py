@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 
 from edge_agent.screen.connections import Connections
-from edge_agent.screen.pressed import Admit, Choose, Close, Open, Undo
+from edge_agent.screen.pressed import Admit, Choose, Close, Consent, Open, Undo
 from edge_agent.screen.screen import Screen
 
 log = structlog.get_logger(__name__)
@@ -30,6 +30,8 @@ FILES = {
     "/screen.css": ("screen.css", "text/css"),
     "/staff.css": ("staff.css", "text/css"),
     "/screen.js": ("screen.js", "text/javascript"),
+    "/consent.css": ("consent.css", "text/css"),
+    "/consent.js": ("consent.js", "text/javascript"),
     "/staff.js": ("staff.js", "text/javascript"),
     "/sound.js": ("sound.js", "text/javascript"),
 }
@@ -67,6 +69,8 @@ class ScreenServer:
                 *(web.get(path, self._file) for path in FILES),
                 web.get("/state", self._state),
                 web.get("/events", self._events),
+                web.get("/consents", self._consents),
+                web.post("/consent", self._consent),
                 web.post("/undo", self._undo),
                 web.post("/choose", self._choose),
                 web.post("/admit", self._admit),
@@ -177,6 +181,15 @@ class ScreenServer:
         asked = await _body(request, Choose)
         async with self._one():
             return _json({"chosen": await asyncio.to_thread(self.screen.choose, asked.rule)})
+
+    async def _consents(self, _request: web.Request) -> web.Response:
+        return _json([msgspec.structs.asdict(notice) for notice in self.screen.notices()])
+
+    async def _consent(self, request: web.Request) -> web.Response:
+        asked = await _body(request, Consent)
+        async with self._one():
+            done = await asyncio.to_thread(self.screen.consent, asked.purpose, asked.version, asked.said)
+        return _json({"stating": done})
 
     async def _admit(self, request: web.Request) -> web.Response:
         asked = await _body(request, Admit)

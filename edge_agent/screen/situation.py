@@ -8,9 +8,9 @@ import msgspec
 from edge_agent.door.passage import Alarm
 from edge_agent.readers import ReaderState
 from edge_agent.release import Signal
-from edge_agent.screen.wording import Words
+from edge_agent.screen.wording import NOTHING, Words
 from protocol.decision import Staleness
-from protocol.messages import Choice, Direction, GateConfig, ScreenConfig, Wording
+from protocol.messages import Choice, ConsentNotice, Direction, GateConfig, ScreenConfig, Wording
 from protocol.reasons import Reason
 
 
@@ -50,6 +50,11 @@ class Surroundings(msgspec.Struct, frozen=True):
     chosen: str = ""
     """The rule that was."""
     chosen_until_ms: int = 0
+    consents: tuple[ConsentNotice, ...] = ()
+    """What may be agreed to or taken back here."""
+    stating: Words | None = None
+    """What the next card states."""
+    stating_until_ms: int = 0
 
     @property
     def direction(self) -> Direction:
@@ -79,6 +84,8 @@ class Answer(msgspec.Struct, frozen=True):
     at_ms: int
     signal: Signal
     name: str = ""
+    stated: Words = NOTHING
+    """What was to be stated, where that is what the card was held for."""
     undo: Undo = Undo.NOT_ASKED
     can_undo: bool = False
     """The gate would still take it back."""

@@ -14,6 +14,7 @@ from edge_agent.screen import wording
 from edge_agent.screen.closing import CLOSED_NOW, STILL_OUT
 from edge_agent.screen.situation import Answer, Membership, Surroundings, Undo
 from edge_agent.screen.wording import NOTHING, Told, Words, of_reason, with_age
+from protocol.consent import STATE_MS
 from protocol.decision import Staleness
 from protocol.messages import Choice, Direction, GateConfig, Outcome, Wording
 from protocol.reasons import Reason
@@ -34,6 +35,9 @@ class Mode(StrEnum):
     AGAIN = "again"
     """Nothing is wrong with the person's card: it has to be held once more."""
     UNDONE = "undone"
+    STATING = "stating"
+    """The next card states something, and lets nobody in."""
+    STATED = "stated"
     WAITING = "waiting"
     """The gate is about to be ready, or waits for its operator."""
     DOOR = "door"
@@ -70,6 +74,11 @@ class View(msgspec.Struct, frozen=True):
     choices: tuple[tuple[str, Words], ...] = ()
     """Rules to choose from before the tap, and what they are called."""
     chosen: str = ""
+    can_consent: bool = False
+    """Whether somebody may agree to something or take it back here."""
+    stating: bool = False
+    """That waits for its card."""
+    stating_until_ms: int = 0
     staff: bool = False
     """Whether staff may do something here: admit by hand, close the way in and open it again."""
     can_admit: bool = False
@@ -88,7 +97,12 @@ def view(around: Surroundings, answer: Answer | None, now_ms: int) -> View:
     strip, urgent = _strip(around)
     undo = answer is not None and screen.undo and answer.can_undo and now_ms - answer.at_ms < UNDO_MS
     staff = config.staff if config and (screen.staff_admit or screen.staff_close) else ()
-    found = _answer(around, answer, now_ms) or _standing(around)
+    standing = _standing(around)
+    is_ready = standing.mode is Mode.READY
+    stating = around.stating if is_ready and now_ms < around.stating_until_ms else None
+    if stating and answer is not None and answer.at_ms < around.stating_until_ms - STATE_MS:
+        answer = None  # of somebody before
+    found = _answer(around, answer, now_ms) or (_stating(stating) if stating else standing)
     choices = around.choices if found.mode is Mode.READY else ()
     letters = {letter for person in staff for letter in person.id.lower()}
     return msgspec.structs.replace(
@@ -104,6 +118,9 @@ def view(around: Surroundings, answer: Answer | None, now_ms: int) -> View:
         denied=_denied(answer, now_ms),
         choices=tuple((choice.rule, _called(choice)) for choice in choices),
         chosen=around.chosen if choices and now_ms < around.chosen_until_ms else "",
+        can_consent=is_ready and bool(around.consents),
+        stating=found.mode is Mode.STATING,
+        stating_until_ms=around.stating_until_ms,
         staff=bool(staff),
         can_admit=bool(staff) and screen.staff_admit,
         can_close=bool(staff) and screen.staff_close,
@@ -118,6 +135,7 @@ def view(around: Surroundings, answer: Answer | None, now_ms: int) -> View:
 def next_ms(around: Surroundings, answer: Answer | None, now_ms: int) -> int | None:
     """When `view` will say something else though nothing happened; None = never."""
     ends = [around.closures_change_ms, *([around.chosen_until_ms] if around.chosen else [])]
+    ends += [around.stating_until_ms] if around.stating else []
     if answer is not None:
         ends += [answer.at_ms + around.screen.show_ms, answer.at_ms + UNDO_MS, answer.at_ms + DENIED_MS]
     return min((end for end in ends if end > now_ms), default=None)
@@ -129,7 +147,7 @@ def _answer(around: Surroundings, answer: Answer | None, now_ms: int) -> View | 
         return None
     mode, told = _told(around, answer)
     if mode is not Mode.GRANTED:
-        return View(mode, *told, is_answer=True)
+        return View(mode, *told, notes=_of_statement(answer), is_answer=True)
     signal = answer.signal
     signed = wording.SIGNED.get(Reason(signal.reason))
     return View(
@@ -156,6 +174,8 @@ def _told(around: Surroundings, answer: Answer) -> tuple[Mode, Told]:
     headline, step = of_reason(reason, around.texts)
     if reason is Reason.CLOSED and around.closed:
         headline, step = _of_closure(around.closed, around.texts)
+    if signal.stated and not signal.frees:
+        return Mode.STATED, (headline, step)
     if not signal.frees:  # a card was taken to be bound: no green, since no way is free
         return Mode.WAITING, (headline, step)
     shown = answer_to(signal)
@@ -163,6 +183,17 @@ def _told(around: Surroundings, answer: Answer) -> tuple[Mode, Told]:
         return Mode.GRANTED, wording.REPEATED if signal.repeat else (headline, step)
     modes = {Shown.DENIED: Mode.DENIED, Shown.ERROR: Mode.AGAIN, Shown.NOT_READY: Mode.CLOSED}
     return modes[shown], (headline, step)
+
+
+def _of_statement(answer: Answer) -> Words:
+    """What was stated, or that nothing was."""
+    if answer.signal.stated is None:
+        return NOTHING
+    return wording.NOT_STATED if answer.signal.outcome is Outcome.DENIED else answer.stated
+
+
+def _stating(what: Words) -> View:
+    return View(Mode.STATING, wording.STATING, notes=what)
 
 
 def _standing(around: Surroundings) -> View:
@@ -228,7 +259,7 @@ def _strip(around: Surroundings) -> tuple[Words, bool]:
 def _denied(answer: Answer | None, now_ms: int) -> int:
     if answer is None or answer.signal.outcome is not Outcome.DENIED or now_ms - answer.at_ms >= DENIED_MS:
         return -1
-    return answer.signal.sequence
+    return answer.signal.sequence if answer.signal.stated is None else -1  # who states something wants to go nowhere
 
 
 def _called(choice: Choice) -> Words:

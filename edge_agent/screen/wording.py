@@ -1,8 +1,9 @@
 """What the screen says besides the reasons of `protocol.reasons`: zh-TW and English. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from protocol.consent import ConsentDetail, ConsentNotice, Said
 from protocol.history import Note
 from protocol.notices import in_words
 from protocol.reasons import HEADLINES, NEXT_STEPS, Reason
@@ -32,6 +33,9 @@ NO_READER: Told = Words("讀卡機沒有接上", "The reader is not connected"),
 READER_FAILS: Told = Words("讀卡機修復中", "The reader is being repaired"), DESK
 DOOR_HELD: Told = Words("門沒有關好", "The door is open"), Words("請把門關上", "Please close it")
 DOOR_FORCED: Told = Words("門被打開了", "The door was opened"), Words("請洽工作人員", "Please ask the staff")
+STATING = Words("請感應您的卡片", "Now tap your card")
+NOT_STATED = Words("沒有記下任何表示", "Nothing was recorded")
+SAID = {Said.GIVEN: Words("同意", "I agree"), Said.WITHDRAWN: Words("不同意或撤回", "I do not agree, or take it back")}
 FIRE: Told = Words("火警，請離開", "Fire alarm: please leave"), Words("請走逃生出口", "Use the emergency exits")
 OFFLINE = Words("離線中", "Offline")
 OFFLINE_IN_SERVICE = Words("離線中，照常服務", "Offline, in service")
@@ -52,6 +56,14 @@ def of_notes(notes: Iterable[Note]) -> Words:
     """What a person is told beside the answer, in the order in which it was said; a code that is not known is not."""
     told = [words for code, number in notes if (words := in_words(code, number)) is not None]
     return Words(" · ".join(zh for zh, _ in told), " · ".join(en for _, en in told))
+
+
+def said_of(detail: ConsentDetail, notices: Sequence[ConsentNotice]) -> Words:
+    """A statement in words: to what, and what."""
+    notice = next((each for each in notices if each.purpose == detail.purpose), None)
+    zh, en = (notice.title_zh, notice.title_en) if notice else ("", "")
+    zh, en = zh or en or detail.purpose, en or zh or detail.purpose
+    return Words(f"{zh}：{SAID[detail.said].zh}", f"{en}: {SAID[detail.said].en}")
 
 
 def of_reason(reason: Reason, own: Mapping[Reason, Any]) -> Told:

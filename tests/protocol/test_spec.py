@@ -8,7 +8,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from protocol import clock, configuration, events, messages, policy, token, uid, wire
+from protocol import clock, configuration, consent, events, messages, policy, token, uid, wire
 from protocol.decision import Tap
 from protocol.errors import Failure
 from protocol.events import Clock, Custody, Direction, Kind, Outcome, Passage
@@ -115,7 +115,7 @@ def test_every_event_kind_has_its_row() -> None:
 def test_every_limit_stands_with_its_value() -> None:
     limits = {
         name: value
-        for module in (wire, policy, uid, token, clock, configuration)
+        for module in (wire, policy, uid, token, clock, configuration, consent)
         for name, value in vars(module).items()
         if name.startswith("MAX_") and isinstance(value, int)
     }
@@ -127,7 +127,8 @@ def test_every_limit_stands_with_its_value() -> None:
 
 
 def test_limits_of_maps_stand_with_their_value() -> None:
-    for kind in (Policy, messages.GateConfig, messages.Profiles, messages.Batch, events.Event, messages.Upload, Proof):
+    kinds = (Policy, messages.GateConfig, messages.Profiles, messages.Consents, messages.Batch, events.Event)
+    for kind in (*kinds, messages.Upload, Proof):
         assert f"{kind.MAX_BYTES:,}" in SPEC, kind.__name__
 
 

@@ -24,7 +24,7 @@ from protocol import (
     uid,
 )
 from protocol.compiled import CompiledPolicy
-from protocol.decision import decide, staleness
+from protocol.decision import decide, recognised, staleness
 from protocol.errors import Refused
 from protocol.history import Mark, State, accept_state
 from protocol.messages import decode, encode
@@ -51,6 +51,7 @@ CLASSES: dict[str, Any] = {
     "config-detail": messages.ConfigDetail,
     "closure-detail": messages.ClosureDetail,
     "bind-detail": messages.BindDetail,
+    "consent-detail": messages.ConsentDetail,
     "batch": messages.Batch,
     "upload": messages.Upload,
     "receipt": messages.Receipt,
@@ -79,6 +80,7 @@ CLASSES: dict[str, Any] = {
     "profiles": messages.Profiles,
     "names": messages.Names,
     "bind": messages.Bind,
+    "consents": messages.Consents,
     "tapped-card": messages.TappedCard,
     "health": messages.Health,
     "ask": messages.Ask,
@@ -143,7 +145,7 @@ def test_each_vector_names_itself_its_clause_and_its_rule() -> None:
 
 def test_every_reason_that_decide_gives_has_a_vector() -> None:
     told = {vector["expect"]["reason"] for vector in VECTORS.values() if vector["input"]["do"] == "decide"}
-    of_the_gate = {"journal-unwritable", "not-enrolled", "staff-admitted", "bind-taken"}
+    of_the_gate = {"journal-unwritable", "not-enrolled", "staff-admitted", "bind-taken", "consent-taken"}
     assert told == {reason.value for reason in Reason} - of_the_gate
 
 
@@ -438,6 +440,13 @@ def _(given: Json) -> object:
     named = {mark.name for mark in (*history.own, *history.told)} if history else set()
     assert answer.repeats is None or answer.repeats.name in named | {history and history.last and history.last.name}
     return asking.told(answer)
+
+
+@does("recognised")
+def _(given: Json) -> object:
+    policy = given["policy"] and asking.policy_of(given["policy"])
+    answer = recognised(policy, asking.entry_of(given["entry"]), asking.tap_of(given["tap"]))
+    return {"outcome": answer.outcome.value, "reason": answer.reason}
 
 
 @does("accept-state")

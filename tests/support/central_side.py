@@ -30,6 +30,7 @@ from protocol.messages import (
     Batch,
     Bind,
     Bundle,
+    Consents,
     Counted,
     Delta,
     DomainKey,
@@ -109,6 +110,7 @@ class CentralSide:
         self.profiles: Profiles | None = None
         self.names: Names | None = None
         self.session: Bind | None = None
+        self.consents: Consents | None = None
         self.ages = AGES
         self.state = "active"
         self.secret = key("join")[:16]
@@ -185,6 +187,7 @@ class CentralSide:
         number, rows = self.lists[self.list_version]
         listed = list_digest(DOMAIN, number, len(rows), total(rows.items()))
         shared = [(PartName.PROFILES, self.profiles), (PartName.NAMES, self.names), (PartName.BIND, self.session)]
+        shared += [(PartName.CONSENTS, self.consents)]
         return (
             *(Part(name, message.version, digest(encode(message))) for name, message in shared if message),
             Part(PartName.ALLOWLIST, self.list_version, listed),
@@ -291,6 +294,8 @@ class CentralSide:
             return [self.seal(self.names)]
         if name is PartName.BIND:
             return [self.seal(self.session)]
+        if name is PartName.CONSENTS:
+            return [self.seal(self.consents)]
         if name is PartName.DOMAIN_KEY:
             return [self.seal(self.sealed_domain_key())]
         base = held[name].version if name in held else 0

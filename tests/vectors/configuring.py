@@ -31,6 +31,7 @@ SCREEN: Json = {
     "staff_admit": True,
     "staff_close": True,
     "choices": [{"rule": "kitchen", "zh": "廚房組", "en": "Kitchen"}, {"rule": "garden", "zh": "", "en": ""}],
+    "consents": ["notices", "screen-names"],
 }
 WORDING: Json = {
     "zh": "請洽三樓服務台",
@@ -84,6 +85,7 @@ STANDARD: Json = {
         "staff_admit": False,
         "staff_close": False,
         "choices": [],
+        "consents": [],
     },
     "texts": {},
     "staff": [],
@@ -155,6 +157,8 @@ def _refused_configurations() -> None:
         ("choice-without-a-rule", _in("screen", choices=[{"zh": "園藝組"}]), "A choice is of a rule."),
         ("choice-twice", _in("screen", choices=[{"rule": "a"}, {"rule": "a"}]), "A rule can be chosen in one place."),
         ("choice-too-long", _in("screen", choices=[{"rule": "a", "zh": "組" * 41}]), "It has to fit on a button."),
+        ("consent-twice", _in("screen", consents=["notices", "notices"]), "A purpose is asked for in one place."),
+        ("9-consents", _in("screen", consents=[f"purpose-{n}" for n in range(9)]), "8 purposes at most."),
         ("13-choices", _in("screen", choices=[{"rule": f"team-{n}"} for n in range(13)]), "12 choices at most."),
         ("closing-by-a-number", _in("screen", staff_close=1), "A boolean is no number."),
         ("undo-by-a-number", _in("screen", undo=1), "A boolean is no number."),

@@ -9,6 +9,7 @@ from tests.vectors import (
     charging,
     closing,
     configuring,
+    consenting,
     deciding,
     erasing,
     fleet,
@@ -31,6 +32,7 @@ PARTS = (
     proving,
     fleet,
     erasing,
+    consenting,
 )
 
 

@@ -107,6 +107,13 @@ def _guard(policy: Json | None, entry: Json | None, tap: Json) -> str:
     return ""
 
 
+def says_who(policy: Json | None, entry: Json | None, tap: Json) -> str:
+    """§7.14: why a card does not speak for its holder; empty = it does."""
+    calm = "fresh" if tap["staleness"] == "restrict" else tap["staleness"]
+    found = _guard(policy, entry, {**tap, "is_closed": False, "staleness": calm})
+    return found or ("" if _dated(tap) else "clock-untrusted")
+
+
 def _classes(entry: Json, tap: Json) -> set[str]:
     return {
         grant["name"]

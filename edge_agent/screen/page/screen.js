@@ -1,6 +1,7 @@
 // Shows the newest view, and says so when none comes any more. Nothing here grows: one view replaces the one before.
 import { play } from "/sound.js";
 import { staffDialog } from "/staff.js";
+import { consentPanel } from "/consent.js";
 
 const LOST_MS = 7000; // three missed signs of life
 const GONE_MS = 2000; // what a connection that broke is given to come back
@@ -20,6 +21,7 @@ const TEXTS = Object.fromEntries(ALL);
 let shown = null; // the view on the screen
 let sounded = 0; // number of the last answer that was sounded
 let undoEnds = 0;
+let statingEnds = 0;
 let lastWord = performance.now();
 let source = null;
 let token = "";
@@ -60,10 +62,12 @@ function show(view) {
   byId("strip").dataset.urgent = view.is_strip_urgent;
   byId("staff").hidden = !view.staff;
   undoEnds = performance.now() + view.undo_left_ms;
+  statingEnds = performance.now() + view.stating_left_ms;
   countDown();
   if (changed.some(Boolean)) fit();
   announce(view, before);
   staff.meanwhile(view);
+  consent.meanwhile(view);
 }
 
 // What may be chosen before the tap: the buttons are made anew only when they are others, so that focus stays.
@@ -132,13 +136,15 @@ function countDown() {
   const offered = shown.undo >= 0 && left > 0;
   byId("undo").hidden = !offered;
   put(byId("left"), offered ? `(${left})` : "");
+  byId("unsay").hidden = !shown.stating;
+  put(byId("unsay-left"), shown.stating ? `(${Math.max(0, Math.ceil((statingEnds - performance.now()) / 1000))})` : "");
 }
 
 // The gate does not answer: nothing that needs it is offered.
 function lose() {
   token = "";
-  if (shown.mode === "closed" && shown.undo < 0 && !shown.staff) return; // out of service already, and why
-  show({ ...shown, ...LOST, name: "", words: "", strip: ["", ""], undo: -1, undo_left_ms: 0, staff: false, is_answer: false, notes: ["", ""], choices: [] });
+  if (shown.mode === "closed" && shown.undo < 0 && !shown.staff && !shown.can_consent) return; // out of service already, and why
+  show({ ...shown, ...LOST, name: "", words: "", strip: ["", ""], undo: -1, undo_left_ms: 0, staff: false, is_answer: false, notes: ["", ""], choices: [], can_consent: false, stating: false, stating_left_ms: 0 });
 }
 
 // --- the gate ---------------------------------------------------------------------------------------------------
@@ -171,6 +177,15 @@ export async function ask(path, body) {
   return answer.json();
 }
 
+async function read(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.json();
+}
+
+byId("unsay").addEventListener("click", () => {
+  ask("/consent", { purpose: "" }).catch(() => {});
+});
 byId("undo").addEventListener("click", () => {
   if (shown.undo >= 0) ask("/undo", { sequence: shown.undo }).catch(() => {});
 });
@@ -201,9 +216,10 @@ document.addEventListener("visibilitychange", stayAwake);
 document.fonts.ready.then(fit);
 
 const staff = staffDialog(ask, () => shown);
+const consent = consentPanel(ask, read);
 shown = {
   mode: "waiting", headline: ["準備中", "Starting"], next: ["", ""], title: ["", ""], strip: ["", ""], way: ["", ""], name: "",
-  notes: ["", ""], is_said_by_way: false, choices: [], chosen: "", words: "", undo: -1, undo_left_ms: 0, staff: false, can_admit: false, can_close: false, is_closed_by_staff: false, denied: -1, staff_letters: "", languages: ["zh-TW", "en"],
+  notes: ["", ""], is_said_by_way: false, choices: [], chosen: "", can_consent: false, stating: false, stating_left_ms: 0, words: "", undo: -1, undo_left_ms: 0, staff: false, can_admit: false, can_close: false, is_closed_by_staff: false, denied: -1, staff_letters: "", languages: ["zh-TW", "en"],
   theme: "auto", sound: false, is_answer: false, is_strip_urgent: false, answer: 0,
 };
 show(shown);

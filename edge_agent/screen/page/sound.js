@@ -7,6 +7,7 @@ const TUNES = { // of each tone: frequency in Hz, start in s, length in s
   denied: [[247, 0, 0.24], [196, 0.29, 0.38]],
   again: AGAIN,
   closed: AGAIN,
+  stated: [[659, 0, 0.12], [784, 0.16, 0.2]],
   undone: [[659, 0, 0.1], [440, 0.12, 0.18]],
   door: [[784, 0, 0.25], [784, 0.4, 0.25]],
   fire: [[988, 0, 0.4], [740, 0.45, 0.4], [988, 0.9, 0.4]],

@@ -18,6 +18,7 @@ from central.privacy.purposes import purposes
 
 NOBODY = {
     *("Ages", "Ask", "Batch", "Bind", "BindDetail", "Bundle", "BundleUpload", "CardUID", "Choice", "Closure"),
+    *("ConsentDetail", "ConsentNotice", "Consents", "SixItems"),
     *("ConfigDetail", "Counted", "Decision", "Delta", "DomainKey", "Enrol", "Enrolled", "Envelope"),
     *("EpochHeld", "EpochStart", "Event", "Exempt", "Fetch", "Fresh", "GateConfig", "GivenBack", "Health"),
     *("Held", "Hello", "History", "Holdings", "InputDetail", "Inventory", "JoinToken", "Key", "KeyStatement"),

@@ -14,6 +14,7 @@ from edge_agent.screen.around import look_around
 from edge_agent.screen.screen import Screen
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.situation import Membership, Surroundings
+from protocol.consent import ConsentNotice, Consents, SixItems
 from protocol.messages import Choice, Direction, GateConfig, MaskedName, Names, ScreenConfig, StaffPin
 from protocol.pin import slow, verifier
 from protocol.policy import Admit, Policy, Schedule, Session
@@ -101,6 +102,45 @@ class Kiosk:
     async def close(self) -> None:
         await self.server.close()
         self.edge.close()
+
+
+def notice(purpose: str = "notices", version: int = 1, gives: bool = True) -> ConsentNotice:
+    """As a city would write it."""
+    zh, en = TITLES.get(purpose, (purpose, purpose))
+    return ConsentNotice(purpose, version, gives, zh, en, TOLD_ZH, TOLD_EN)
+
+
+TITLES = {
+    "notices": ("由市府訊息平台傳送通知", "Notices through the city's messaging platform"),
+    "screen-names": ("於閘門螢幕顯示遮罩後姓名", "Showing the masked name on gates' screens"),
+    "caring": ("身心障礙與其他關懷資格於閘門使用", "Disability and other caring entitlements at gates"),
+}
+TOLD_ZH = SixItems(
+    "○○市政府（委託場館為受託機關，依個資法第 4 條視同本府）",
+    "傳送預約到館、逾期、忘記簽退及點數到期之通知；特定目的代號 040 行政",
+    "會員代號之假名、通知種類與日期；不含姓名及身分證字號",
+    "期間：同意期間；地區：本市；對象：市府訊息平台；方式：以加密連線傳送，夜間不傳送",
+    "得依個資法第 3 條查詢、閱覽、複製、補充或更正、停止蒐集處理利用及刪除；請洽任一櫃檯。隨時得撤回同意",
+    "不同意不影響進出場館及借閱；只是不會收到通知",
+)
+TOLD_EN = SixItems(
+    "The City Government (venues act for it as contractors, §4 of the Act)",
+    "Notices that a hold is ready or overdue, that you forgot to sign out, or that points expire; purpose 040",
+    "A pseudonym of the member, the kind of notice and its date; neither name nor ID number",
+    "Period: while you agree. Area: this city. Recipients: the city's messaging platform. Manner: encrypted, not at night",
+    "Under §3 of the Act you may enquire, read, have a copy, have it completed or corrected, have its use stopped and "
+    "have it erased: at any counter. You may take this consent back at any time",
+    "You enter and borrow as before. You get no notices",
+)
+
+
+def asks(gate: Kiosk, *notices: ConsentNotice, purposes: tuple[str, ...] = ("notices", "caring")) -> None:
+    """Central publishes these notices, and this gate asks for these purposes."""
+    held = gate.central.consents
+    gate.central.consents = Consents(held.version + 1 if held else 1, notices)
+    gate.configure({"consents": purposes})
+    gate.edge.poll()
+    gate.screen.changed()
 
 
 KITCHEN, GARDEN = Choice("kitchen", "廚房組", "Kitchen"), Choice("garden", "園藝組", "Garden")
