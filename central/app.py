@@ -13,6 +13,7 @@ from aiohttp import web
 
 from central import admin_api, device_api, tls
 from central.actions.cards.bind_settling import bind_for_ever
+from central.actions.privacy.kiosk_settling import state_for_ever
 from central.alerts.watching import Watching
 from central.bundles import sweep_for_ever
 from central.config import LOOPBACK, Config, ConfigError
@@ -130,6 +131,7 @@ async def _services(config: Config, keys: Keys) -> AsyncIterator[Services]:
         tasks.append(asyncio.create_task(count_for_ever(database), name="visit-counts"))
         tasks.append(asyncio.create_task(watch_for_ever(database), name="device-states"))
         tasks.append(asyncio.create_task(bind_for_ever(database, keys), name="bind-sessions"))
+        tasks.append(asyncio.create_task(state_for_ever(database, keys), name="kiosk-consents"))
         tasks.append(asyncio.create_task(sweep_for_ever(database), name="bundles"))
         tasks.append(asyncio.create_task(rollouts_for_ever(database, keys), name="rollouts"))
         if config.libraries:

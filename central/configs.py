@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.closures import Stated, at_venue, read_closures
 from central.keys import Keys
+from central.privacy.at_screens import put_consents
 from central.store.schema import domains, gate_configs, gates, staff, venues
 from central.wakeups import gate_topic, note
 from protocol.configuration import MAX_CONFIG_BYTES, GateConfig, StaffPin
@@ -88,6 +89,8 @@ async def put_config(
         )
     values = {"gate": content.gate, "version": version, "at_ms": now_ms, "body": body}
     await connection.execute(insert(gate_configs).values(values | msgspec.structs.asdict(ages)))
+    if content.screen.consents:  # those of before this version were never published
+        await put_consents(connection, now_ms)
     await note(connection, [gate_topic(content.gate)])
     return _payload(body, *msgspec.structs.astuple(ages))
 

@@ -16,11 +16,11 @@ from central.generation import generation_of
 from central.ingest import EpochState, EventRow, Holding, Verdict, judge, overlaps
 from central.keys import Keys
 from central.store.database import Database
-from central.store.schema import epochs, events
+from central.store.schema import epochs, events, kiosk_statements
 from central.store.steps import Rows, Statement, Steps
 from protocol.envelope import digest, unwrap
 from protocol.errors import Failure, Refused
-from protocol.messages import MAX_BATCH_EVENTS, Batch, EpochHeld, Holdings, Inventory, Resume, decode
+from protocol.messages import MAX_BATCH_EVENTS, Batch, EpochHeld, Holdings, Inventory, Kind, Outcome, Resume, decode
 
 RACES = frozenset({"40001", "40P01", "23505"})
 """PostgreSQL: serialization failure, deadlock, and a unique row that somebody else inserted first."""
@@ -217,6 +217,7 @@ def _settle_again(claim: Claim, first: int) -> Steps[None]:
 # --- what is stored -------------------------------------------------------------------------------------------
 
 EVENT_COLUMNS = tuple(column.name for column in events.columns)
+STATEMENT_COLUMNS = tuple(column.name for column in kiosk_statements.columns)
 
 
 def _store(claim: Claim, verdict: Verdict, receipt: bytes, now_ms: int) -> Steps[None]:
@@ -242,3 +243,12 @@ def _store(claim: Claim, verdict: Verdict, receipt: bytes, now_ms: int) -> Steps
         )
     if verdict.rows:
         yield Rows("events", EVENT_COLUMNS, verdict.rows)
+        stated = [(*row[:3], now_ms, "waiting", "", 0) for row in verdict.rows if _states(row)]
+        if stated:
+            yield Rows("kiosk_statements", STATEMENT_COLUMNS, stated)
+
+
+def _states(row: EventRow) -> bool:
+    """Whether a member stated something by it (SPEC §7.14): somebody else takes it from here."""
+    kind, decision, repeat_of, outcome = row[5], row[7], row[10], row[11]
+    return (kind, decision, repeat_of, outcome) == (Kind.CONSENT, Outcome.GRANTED, 0, "accepted")

@@ -15,6 +15,7 @@ from protocol.messages import (
     BindDetail,
     ClosureDetail,
     ConfigDetail,
+    ConsentDetail,
     EpochStart,
     InputDetail,
     Kind,
@@ -37,6 +38,7 @@ READS: dict[str, Any] = {
     Kind.CONFIG: ConfigDetail,
     Kind.STORE: StoreDetail,
     Kind.BIND: BindDetail,
+    Kind.CONSENT: ConsentDetail,
 }
 
 Told = dict[str, Any]
@@ -153,6 +155,10 @@ def _bind(d: Told) -> str:
     return f"a card was taken for session {d['session']}"
 
 
+def _consent(d: Told) -> str:
+    return f"{d['said']} of {d['purpose']}, notice {d['notice']}"
+
+
 def _with(text: str, why: str) -> str:
     return f"{text}: {why}" if why else text
 
@@ -169,4 +175,5 @@ _WORDS: dict[str, Callable[[Told], str]] = {
     Kind.CONFIG: _config,
     Kind.STORE: _store,
     Kind.BIND: _bind,
+    Kind.CONSENT: _consent,
 }

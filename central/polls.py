@@ -26,7 +26,16 @@ from central.state_feed import StateFeed
 from central.store.database import Database
 from central.store.schema import devices, gates, venues
 from central.together import Together
-from central.wakeups import PROFILES_TOPIC, Wakeups, device_topic, domain_topic, gate_topic, policy_topic, state_topic
+from central.wakeups import (
+    CONSENTS_TOPIC,
+    PROFILES_TOPIC,
+    Wakeups,
+    device_topic,
+    domain_topic,
+    gate_topic,
+    policy_topic,
+    state_topic,
+)
 from protocol.envelope import seal_domain_key
 from protocol.errors import Failure, Refused
 from protocol.messages import Ask, Bind, Fresh, GateConfig, PartName, Pending, Poll
@@ -39,7 +48,7 @@ TOGETHER = 500
 """Devices looked after in one transaction."""
 SENT = (
     *(PartName.DOMAIN_KEY, PartName.POLICY, PartName.CONFIG),
-    *(PartName.PROFILES, PartName.NAMES, PartName.BIND, PartName.ALLOWLIST),
+    *(PartName.PROFILES, PartName.NAMES, PartName.BIND, PartName.CONSENTS, PartName.ALLOWLIST),
 )
 """Parts in the order of an answer: what is decided with before what is shown, the list's delta last."""
 LOOK_AGAIN_S = 30.0
@@ -149,7 +158,7 @@ class Polls:
         return {
             row.id: [
                 *(device_topic(row.id), gate_topic(row.gate), policy_topic(row.policy), domain_topic(row.domain)),
-                *(state_topic(row.domain), PROFILES_TOPIC),
+                *(state_topic(row.domain), PROFILES_TOPIC, CONSENTS_TOPIC),
             ]
             for row in rows
         }
@@ -234,7 +243,7 @@ class Polls:
                 found.append(publish.seal_payload(GateConfig.TYPE, offer.config.body))
             elif name is PartName.BIND and offer.session is not None:
                 found.append(publish.seal_payload(Bind.TYPE, offer.session.body))
-            elif name in (PartName.PROFILES, PartName.NAMES):
+            elif name in (PartName.PROFILES, PartName.NAMES, PartName.CONSENTS):
                 shared = await self._shared.envelope(connection, part, offer.content.domain)
                 if shared is not None:
                     found.append(shared)

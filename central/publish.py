@@ -18,11 +18,12 @@ from central.generation import generation_of
 from central.keys import Keys
 from central.lists import refresh_domain, refresh_members
 from central.policies import PolicyPayload, read_policies
+from central.privacy.at_screens import consents_part
 from central.shared_parts import names_parts, profiles_part
 from central.store.schema import devices, domains, gates, lists, manifests, venues
 from protocol.allowlist import list_digest
 from protocol.envelope import digest, domain_key_digest, unwrap
-from protocol.messages import Bind, Manifest, Names, Part, PartName, Poll, Profiles, decode, encode
+from protocol.messages import Bind, Consents, Manifest, Names, Part, PartName, Poll, Profiles, decode, encode
 
 __all__ = ["Offer", "issue", "manifest_for", "offers", "refresh_domain", "refresh_members"]
 
@@ -65,7 +66,8 @@ async def offers(
     rows = (await connection.execute(_places(polls))).all()
     policies = await read_policies(connection, {row.id: row.policy for row in rows})
     configs = await read_configs(connection, {row.id for row in rows})
-    shared = await profiles_part(connection), await names_parts(connection, {row.domain for row in rows})
+    names = await names_parts(connection, {row.domain for row in rows})
+    shared = _Shared(await profiles_part(connection), names, await consents_part(connection))
     stored, sessions = await _stored(connection, polls), await session_parts(connection, now_ms)
     generation = await generation_of(connection)
     domain_keys: dict[tuple[str, int], bytes] = {}
@@ -192,17 +194,24 @@ def _parts(row: Any, key: bytes, policy: PolicyPayload | None, config: ConfigPay
     return parts
 
 
-def _screen_parts(
-    row: Any, config: ConfigPayload, shared: tuple[Part | None, dict[str, Part]], poll: Poll | None
-) -> list[Part]:
-    """What an agent gets only if it said that it understands it: profiles, and names where its screen shows them."""
-    understands = poll.understands if poll is not None else ()
-    profiles, names = shared[0], shared[1].get(row.domain)
+class _Shared(NamedTuple):
+    profiles: Part | None
+    names: dict[str, Part]
+    consents: Part | None
+
+
+def _screen_parts(row: Any, config: ConfigPayload, shared: _Shared, poll: Poll | None) -> list[Part]:
+    """What an agent gets only if it said that it understands it: profiles, and names and notices of consent where its
+    screen shows them."""
+    understands, screen = poll.understands if poll is not None else (), config.config.screen
+    profiles, names, consents = shared.profiles, shared.names.get(row.domain), shared.consents
     found = []
     if profiles is not None and Profiles.TYPE in understands:
         found.append(profiles)
-    if names is not None and config.config.screen.names and Names.TYPE in understands:
+    if names is not None and screen.names and Names.TYPE in understands:
         found.append(names)
+    if consents is not None and screen.consents and Consents.TYPE in understands:
+        found.append(consents)
     return found
 
 

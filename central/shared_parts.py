@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.keys import Keys
 from central.privacy.consent import usable
-from central.store.schema import name_lists, names, profiles, subjects
+from central.store.schema import consent_sets, name_lists, names, profiles, subjects
 from central.wakeups import PROFILES_TOPIC, domain_topic, note
 from protocol.configuration import MAX_NAMES, MAX_PROFILES_BYTES, MaskedName, Names, Profiles
 from protocol.envelope import digest
 from protocol.errors import Failure, Refused
-from protocol.messages import Part, PartName, decode, encode
+from protocol.messages import Consents, Part, PartName, decode, encode
 
 MAX_NAMES_BYTES = 6 * 1024 * 1024
 """An agent takes answers of 16 MiB (twice the largest message): names must leave room for a delta beside them."""
@@ -105,6 +105,14 @@ async def compose_names(connection: AsyncConnection, domain: str) -> tuple[Maske
 # --- sent to devices ------------------------------------------------------------------------------------------
 
 
+BODIES: dict[str, tuple[Any, str]] = {
+    PartName.PROFILES: (profiles, Profiles.TYPE),
+    PartName.NAMES: (name_lists, Names.TYPE),
+    PartName.CONSENTS: (consent_sets, Consents.TYPE),
+}
+"""Where each part's body stands, and what it is sent as."""
+
+
 class SharedParts:
     """Signs each body once."""
 
@@ -114,18 +122,16 @@ class SharedParts:
 
     async def envelope(self, connection: AsyncConnection, part: Part, domain: str) -> bytes | None:
         """Of the part that a manifest names; None where a newer one took its place in this moment."""
-        is_names = part.name == PartName.NAMES
-        name = (part.name, domain if is_names else "", part.version)
+        name = (part.name, domain if part.name == PartName.NAMES else "", part.version)
         if name not in self._made:
-            query: Any = select(profiles.c.body).where(profiles.c.version == part.version)
-            if is_names:
-                query = select(name_lists.c.body).where(
-                    name_lists.c.domain == domain, name_lists.c.version == part.version
-                )
+            table, kind = BODIES[part.name]
+            query = select(table.c.body).where(table.c.version == part.version)
+            if part.name == PartName.NAMES:
+                query = query.where(table.c.domain == domain)
             body = (await connection.execute(query)).scalar()
             if body is None:
                 return None
-            self._made[name] = self._keys.publish.seal_payload(Names.TYPE if is_names else Profiles.TYPE, body)
+            self._made[name] = self._keys.publish.seal_payload(kind, body)
             if len(self._made) > REMEMBERED:
                 self._made.popitem(last=False)
         return self._made[name]

@@ -19,6 +19,8 @@ CHANNEL = "tapgate"
 RECONNECT_S = 1.0
 PROFILES_TOPIC = "profiles"
 """The published reader profiles are newer."""
+CONSENTS_TOPIC = "consents"
+"""The notices of consent for screens are newer."""
 
 log = structlog.get_logger()
 

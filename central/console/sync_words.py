@@ -36,6 +36,7 @@ KINDS = {
     "store": _N("The agent's store"),
     "closure": _N("Closed by staff"),
     "bind": _N("Card taken to be bound"),
+    "consent": _N("Consent stated at the screen"),
 }
 PASSAGES = {
     "taken": _N("went through"),

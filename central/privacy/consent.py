@@ -7,7 +7,7 @@ said. From then on only a given consent counts. Lists are compiled by what the t
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.privacy.purposes import purpose_of_class, purposes
@@ -94,28 +94,50 @@ async def required(connection: AsyncConnection) -> set[str]:
 
 
 async def state_consents(connection: AsyncConnection, said: Collection[Said], known_ms: int) -> list[bytes]:
-    """Append what was said, where it is not what holds already. Returns the members for whom that changes anything.
+    """Append what was said, where it is not what holds already, or was said again later: what comes late from a kiosk
+    is held against the newest word. Returns the members for whom that changes anything.
 
     One statement of a member and purpose at a time."""
-    names = {one.purpose for one in said}
-    held = await standing(connection, {one.member for one in said}, names)
-    places = await _places(connection, {one.member for one in said}, names)
-    new = [one for one in said if held.get((one.member, one.purpose)) != one.state]
-    rows = [
-        one._asdict() | {"place": places.get((one.member, one.purpose), 0) + 1, "known_ms": known_ms} for one in new
-    ]
+    last = await _last(connection, {one.member for one in said}, {one.purpose for one in said})
+    rows, changed = [], set()
+    for one in said:
+        before = last.get((one.member, one.purpose), NOTHING_SAID)
+        if before.state != one.state or one.at_ms > before.at_ms:
+            rows.append(one._asdict() | {"place": before.place + 1, "known_ms": known_ms})
+        if before.state != one.state:
+            changed.add(one.member)
     if rows:
         await connection.execute(insert(consents), rows)
-    return sorted({one.member for one in new})
+    return sorted(changed)
 
 
-async def _places(
+async def newest_ms(connection: AsyncConnection, member: bytes, purpose: str) -> int | None:
+    """When the member said something of the purpose last; None = never."""
+    c = consents.c
+    query = select(func.max(c.at_ms)).where(c.member == member, c.purpose == purpose)
+    found: int | None = (await connection.execute(query)).scalar()
+    return found
+
+
+class _Last(NamedTuple):
+    place: int
+    state: str
+    at_ms: int
+    """The newest of all that was said."""
+
+
+NOTHING_SAID = _Last(0, "", -1)
+
+
+async def _last(
     connection: AsyncConnection, members: Collection[bytes], names: Collection[str]
-) -> dict[tuple[bytes, str], int]:
-    found: dict[tuple[bytes, str], int] = {}
+) -> dict[tuple[bytes, str], _Last]:
+    found: dict[tuple[bytes, str], _Last] = {}
     c = consents.c
     for some in slices(sorted(members)):
-        query = select(c.member, c.purpose, c.place).where(c.member.in_(some), c.purpose.in_(sorted(names)))
-        for member, purpose, place in await connection.execute(query.order_by(c.place)):
-            found[member, purpose] = place
+        query = select(c.member, c.purpose, c.place, c.state, c.at_ms)
+        query = query.where(c.member.in_(some), c.purpose.in_(sorted(names)))
+        for member, purpose, place, state, at_ms in await connection.execute(query.order_by(c.place)):
+            newest = max(at_ms, found.get((member, purpose), NOTHING_SAID).at_ms)
+            found[member, purpose] = _Last(place, state, newest)
     return found

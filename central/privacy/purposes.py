@@ -10,7 +10,8 @@ Need = Literal["always", "when-required", "never"]
 
 
 class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One. `consent`: when it needs the person's; `classes`: sensitive ones that are published for it alone."""
+    """One. `consent`: when it needs the person's; `classes`: sensitive ones that are published for it alone.
+    `written`: the law asks for written consent, which no tap gives."""
 
     id: str
     title_zh: str
@@ -19,6 +20,7 @@ class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis_en: str
     consent: Need
     classes: list[str]
+    written: bool = False
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):

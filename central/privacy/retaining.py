@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.privacy.destroying import destroy_with_what_was_said
 from central.privacy.due import DAY_MS, cutoffs, received_before
-from central.privacy.found import EventName
+from central.privacy.found import EventName, holds
 from central.privacy.holds import held_subjects
 from central.privacy.progress import note_progress, read_progress
 from central.privacy.retaining_check_ins import count_due_activity
@@ -119,7 +119,9 @@ async def _needed(connection: AsyncConnection, domain: str, names: Collection[Ev
     held = await held_subjects(connection)
     serves = or_(await bears_points(connection, domain), signs(), checks_in(), marks.c.subject.in_(sorted(held)))
     found = await that_are(connection, names, serves)
-    return found | (await _denied_of(connection, held, names) if held else set())
+    if not held:
+        return found
+    return found | await _denied_of(connection, held, names) | await _stated_by(connection, held, names)
 
 
 async def _denied_of(
@@ -128,6 +130,18 @@ async def _denied_of(
     d, found = denials.c, set[EventName]()
     for these in named((d.device, d.epoch, d.sequence), names):
         query = select(d.device, d.epoch, d.sequence).where(these, d.subject.in_(sorted(held)))
+        found.update((device, epoch, sequence) for device, epoch, sequence in await connection.execute(query))
+    return found
+
+
+async def _stated_by(
+    connection: AsyncConnection, held: Collection[bytes], names: Collection[EventName]
+) -> set[EventName]:
+    """Statements of consent leave neither mark nor denial: whose they are stands in the event alone."""
+    e, found = events.c, set[EventName]()
+    theirs = or_(*(holds(connection, e.personal, subject) for subject in sorted(held)))
+    for these in named((e.device, e.epoch, e.sequence), names):
+        query = select(e.device, e.epoch, e.sequence).where(these, e.kind == Kind.CONSENT, theirs)
         found.update((device, epoch, sequence) for device, epoch, sequence in await connection.execute(query))
     return found
 

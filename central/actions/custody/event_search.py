@@ -18,7 +18,7 @@ GATES_AT_ONCE = 12
 GRANTING = frozenset(
     {
         *(Reason.OK, Reason.LEAVING, Reason.STAFF_ADMITTED, Reason.ADMITTED_AGAIN),
-        *(Reason.SIGNED_IN, Reason.SIGNED_OUT, Reason.RECORDED, Reason.BIND_TAKEN),
+        *(Reason.SIGNED_IN, Reason.SIGNED_OUT, Reason.RECORDED, Reason.BIND_TAKEN, Reason.CONSENT_TAKEN),
     }
 )
 END_MS = 2**53

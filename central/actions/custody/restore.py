@@ -29,6 +29,7 @@ from central.generation import generation_of, next_generation
 from central.keys import Keys
 from central.lists import refresh_domain
 from central.policies import body_of_version, put_policy, read_policy, versions_everywhere
+from central.privacy.at_screens import put_consents
 from central.privacy.replaying import replay
 from central.rollouts.conducting import end_all
 from central.shared_parts import put_names, put_profiles, read_profiles
@@ -217,7 +218,7 @@ def _table(block: Block, reader: BackupReader) -> Any:
 
 
 async def _raise_versions(connection: AsyncConnection, keys: Keys, now_ms: int, progress: Progress) -> None:
-    """Lists, policies, configurations, profiles and names get numbers above any published since the backup."""
+    """Lists, policies, configurations, profiles, names and notices get numbers above any published since the backup."""
     await rotating.forget(connection)
     await end_all(connection, keys, now_ms, "central was restored")
     every = (await connection.execute(select(gates.c.id))).scalars().all()
@@ -227,6 +228,7 @@ async def _raise_versions(connection: AsyncConnection, keys: Keys, now_ms: int, 
     published = await read_profiles(connection)
     if published.version:
         await put_profiles(connection, published.profiles, now_ms)
+    await put_consents(connection, now_ms, anew=True)
     for domain in (await connection.execute(select(domains.c.id))).scalars().all():
         await progress(f"compiling the list of {domain}", 0, 0)
         await refresh_domain(connection, keys, domain, now_ms, anew=True)

@@ -1,5 +1,5 @@
-"""What gates are configured with: configurations and their staff, reader profiles, masked names. Each body against its
-columns, and the newest against the tables that it was made of."""
+"""What gates are configured with: configurations and their staff, reader profiles, notices, masked names. Each body
+against its columns, and the newest against the tables that it was made of."""
 
 from typing import Any
 
@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.custody.findings import Findings
 from central.configs import ConfigPayload, payload_of, staff_of
+from central.privacy.at_screens import compose_consents
 from central.shared_parts import compose_names
-from central.store.schema import domains, gate_configs, gates, name_lists, names, profiles, staff
+from central.store.schema import consent_sets, domains, gate_configs, gates, name_lists, names, profiles, staff
 from protocol.envelope import digest
 from protocol.errors import Refused
-from protocol.messages import Names, Profiles, decode
+from protocol.messages import Consents, Names, Profiles, decode
 
 
 async def check(findings: Findings, connection: AsyncConnection) -> None:
@@ -20,6 +21,7 @@ async def check(findings: Findings, connection: AsyncConnection) -> None:
     await _staff(findings, connection)
     await _configs(findings, connection)
     await _profiles(findings, connection)
+    await _consents(findings, connection)
     await _names(findings, connection)
 
 
@@ -73,6 +75,21 @@ async def _profiles(findings: Findings, connection: AsyncConnection) -> None:
     for row in (await connection.execute(select(profiles))).all():
         findings.count("profile sets")
         await _body(findings, f"profiles {row.version}", row, Profiles)
+
+
+async def _consents(findings: Findings, connection: AsyncConnection) -> None:
+    newest = Consents(0, ())
+    for row in (await connection.execute(select(consent_sets).order_by(consent_sets.c.version))).all():
+        findings.count("notice sets")
+        newest = await _body(findings, f"notices of consent {row.version}", row, Consents)
+    told = {each.purpose: each.version for each in newest.notices} if newest is not None else {}
+    if newest is None or (newest.version and told.items() != (await _newest_notices(connection)).items()):
+        await findings.problem("notices of consent", "what is published is not what the table says")
+
+
+async def _newest_notices(connection: AsyncConnection) -> dict[str, int]:
+    """Of purposes that ask. Their titles are this version's own, and may be others at the next publication."""
+    return {each.purpose: each.version for each in await compose_consents(connection)}
 
 
 async def _names(findings: Findings, connection: AsyncConnection) -> None:

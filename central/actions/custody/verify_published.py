@@ -13,6 +13,7 @@ from central.actions.custody.findings import Findings
 from central.keys import Keys
 from central.lists import compiled_blocks
 from central.store.schema import (
+    consent_sets,
     device_moves,
     devices,
     domains,
@@ -34,7 +35,7 @@ from protocol.messages import Enrolled, Manifest, Part, PartName, Role, decode, 
 from protocol.policy import Policy
 
 ROWS_AT_ONCE = 2_000
-KEPT = (PartName.POLICY, PartName.CONFIG, PartName.PROFILES)
+KEPT = (PartName.POLICY, PartName.CONFIG, PartName.PROFILES, PartName.CONSENTS)
 """Parts of which every version is kept."""
 
 
@@ -208,7 +209,7 @@ async def _manifests(findings: Findings, connection: AsyncConnection) -> None:
 
 
 def _owner(manifest: Manifest, part: Part) -> str:
-    of_all = {PartName.POLICY.value: "", PartName.PROFILES.value: ""}
+    of_all = {PartName.POLICY.value: "", PartName.PROFILES.value: "", PartName.CONSENTS.value: ""}
     return {PartName.CONFIG.value: manifest.gate, **of_all}.get(part.name, manifest.domain)
 
 
@@ -237,6 +238,8 @@ async def _stated(connection: AsyncConnection, keys: Keys) -> dict[tuple[str, st
         found[PartName.CONFIG, row.gate, row.version] = {digest(row.body)}
     for row in await connection.execute(select(profiles.c.version, profiles.c.body)):
         found[PartName.PROFILES, "", row.version] = {digest(row.body)}
+    for row in await connection.execute(select(consent_sets.c.version, consent_sets.c.body)):
+        found[PartName.CONSENTS, "", row.version] = {digest(row.body)}
     for row in await connection.execute(select(name_lists)):
         found[PartName.NAMES, row.domain, row.version] = {digest(row.body)}
     return found

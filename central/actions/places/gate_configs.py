@@ -11,6 +11,7 @@ from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.places.keeping_back import Despite, take_turn
 from central.actions.places.places import must_exist, require_rising, require_zone
 from central.configs import ConfigPayload, payload_of, put_config, read_configs
+from central.privacy.purposes import purposes
 from central.store.schema import gate_configs, gates, venues
 from protocol.messages import Ages, Count, GateConfig
 
@@ -230,6 +231,9 @@ def checked_config(own: GateConfig, body: Mapping[str, Any]) -> tuple[GateConfig
     except msgspec.ValidationError as error:
         raise ActionFailed(f"configuration of {own.gate}: {error}") from None
     ages = Ages(stated.warn_ms, stated.restrict_ms, stated.close_ms)
+    for purpose in found.screen.consents:
+        if purpose not in purposes() or purposes()[purpose].consent == "never":
+            raise ActionFailed(f"configuration of {own.gate}: screen.consents: {purpose!r} asks for no consent")
     require_zone(found.time_zone)
     require_rising(ages)
     texts = {reason: said for reason, said in sorted(found.texts.items()) if any(msgspec.structs.astuple(said))}

@@ -10,14 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference, subjects_within
 from central.actions.dates import start_ms
-from central.actions.places.publishing import publish_members
 from central.actions.privacy.purposes import CITY, PurposeId, known
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
 from central.privacy.consent import GIVEN, WITHDRAWN, Said, standing, state_consents
 from central.privacy.notices import newest_versions
-from central.shared_parts import put_names
-from central.store.schema import consents, subjects
+from central.privacy.publishing import publish_consents
+from central.store.schema import consents
 
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Why = Annotated[str, msgspec.Meta(max_length=500)]
@@ -100,7 +99,7 @@ async def _say(context: Context, params: ConsentParams, state: str) -> ConsentSa
         notice = await _notice(connection, params.purpose, params.notice, state)
         said = Said(member, params.purpose, state, notice, context.now_ms, params.how, params.who, params.why)
         changed = await state_consents(connection, [said], context.now_ms)
-        await _publish(context, connection, changed)
+        await publish_consents(connection, context.keys, changed, context.now_ms)
     return ConsentSaid(member=params.member, purpose=params.purpose, state=state, changed=bool(changed))
 
 
@@ -114,13 +113,6 @@ async def _notice(connection: AsyncConnection, purpose: str, version: int, state
     if state == GIVEN and not newest:
         raise ActionFailed(f"nobody can agree to {purpose} before there is a notice: `notice put {purpose}`")
     return version or newest
-
-
-async def _publish(context: Context, connection: AsyncConnection, changed: Sequence[bytes]) -> None:
-    await publish_members(context, connection, changed)
-    query = select(subjects.c.domain).where(subjects.c.member.in_(list(changed))).distinct()
-    for domain in (await connection.execute(query)).scalars().all():
-        await put_names(connection, domain, context.now_ms)
 
 
 @action("consent.list", MemberConsentsParams, writes=False)
@@ -171,7 +163,8 @@ async def _block(run: TableRun, params: ImportParams, notice: int, block: Sequen
             verdicts.append(RowSaid(number, CHANGED if is_new else UNCHANGED))
             said.append(one)
         if params.apply and said:
-            await _publish(context, connection, await state_consents(connection, said, context.now_ms))
+            changed = await state_consents(connection, said, context.now_ms)
+            await publish_consents(connection, context.keys, changed, context.now_ms)
     await run.say(verdicts)
 
 

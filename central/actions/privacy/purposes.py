@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.dates import start_ms
+from central.privacy.at_screens import put_consents
 from central.privacy.notices import Notice, append_notice, newest_versions, read_notice
 from central.privacy.purposes import Purpose, purposes
 from central.privacy.requiring import follow, state_rule
@@ -33,6 +34,7 @@ class PurposeRow(msgspec.Struct, frozen=True, kw_only=True):
     basis_en: str
     consent: str
     classes: list[str]
+    written: bool
     required: bool
     from_ms: int
     notice: int
@@ -137,10 +139,11 @@ async def purpose_require(context: Context, params: RequireParams) -> Required:
 
 @action("notice.put", NoticePutParams, writes=True)
 async def notice_put(context: Context, params: NoticePutParams) -> NoticeShown:
-    """What is told from now on; older versions stay, since people agreed to them."""
+    """What is told from now on, at connected gates at once; older versions stay, since people agreed to them."""
     known(params.purpose)
     async with context.database.write() as connection:
         await append_notice(connection, params.purpose, params.notice, params.who, context.now_ms)
+        await put_consents(connection, context.now_ms)
     return await notice_show(context, NoticeParams(purpose=params.purpose))  # type: ignore[no-any-return]
 
 

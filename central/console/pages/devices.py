@@ -20,6 +20,7 @@ PARTS = {
     "profiles": _N("Reader profiles"),
     "names": _N("Names for the screen"),
     "bind": _N("Session to bind a card"),
+    "consents": _N("Notices of consent"),
 }
 CLOCKS = {
     "trusted": _N("right"),

@@ -53,12 +53,14 @@ from central.store.schema.privacy import (
     kept_attendance,
     kept_hours,
     kept_visits,
+    kiosk_statements,
     legal_holds,
     retention_rules,
     uid_looks,
 )
 from central.store.schema.programmes import activities, offers, registrations
 from central.store.schema.published import (
+    consent_sets,
     key_rotations,
     list_entries,
     lists,
@@ -116,6 +118,7 @@ __all__ = [
     "conflicts",
     "consent_notices",
     "consent_rules",
+    "consent_sets",
     "consents",
     "denials",
     "device_moves",
@@ -140,6 +143,7 @@ __all__ = [
     "kept_hours",
     "kept_visits",
     "key_rotations",
+    "kiosk_statements",
     "ledger",
     "legal_holds",
     "libraries",

@@ -42,7 +42,7 @@ batches = Table(  # every batch as it came; the public parts of its events are i
     Index("batches_resent", "received_ms", sqlite_where=RESENT, postgresql_where=RESENT),
 )
 
-RARE_KINDS = ("admit", "bind", "closure", "config", "input", "reader", "release-failed", "store", "undo")
+RARE_KINDS = ("admit", "bind", "closure", "config", "consent", "input", "reader", "release-failed", "store", "undo")
 RARE = text(f"kind IN ({', '.join(map(repr, RARE_KINDS))})")
 """Kinds that are few among taps and passages. A query that holds this very condition is answered by their index."""
 

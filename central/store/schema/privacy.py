@@ -1,6 +1,6 @@
 """Consent; what is held in spite of its time; who was erased, and the counts that stay of them."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, text
 
 from central.store.schema.metadata import metadata
 
@@ -40,6 +40,21 @@ consent_rules = Table(  # purposes whose classes are published with consent alon
     Column("at_ms", BigInteger, nullable=False),
     Column("who", String(64), nullable=False),
     Column("why", Text, nullable=False),
+)
+
+UNSETTLED = text("state = 'waiting'")
+
+kiosk_statements = Table(  # what taps at kiosks stated, by the event: whose it was stands there alone
+    "kiosk_statements",
+    metadata,
+    Column("device", String(64), primary_key=True),
+    Column("epoch", LargeBinary(8), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, taken, late, not-taken
+    Column("why", Text, nullable=False),  # it was not taken
+    Column("settled_ms", BigInteger, nullable=False),  # 0 = it waits
+    Index("kiosk_statements_waiting", "received_ms", sqlite_where=UNSETTLED, postgresql_where=UNSETTLED),
 )
 
 legal_holds = Table(  # what must not be destroyed meanwhile, by whose order

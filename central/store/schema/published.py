@@ -64,6 +64,15 @@ name_lists = Table(  # the names of a domain as they are published; older ones a
     Column("body", LargeBinary, nullable=False),  # the payload that is signed and sent
 )
 
+consent_sets = Table(  # every set of notices of consent that was published for screens; the newest is in force
+    "consent_sets",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of the body
+    Column("body", LargeBinary, nullable=False),  # the payload that is signed and sent
+)
+
 manifests = Table(
     "manifests",
     metadata,

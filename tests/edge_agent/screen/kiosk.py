@@ -127,7 +127,7 @@ TOLD_EN = SixItems(
     "The City Government (venues act for it as contractors, §4 of the Act)",
     "Notices that a hold is ready or overdue, that you forgot to sign out, or that points expire; purpose 040",
     "A pseudonym of the member, the kind of notice and its date; neither name nor ID number",
-    "Period: while you agree. Area: this city. Recipients: the city's messaging platform. Manner: encrypted, not at night",
+    "Period: while you agree. Area: this city. Recipients: the city's messaging platform. Manner: encrypted, by day",
     "Under §3 of the Act you may enquire, read, have a copy, have it completed or corrected, have its use stopped and "
     "have it erased: at any counter. You may take this consent back at any time",
     "You enter and borrow as before. You get no notices",

@@ -1,4 +1,4 @@
-"""A citizen reads at the kiosk what they are asked, says yes or no, and holds their card: in a real browser, by touch."""
+"""A citizen reads at the kiosk what they are asked, says yes or no, and holds their card: in a real browser."""
 
 from pathlib import Path
 
@@ -161,6 +161,8 @@ async def test_nothing_is_asked_in_a_fire_at_a_closed_gate_on_the_way_out_or_whe
     gate.set(door=DoorState(fire=True))
     await mode(page, "fire")
     gate.set(door=DoorState())
+    await mode(page, "stating")
+    assert gate.screen.consent("", 0, "withdrawn")
     gate.gate.close_entry("Lin.07", "typhoon", 3_600_000)
     gate.screen.changed()
     await mode(page, "closed")

@@ -156,7 +156,7 @@ async def test_staff_admit_by_touch_alone(gate: Kiosk, new_page: NewPage) -> Non
         await page.tap(f"#digits button[value='{digit}']")
     await page.tap("#let")
     await mode(page, "granted")
-    await expect(page.locator("dialog")).to_be_hidden()
+    await expect(page.locator("#admit")).to_be_hidden()
     assert await page.inner_text("#headline .zh") == "工作人員放行"
     assert await admissions(gate) == [AdmitDetail(STAFF, "forgot-card", denied)]
     assert await page.input_value("#pin") == ""
@@ -224,7 +224,7 @@ async def test_a_wrong_pin_is_said_and_the_sixth_one_has_to_wait(gate: Kiosk, ne
     gate.clock.advance(10_000)
     await page.fill("#pin", PIN)
     await page.click("#let")
-    await expect(page.locator("dialog")).to_be_hidden()
+    await expect(page.locator("#admit")).to_be_hidden()
     assert len(await admissions(gate)) == 1
 
 
@@ -251,7 +251,7 @@ async def test_what_happens_at_the_reader_is_seen_behind_the_dialog_too(gate: Ki
     await page.click("#next-step")
     await page.fill("#pin", PIN)
     await page.click("#let")
-    await expect(page.locator("dialog")).to_be_hidden()
+    await expect(page.locator("#admit")).to_be_hidden()
     assert (await admissions(gate))[0].sequence == first  # who was denied when the dialog was opened
 
 
@@ -280,7 +280,7 @@ async def test_a_dialog_that_is_left_keeps_nothing(gate: Kiosk, new_page: NewPag
         await page.click("#cancel")
     elif leave != "idle":
         gate.configure({"staff_admit": False})
-    await expect(page.locator("dialog")).to_be_hidden()
+    await expect(page.locator("#admit")).to_be_hidden()
     await expect(page.locator("#pin")).to_have_value("")
     await expect(page.locator("#who")).to_have_value("")
     assert await admissions(gate) == []
@@ -308,7 +308,7 @@ async def test_staff_close_the_way_in_and_open_it_again_by_touch(gate: Kiosk, ne
     await page.fill("#pin", PIN)
     await page.tap("#let")
     await mode(page, "closed")
-    await expect(page.locator("dialog")).to_be_hidden()
+    await expect(page.locator("#admit")).to_be_hidden()
     await expect(page.locator("#next .zh")).to_contain_text("颱風停止開放，至 ")
     assert gate.tap().reason == "closed"
     await mode(page, "denied")
@@ -320,7 +320,7 @@ async def test_staff_close_the_way_in_and_open_it_again_by_touch(gate: Kiosk, ne
     await page.tap("#next-step")
     await page.fill("#pin", PIN)
     await page.tap("#let")
-    await expect(page.locator("dialog")).to_be_hidden()
+    await expect(page.locator("#admit")).to_be_hidden()
     gate.wait(4_000)
     await mode(page, "ready")
     assert closings(gate) == [(STAFF, "typhoon", 2 * 3_600_000), (STAFF, "", 0)]
