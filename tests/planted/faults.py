@@ -16,6 +16,8 @@ COMMITTED = "tests/central/test_answer_after_commit.py"
 AS_SIGNED = "tests/protocol/test_as_signed.py"
 VECTORS = "tests/protocol/test_vectors.py"
 CUSTODY = "tests/central/test_custody.py"
+STATEMENTS = "tests/central/privacy/test_kiosk_consent.py"
+CONSENTING = "tests/edge_agent/test_consenting.py"
 CARDS = "tests/central/test_card_import.py"
 POWER = "tests/faults/test_power_cut.py::test_no_power_cut_takes_from"
 POWER_AGENT = f"{POWER}_the_agent_what_was_released_receipted_or_published"
@@ -131,9 +133,23 @@ answer = self._keys.receipt.seal(
             )
             return Taken(self._revoked(device) if device.revoked else answer, "resent", 0)""",
             ),
-            Edit("Inventory, Resume, decode", "Inventory, Receipt, Resume, decode"),
+            Edit("Outcome, Resume, decode", "Outcome, Receipt, Resume, decode"),
         ),
         (f"{CUSTODY}::test_the_same_batch_gets_the_same_receipt",),
+    ),
+    Fault(
+        "late-statement-holds",
+        "Who took a consent back at a counter gives it again by an older tap at a kiosk that was apart.",
+        "central/actions/privacy/kiosk_settling.py",
+        (Edit("if newest is not None and said_ms < newest:", "if newest is None and said_ms < 0:"),),
+        (f"{STATEMENTS}::test_what_comes_late_does_not_undo_what_was_said_since_at_a_counter",),
+    ),
+    Fault(
+        "tap-gives-what-needs-writing",
+        "A found card gives a disability away.",
+        "central/privacy/at_kiosks.py",
+        (Edit("if purpose.written and detail.said is Said.GIVEN:", "if not purpose and detail.said is Said.GIVEN:"),),
+        (f"{STATEMENTS}::test_what_cannot_be_taken_is_kept_and_told",),
     ),
     Fault(
         "import-last-write-wins",
@@ -352,6 +368,20 @@ EDGE = (
             ),
         ),
         (TAP,),
+    ),
+    Fault(
+        "statement-opens-the-door",
+        "Who is on no rule gets in by agreeing to something.",
+        "edge_agent/consenting.py",
+        (Edit("frees=not is_taken, reader=reader", "frees=True, reader=reader"),),
+        (CONSENTING,),
+    ),
+    Fault(
+        "statement-waits-for-ever",
+        "The next person's tap, an hour later, is another one's statement in their name.",
+        "edge_agent/consenting.py",
+        (Edit("return waiting if waiting is not None and now_ms < waiting.until_ms else None", "return waiting"),),
+        (CONSENTING,),
     ),
     Fault(
         "locked-in-when-unwritable",

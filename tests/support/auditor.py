@@ -19,6 +19,8 @@ from protocol.journal import extend, genesis
 from protocol.wire import decode
 
 SEQUENCE_BITS = 40
+NOTHING_FREED = {"bind-taken": "bind", "consent-taken": "consent"}
+"""Reasons by which the door is told and frees nothing, and the kind of their events."""
 Name = tuple[str, int]
 """An event's name within a device: epoch in hex, sequence."""
 
@@ -141,7 +143,7 @@ def audit_released(seen: Iterable[Released], journal: Mapping[Name, bytes], cust
             findings.append(f"{line.name} was released ({line.outcome}) and is neither in the journal nor at central")
             continue
         event = msgspec.msgpack.decode(public, type=Event)
-        kind = "bind" if line.reason == "bind-taken" else "tap"  # of which nothing is freed, but the door is told
+        kind = NOTHING_FREED.get(line.reason, "tap")
         if (event.kind, event.decision, event.reason) != (kind, line.outcome, line.reason):
             findings.append(f"{line.name} was released as {line.outcome}, written down as {event.decision}")
     return findings
