@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +24,32 @@ from central.publish import manifest_for
 from central.shared_parts import put_names, put_profiles
 from central.store.database import open_database
 from central.store.migrate import head
-from central.store.schema import devices, gate_configs, lists, metadata, names, policies, staff
+from central.store.schema import consent_notices, devices, gate_configs, lists, metadata, names, policies, staff
 from protocol.envelope import unwrap
-from protocol.messages import GateConfig, Manifest, Names, PartName, Profiles, ScreenConfig, decode, encode
+from protocol.messages import Consents, GateConfig, Manifest, Names, PartName, Profiles, ScreenConfig, decode, encode
 from protocol.pin import slow
 from tests.central.actors import NOW_MS, UNDERSTANDS, Journal
 from tests.central.admin import Admin, admin_of
 from tests.central.city import City
+from tests.central.privacy.conftest import NOTICE
 
 LATER_MS = NOW_MS + 3_600_000
 
 
 @pytest.fixture
 async def admin(city: City, database: Any, keys: Keys, database_url: str, tmp_path: Path) -> Admin:
-    """A city with cards, custody, a configured gate with staff, profiles and names, and a manifest."""
+    """A city with cards, custody, a configured gate with staff, profiles, names and notices, and a manifest."""
     ids = await city.add_members(20)
     await city.add(names, {"domain": "library", "member": ids[0], "name": "王○明"})
     await city.add_staff("main", "lin", "246813")
-    await city.configure(GateConfig(0, "door-1", "door", screen=ScreenConfig(names=True, staff_admit=True)))
+    told = {"purpose": "notices", "version": 1, "at_ms": NOW_MS, "who": "ana", "body": json.dumps(NOTICE)}
+    await city.add(consent_notices, told)
+    screen = ScreenConfig(names=True, staff_admit=True, consents=("notices",))
+    await city.configure(GateConfig(0, "door-1", "door", screen=screen))
     async with database.write() as connection:
         await put_names(connection, "library", NOW_MS)
         await put_profiles(connection, {"generic-pcsc": "name = 'generic-pcsc'"}, NOW_MS)
-    poll = city.device.poll_message(understands=(*UNDERSTANDS, Profiles.TYPE, Names.TYPE))
+    poll = city.device.poll_message(understands=(*UNDERSTANDS, Profiles.TYPE, Names.TYPE, Consents.TYPE))
     await city.change(devices, devices.c.id == city.device.id, report=encode(poll))
     async with database.write() as connection:
         await refresh_domain(connection, keys, "library", NOW_MS)

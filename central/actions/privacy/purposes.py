@@ -25,7 +25,8 @@ class PurposesParams(Params, frozen=True):
 
 class PurposeRow(msgspec.Struct, frozen=True, kw_only=True):
     """`required`: only a given consent counts. `from_ms`: that begins then; 0 = nothing is planned. `notice`: the
-    newest version, 0 = none. `following`: lists are being compiled after a change of it."""
+    newest version, 0 = none. `following`: lists are being compiled after a change of it. `written`: a tap at a kiosk
+    is not enough to agree."""
 
     id: str
     title_zh: str
