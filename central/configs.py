@@ -81,7 +81,7 @@ async def put_config(
     people = await staff_of(connection, keys, content)
     venue = (await connection.execute(select(gates.c.venue).where(gates.c.id == content.gate))).scalar_one()
     closed = at_venue(await read_closures(connection) if stated is None else stated, venue, now_ms)
-    body = encode(msgspec.structs.replace(content, version=version, staff=people, closures=closed))
+    body = _body(msgspec.structs.replace(content, version=version, staff=people, closures=closed))
     if len(body) > MAX_CONFIG_BYTES:
         raise Refused(
             Failure.OVERSIZED,
@@ -93,6 +93,14 @@ async def put_config(
         await put_consents(connection, now_ms)
     await note(connection, [gate_topic(content.gate)])
     return _payload(body, *msgspec.structs.astuple(ages))
+
+
+def _body(config: GateConfig) -> bytes:
+    """A gate that asks for no consent is sent no word of it: an agent that does not know that key refuses the whole."""
+    said = msgspec.to_builtins(config, builtin_types=(bytes,))
+    if not config.screen.consents:
+        del said["screen"]["consents"]
+    return encode(said)
 
 
 async def renew_closures(connection: AsyncConnection, keys: Keys, now_ms: int, venue: str = "") -> list[str]:

@@ -18,10 +18,21 @@ from central.privacy.found import events_of, person_of
 from central.privacy.retaining import destroy_due
 from central.services.follower import Follower
 from central.services.judging.stated import ClockOffset
-from central.store.schema import audit, consents, denials, events, kiosk_statements, marks, members, subjects, visits
+from central.store.schema import (
+    audit,
+    consents,
+    denials,
+    events,
+    gate_configs,
+    kiosk_statements,
+    marks,
+    members,
+    subjects,
+    visits,
+)
 from central.wakeups import Wakeups
 from protocol.consent import ConsentDetail, Consents, Said
-from protocol.messages import Kind, PartName, Personal, decode, encode
+from protocol.messages import GateConfig, Kind, PartName, Personal, decode, encode
 from tests.central.actors import NOW_MS, UNDERSTANDS, Device, Journal, find
 from tests.central.admin import Admin
 from tests.central.city import City
@@ -306,6 +317,17 @@ async def test_notices_go_to_gates_that_ask_and_understand_and_newer_ones_follow
     assert {each.purpose: each.version for each in after.notices} == {"caring": 1, "notices": 2}
     verified = await kiosk.admin.act("verify")
     assert verified.problems == 0, kiosk.admin.items
+
+
+@ONE_ENGINE
+async def test_a_gate_that_asks_for_nothing_is_sent_no_word_of_it(kiosk: Kiosk, city: City) -> None:
+    """An agent of before refuses a configuration with a key that it does not know."""
+    for asked in (["notices"], []):
+        await kiosk.admin.act("gate.config.put", gates=["door-1"], body={"screen": {"consents": asked}})
+        row = max(await city.rows(gate_configs), key=lambda row: row.version)
+        said = msgspec.msgpack.decode(row.body)
+        assert ("consents" in said["screen"]) is bool(asked)
+        assert decode(GateConfig, row.body).screen.consents == tuple(asked)
 
 
 @pytest.mark.parametrize("purpose", ["profiling", "points"])
