@@ -58,8 +58,13 @@ async def test_who_takes_it_back_at_a_kiosk_is_off_the_lists_of_other_gates_at_o
         (notice,) = notices
         assert (notice["purpose"], notice["version"], notice["gives"]) == ("caring", 1, False)
         assert notice["zh"][0].startswith("○○市政府")
-        kiosk.line.cut()
         asked = {"purpose": "caring", "version": 1, "said": "withdrawn"}
+        await page.press("/consent", **asked)
+        started_s = time.monotonic()
+        assert (await tap(kiosk, BORIS)).reason == "consent-taken"
+        await until_reason(door, BORIS, "class-not-admitted")
+        assert time.monotonic() - started_s < 2, "from the tap at one gate to the tap at another"
+        kiosk.line.cut()
         assert await page.press("/consent", **asked) == {"stating": True}
         assert (await tap(kiosk, ALICE)).reason == "consent-taken", "apart, too"
         shown = await page.read("/state")
@@ -70,11 +75,8 @@ async def test_who_takes_it_back_at_a_kiosk_is_off_the_lists_of_other_gates_at_o
         "SELECT c.state, c.how, c.notice, c.who FROM consents c JOIN members m ON m.id = c.member WHERE m.reference = ?"
     )
     rows = await until(lambda: town.look_up(said, "M-0"), "what was stated is at central")
-    started_s = time.monotonic()
     await until_reason(door, ALICE, "class-not-admitted")
-    assert time.monotonic() - started_s < 2
     assert rows == [("withdrawn", "kiosk", 1, f"{DESK.gate}/{town.device_of(kiosk)}"[:64])]
-    assert (await tap(door, BORIS)).reason == "ok"
     await asyncio.gather(delivered(kiosk), delivered(door))
     await town.do("verify")
     assert town.audit(kiosk) == []
