@@ -18,8 +18,8 @@ FOLDERS = ("central", "protocol", "firmware_profiles")
 RAISED = frozenset(
     {
         *("ActionFailed", "AllBusy", "AskedTooOften", "BadCursor", "BadParameters", "CannotPublish", "Forbidden"),
-        *("NotBound", "NotClosed", "NotText", "NotTold", "PasswordRefused", "ProfileError", "Refused", "Unsendable"),
-        "ValueError",
+        *("NotBound", "NotClosed", "NotTaken", "NotText", "NotTold", "PasswordRefused", "ProfileError", "Refused"),
+        *("Unsendable", "ValueError"),
     }
 )
 """What is raised with a text for people, or with one that another failure of these quotes."""
