@@ -26,9 +26,9 @@ from central.neighbours.events.delivering import Delivering
 from central.neighbours.events.noticing import Noticing
 from central.neighbours.refreshing import refresh_for_ever
 from central.only_writer import SOCKET_FILE, only_writer
-from central.privacy.late import sweep_for_ever as follow_erasures
+from central.privacy.erasure.late import sweep_for_ever as follow_erasures
 from central.privacy.requiring import follow_for_ever as follow_consent_rules
-from central.privacy.retaining import retain_for_ever
+from central.privacy.retention.retaining import retain_for_ever
 from central.recompiling import compile_what_is_due
 from central.reporting.fleet import watch_for_ever
 from central.reporting.visit_counts import count_for_ever

@@ -19,7 +19,7 @@ from central.deltas import Deltas
 from central.device_keys import state_of
 from central.keys import Keys
 from central.metrics import Metrics
-from central.privacy.telling import forgets_of
+from central.privacy.erasure.telling import forgets_of
 from central.publish import Offer, issue, offers
 from central.shared_parts import SharedParts
 from central.state_feed import StateFeed

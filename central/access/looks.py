@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.people.references import Held, targets
+from central.references import Held, targets
 from central.store.schema import audit
 
 

@@ -10,7 +10,7 @@ import msgspec
 from central.commands.shell import act, as_json, fail, say, say_json, say_rows, who_option
 from central.config import Config
 from central.privacy.copying import title_of
-from central.privacy.due import ADMISSION, Ruled
+from central.privacy.retention.rules import ADMISSION, Ruled
 
 LOOKS = "at_ms who origin what action"
 ERASURES = "erasure at_ms who heard_ms"

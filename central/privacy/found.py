@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, LargeBinary, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.keys import Keys
-from central.people.references import Held, references_held
+from central.references import Held, references_held
 from central.store.schema import audit, cards, domains, epochs, events, evidence, marks, members, subjects
 from central.store.slices import named
 from protocol.token import token

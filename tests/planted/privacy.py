@@ -36,14 +36,14 @@ PRIVACY = (
     Fault(
         "late-events-keep-the-erased",
         "A gate that was apart brings an erased person back.",
-        "central/privacy/late.py",
+        "central/privacy/erasure/late.py",
         (Edit("        if names:\n            await destroy(", "        if not names:\n            await destroy("),),
         (f"{HERE}/test_erasing.py::test_what_a_gate_delivers_late_loses_its_personal_part_too",),
     ),
     Fault(
         "restore-forgets-who-was-erased",
         "A backup brings everybody back who was erased since.",
-        "central/privacy/replaying.py",
+        "central/privacy/erasure/replaying.py",
         (Edit("if line.erasure not in known]", "if line.erasure in known]"),),
         (f"{HERE}/test_erasing.py::test_restoring_an_older_backup_erases_again",),
     ),
@@ -57,7 +57,7 @@ PRIVACY = (
     Fault(
         "retention-believes-a-stopped-clock",
         "A gate whose clock stands at 1970 loses what it just delivered.",
-        "central/privacy/retaining.py",
+        "central/privacy/retention/retaining.py",
         (Edit("these, b.received_ms < before_ms)", "these)"),),
         (f"{HERE}/test_retention.py::test_a_gate_whose_clock_stands_still_loses_nothing_that_just_came",),
     ),

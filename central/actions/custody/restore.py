@@ -30,7 +30,7 @@ from central.keys import Keys
 from central.lists import refresh_domain
 from central.policies import body_of_version, put_policy, read_policy, versions_everywhere
 from central.privacy.at_screens import put_consents
-from central.privacy.replaying import replay
+from central.privacy.erasure.replaying import replay
 from central.rollouts.conducting import end_all
 from central.shared_parts import put_names, put_profiles, read_profiles
 from central.store.database import Database, open_database

@@ -16,7 +16,7 @@ from central.access.rules import ON_BEHALF
 from central.actions.action import ActionFailed, AskedTooOften, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference
 from central.actions.list_keys import After, key_of, parts_of
-from central.people.references import references_held
+from central.references import references_held
 from central.services.attendance.hours import counted_minutes
 from central.services.attendance.store import read_rows
 from central.services.points.accounts import plans_of, read_members

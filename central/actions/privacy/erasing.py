@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference
-from central.privacy import ledger
-from central.privacy.erasing import Ordered, erase, rows_held
-from central.privacy.files import copies, scrub
+from central.privacy.erasure import ledger
+from central.privacy.erasure.erasing import Ordered, erase, rows_held
+from central.privacy.erasure.files import copies, scrub
+from central.privacy.erasure.late import HEARD_MS, destroy_late, let_go
 from central.privacy.found import Person, events_of, number_with_parts, person_of
 from central.privacy.holds import holds_on
-from central.privacy.late import HEARD_MS, destroy_late, let_go
 from central.store.schema import erasures
 from protocol.erasure import Erasure, Remains, Went, person_digest
 

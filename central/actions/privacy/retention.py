@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.places.places import must_exist
-from central.privacy.due import (
+from central.privacy.holds import held_venues
+from central.privacy.purposes import purposes
+from central.privacy.retention.rules import (
     ADMISSION,
     HEALTH_CHECK,
     LEAST_DAYS,
@@ -20,8 +22,6 @@ from central.privacy.due import (
     due_before,
     rules_of,
 )
-from central.privacy.holds import held_venues
-from central.privacy.purposes import purposes
 from central.store.schema import (
     activities,
     attendance_sessions,

@@ -15,10 +15,10 @@ from central.actions.cards.member_index import put_name_keys
 from central.actions.cards.named import members_by_reference
 from central.actions.places.publishing import publish_members
 from central.people.class_feed import Change, Deed, changed
-from central.people.references import ReferenceCorrected, correct_reference
 from central.people.search_keys import is_readable
 from central.privacy.copying import copy_of
 from central.privacy.found import Person, person_of
+from central.references import ReferenceCorrected, correct_reference
 from central.store.schema import members
 
 WHAT = {LOOKED: "looked", ASKED: "changed", REFUSED: "refused"}

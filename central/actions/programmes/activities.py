@@ -16,7 +16,7 @@ from central.actions.places.places import Id, must_exist
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
 from central.policies import admitting_rules, read_policies
-from central.privacy.attending import REGISTERED, attendance_of, registered_for
+from central.privacy.retention.attending import REGISTERED, attendance_of, registered_for
 from central.store.put_rows import put_rows
 from central.store.schema import activities, gates, kept_attendance, members, registrations, subjects, venues
 from protocol.wire import Millis, Name, Text

@@ -29,7 +29,7 @@ APART = {
     "central/claim.py": "devices",
     "central/device_api.py": "devices",
     "central/device_keys.py": "devices",
-    "central/privacy/ledger.py": "the command line: a file of this machine, read when a backup is restored",
+    "central/privacy/erasure/ledger.py": "the command line: a file of this machine, read when a backup is restored",
     "central/snapshots.py": "devices",
     "protocol/allowlist.py": "devices: what agents say of lists and manifests",
     "protocol/chunks.py": "devices",

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from central.actions.action import ActionFailed
 from central.actions.custody.restore import restore
 from central.config import parse
-from central.privacy import late, ledger
+from central.privacy.erasure import late, ledger
 from central.privacy.tables import BY_MEMBER, BY_SUBJECT, OTHERWISE
 from central.reporting.visit_counts import count_due
 from central.store.database import open_database

@@ -15,7 +15,7 @@ from central.facts import About, append
 from central.metrics import Metrics
 from central.polls import Polls
 from central.privacy.found import events_of, person_of
-from central.privacy.retaining import destroy_due
+from central.privacy.retention.retaining import destroy_due
 from central.services.follower import Follower
 from central.services.judging.stated import ClockOffset
 from central.store.schema import (

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from central.actions.action import ActionFailed
-from central.privacy.due import DAY_MS
-from central.privacy.retaining import PASS_MS, destroy_due
+from central.privacy.retention.retaining import PASS_MS, destroy_due
+from central.privacy.retention.rules import DAY_MS
 from central.reporting.visit_counts import count_due
 from central.store.schema import activities, batches, denials, events, marks, members, subjects, visit_counts, visits
 from protocol.policy import Admit, Limit
@@ -155,7 +155,7 @@ async def test_of_a_health_check_attendance_is_kept_and_nothing_else_was_ever_ta
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 async def test_it_goes_on_in_small_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("central.privacy.retaining.AT_ONCE", 1)
+    monkeypatch.setattr("central.privacy.retention.retaining.AT_ONCE", 1)
     await scene.admin.act("retention.put", days=90)
     before = len(await scene.with_parts())
     assert await destroy_due(scene.city.database, NOW_MS) == 1

@@ -8,8 +8,8 @@ import pytest
 
 from central.keys import Keys
 from central.lists import refresh_domain
-from central.privacy.due import DAY_MS, LEAST_DAYS
-from central.privacy.retaining import destroy_due
+from central.privacy.retention.retaining import destroy_due
+from central.privacy.retention.rules import DAY_MS, LEAST_DAYS
 from central.store.database import Database
 from central.store.schema import (
     activities,

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from central.privacy.settled_points import settled_before, without
+from central.privacy.retention.settled_points import settled_before, without
 from central.services.points.accounts import Member
 from central.services.points.books import totals
 from central.services.points.ledger import CITY_LOSS, ISSUED, REDEEMED, Given, Taken

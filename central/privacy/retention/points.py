@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.facts import read
 from central.privacy.destroying import destroy_with_what_was_said
-from central.privacy.due import DAY_MS, POINTS, cutoffs, due_before
 from central.privacy.holds import held_subjects
 from central.privacy.kept import keep_points
-from central.privacy.progress import note_progress, read_progress
+from central.privacy.retention.progress import note_progress, read_progress
+from central.privacy.retention.rules import DAY_MS, POINTS, cutoffs, due_before
+from central.privacy.retention.settled_points import settled_before
+from central.privacy.retention.tap_purposes import Tap, bears_points, checks_in, first_that_stays, signs
 from central.privacy.said import forget_facts
-from central.privacy.settled_points import settled_before
-from central.privacy.tap_purposes import Tap, bears_points, checks_in, first_that_stays, signs
 from central.services.points.accounts import HEARD_MARKS, plans_of, read_members
 from central.services.points.closing import closed_until_ms, members_after
 from central.services.points.stated import ENTRIES

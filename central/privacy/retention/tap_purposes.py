@@ -6,8 +6,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.privacy.due import received_before
 from central.privacy.found import EventName
+from central.privacy.retention.rules import received_before
 from central.services.attendance.store import SIGNINGS
 from central.services.points.accounts import plans_of
 from central.store.schema import activities, kept_attendance, marks

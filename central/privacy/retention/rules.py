@@ -1,4 +1,4 @@
-"""What is due: how long each purpose keeps what is personal, and since when events may go."""
+"""What each purpose keeps how long: the rules, and what is due by them."""
 
 from collections.abc import Collection, Mapping
 from typing import Literal

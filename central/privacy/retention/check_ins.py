@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.privacy.attending import REGISTERED, attendance_of, registered_for
-from central.privacy.due import HEALTH_CHECK, due_before
 from central.privacy.holds import held_members, held_venues
+from central.privacy.retention.attending import REGISTERED, attendance_of, registered_for
+from central.privacy.retention.rules import HEALTH_CHECK, due_before
 from central.services.turns import one_at_a_time
 from central.store.database import Database
 from central.store.schema import activities, kept_attendance, registrations

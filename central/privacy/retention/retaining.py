@@ -16,15 +16,15 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.privacy.destroying import destroy_with_what_was_said
-from central.privacy.due import DAY_MS, cutoffs, received_before
 from central.privacy.found import EventName, holds
 from central.privacy.holds import held_subjects
-from central.privacy.progress import note_progress, read_progress
-from central.privacy.retaining_check_ins import count_due_activity
-from central.privacy.retaining_hours import destroy_due_hours
-from central.privacy.retaining_points import destroy_due_points
-from central.privacy.retaining_rows import destroy_due_rows
-from central.privacy.tap_purposes import bears_points, checks_in, signs, that_are
+from central.privacy.retention.check_ins import count_due_activity
+from central.privacy.retention.hours import destroy_due_hours
+from central.privacy.retention.points import destroy_due_points
+from central.privacy.retention.progress import note_progress, read_progress
+from central.privacy.retention.rows import destroy_due_rows
+from central.privacy.retention.rules import DAY_MS, cutoffs, received_before
+from central.privacy.retention.tap_purposes import bears_points, checks_in, signs, that_are
 from central.store import faults
 from central.store.database import Database
 from central.store.schema import denials, events, gates, marks, venues

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.neighbours.events.notice_sources import FLAG
-from central.privacy.due import ADMISSION, DAY_MS, NOTICES, cutoffs, due_before
 from central.privacy.holds import held_members, held_subjects, held_venues
-from central.privacy.progress import note_progress, read_progress
 from central.privacy.purposes import purpose_of_class, purposes
+from central.privacy.retention.progress import note_progress, read_progress
+from central.privacy.retention.rules import ADMISSION, DAY_MS, NOTICES, cutoffs, due_before
 from central.store.database import Database
 from central.store.schema import (
     bind_sessions,

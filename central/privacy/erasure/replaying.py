@@ -6,8 +6,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.keys import Keys
-from central.privacy import ledger
-from central.privacy.erasing import Ordered, erase
+from central.privacy.erasure import ledger
+from central.privacy.erasure.erasing import Ordered, erase
 from central.privacy.found import events_of, person_of
 from central.privacy.holds import holds_on
 from central.store.schema import erased_subjects, erasures, members

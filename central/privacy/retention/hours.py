@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
 from central.privacy.destroying import destroy_with_what_was_said
-from central.privacy.due import DAY_MS, VOLUNTEERING, cutoffs, due_before
 from central.privacy.holds import held_subjects, held_venues
 from central.privacy.kept import keep_hours
-from central.privacy.progress import note_progress, read_progress
+from central.privacy.retention.progress import note_progress, read_progress
+from central.privacy.retention.rules import DAY_MS, VOLUNTEERING, cutoffs, due_before
+from central.privacy.retention.settled_hours import facts_before, settled_before
+from central.privacy.retention.tap_purposes import Tap, bears_points, checks_in, first_that_stays, signs
 from central.privacy.said import forget_facts
-from central.privacy.settled_hours import facts_before, settled_before
-from central.privacy.tap_purposes import Tap, bears_points, checks_in, first_that_stays, signs
 from central.services.attendance.stated import CertificateIssued
 from central.services.attendance.store import Basis, read_basis, read_teams
 from central.services.attendance.teams import Teams

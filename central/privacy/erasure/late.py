@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.config import Config
 from central.keys import Keys
 from central.privacy.destroying import destroy
-from central.privacy.files import scrub, scrub_what_is_due
+from central.privacy.erasure.files import scrub, scrub_what_is_due
+from central.privacy.erasure.telling import told_of
 from central.privacy.found import EventName
-from central.privacy.telling import told_of
 from central.store import faults
 from central.store.database import Database
 from central.store.schema import (

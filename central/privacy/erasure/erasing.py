@@ -1,7 +1,7 @@
 """A person erased: every row that says something of them goes, and what proves what happened stays without them.
 
-One transaction. What has to be gone from files as well is `central.privacy.files`' affair; what gates still hold,
-`central.privacy.late`'s.
+One transaction. What has to be gone from files as well is the affair of `erasure.files`; what gates still hold, that of
+`erasure.late`.
 """
 
 from collections import Counter
