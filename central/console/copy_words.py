@@ -4,6 +4,7 @@ from typing import Any
 
 from central.console.card_words import NUMBERS, STANDINGS
 from central.console.card_words import STATES as CARD_STATES
+from central.console.column_words import ACCOUNTS, COLUMNS
 from central.console.page import _N
 from central.console.pages.conflicts import KINDS as CONFLICT_KINDS
 from central.console.pages.conflicts import STATES as CONFLICT_STATES
@@ -13,7 +14,6 @@ from central.console.pages.subscriptions import TYPES
 from central.console.pages.volunteers import STATES as SESSION_STATES
 from central.console.pages.volunteers import WHY
 from central.console.sync_words import DECISIONS, KINDS, OUTCOMES, PASSAGES
-from central.services.points.ledger import CITY_LOSS, EXPIRED, ISSUED, MEMBER, REDEEMED
 from protocol.allowlist import CardState
 
 REPEATED = frozenset(("member", "subject"))
@@ -28,128 +28,6 @@ IDENTIFIERS = frozenset(
     )
 )
 """What only systems read; a copy says it, after everything else of a row."""
-COLUMNS = {
-    "account": _N("Account"),
-    "activity": _N("Activity"),
-    "admits": _N("Who enters all the same"),
-    "after": _N("After"),
-    "allowed_by": _N("Allowed by"),
-    "allowed_ms": _N("Allowed at"),
-    "allowlist": _N("Version of the list"),
-    "amount": _N("Points reserved"),
-    "assigned": _N("Given to"),
-    "at_ms": _N("Time"),
-    "batch": _N("Batch"),
-    "before": _N("Before"),
-    "before_ms": _N("Before"),
-    "body": _N("What it says"),
-    "booked_ms": _N("Booked"),
-    "bound_ms": _N("Bound at"),
-    "card": _N("Which of the member's cards"),
-    "change": _N("Change"),
-    "checked_ms": _N("Last asked"),
-    "classes": _N("Classes"),
-    "clock": _N("The gate's clock"),
-    "classes.name": _N("Class"),
-    "closes_at": _N("Closes at"),
-    "conflict": _N("Kind"),
-    "count": _N("Count"),
-    "created_ms": _N("Registered at"),
-    "decision": _N("Decision"),
-    "detail": _N("Details"),
-    "direction": _N("Direction"),
-    "domain": _N("Domain"),
-    "done_ms": _N("Ended at"),
-    "dropped": _N("Off the list"),
-    "due": _N("To pay (NT$)"),
-    "due_ms": _N("Asked again at"),
-    "ended": _N("How it ended"),
-    "ended_by": _N("Ended by"),
-    "ended_ms": _N("Ended at"),
-    "ends_by_ms": _N("Ends by"),
-    "entry": _N("What the list said"),
-    "expected_due": _N("To pay (NT$), as it should have been"),
-    "expected_points": _N("Points, as they should have been"),
-    "expires_ms": _N("Expires"),
-    "extended_days": _N("Days added"),
-    "failures": _N("Questions without an answer"),
-    "fate": _N("What became of it"),
-    "flag": _N("Notice at gates"),
-    "flags": _N("Notices"),
-    "from_ms": _N("Valid from"),
-    "gate": _N("Gate"),
-    "given_ms": _N("Given at"),
-    "hold_ready": _N("A hold is ready"),
-    "how": _N("How"),
-    "identifier": _N("Number"),
-    "in_ms": _N("Came at"),
-    "kind": _N("Kind"),
-    "known_ms": _N("Written down at"),
-    "known_since_ms": _N("Known since"),
-    "lapse_ms": _N("Good until"),
-    "last": _N("The last one"),
-    "library": _N("Library system"),
-    "made_ms": _N("Made at"),
-    "meal": _N("Meal allowance"),
-    "minutes": _N("Minutes"),
-    "month": _N("Month"),
-    "ms": _N("Milliseconds"),
-    "member_class_history.name": _N("Class"),
-    "member_classes.name": _N("Class"),
-    "name": _N("Person's name"),
-    "notice": _N("Version of the notice"),
-    "number": _N("Which of the member's cards"),
-    "opened_ms": _N("Begun"),
-    "other": _N("The other one"),
-    "out_ms": _N("Left at"),
-    "outcome": _N("Outcome"),
-    "overdue": _N("Something is overdue"),
-    "passage": _N("Passage"),
-    "people": _N("People served"),
-    "people_abroad": _N("Foreign visitors"),
-    "people_home": _N("Local visitors"),
-    "personal": _N("Personal part"),
-    "plan": _N("Plan of points"),
-    "points": _N("Points"),
-    "purpose": _N("Purpose"),
-    "reason": _N("Reason"),
-    "received_ms": _N("Received"),
-    "recorded_ms": _N("Written down at"),
-    "reference": _N("Member reference"),
-    "remark": _N("Remark"),
-    "reservations": _N("Reservations"),
-    "rows": _N("Sessions as booked"),
-    "rule": _N("Rule"),
-    "says": _N("What it says"),
-    "shift": _N("Shift"),
-    "shift_end_ms": _N("End of the shift"),
-    "shown_ms": _N("Shown at"),
-    "source": _N("From account"),
-    "staff": _N("Staff"),
-    "standing": _N("Standing at the library"),
-    "state": _N("State"),
-    "subject": _N("Pseudonym"),
-    "target": _N("To account"),
-    "team": _N("Volunteer team"),
-    "to_card": _N("Which of the member's cards"),
-    "transport": _N("Transport allowance"),
-    "type": _N("Kind"),
-    "unit_minutes": _N("Rounded to minutes"),
-    "until_known_ms": _N("Replaced at"),
-    "until_ms": _N("Valid until"),
-    "untold": _N("Points given back"),
-    "valid_from": _N("Valid from"),
-    "valid_until": _N("Valid until"),
-    "venue": _N("Venue"),
-    "version": _N("Version"),
-    "visits": _N("Visits"),
-    "way": _N("Direction"),
-    "what": _N("What"),
-    "who": _N("Who"),
-    "why": _N("Why"),
-    "why_en": _N("Why, in English"),
-    "why_zh": _N("Why"),
-}
 FACTS = {
     "attendance.approved": _N("A month was approved"),
     "attendance.certificate": _N("An honour card was made out"),
@@ -179,14 +57,6 @@ FACTS = {
     "visit-corrected": _N("A visit was corrected"),
 }
 """Kinds of facts."""
-ACCOUNTS = {
-    MEMBER: _N("the member"),
-    ISSUED: _N("given by the city"),
-    REDEEMED: _N("redeemed with the city"),
-    EXPIRED: _N("expired points"),
-    CITY_LOSS: _N("made up by the city"),
-}
-"""Of points; beside them each venue has one."""
 WAYS = {"in": _N("in"), "out": _N("out")}
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from central.access.reach import Forbidden
 from central.actions.action import ActionFailed
+from central.console.column_words import COLUMNS
 from central.console.page import _N, Answer, Asking, Page, See, form, page
 from central.console.rendering import url
 from central.console.titles import choices, venues_of
@@ -185,6 +186,7 @@ async def conflict(ask: Asking) -> Page:
         venues=await venues_of(ask),
         other=other if isinstance(other, dict) else None,
         detail={name: value for name, value in row.detail.items() if name != "other"},
+        columns=COLUMNS,
         why=await _explained(ask, row.event),
         entry_fields=ENTRY_FIELDS,
         codes=CODES,

@@ -6,6 +6,7 @@ from typing import Any
 from central.access.reach import Forbidden
 from central.actions.action import ActionFailed
 from central.actions.custody.event_search import GRANTING
+from central.console.column_words import COLUMNS
 from central.console.page import _N, Answer, Asking, Page, go, page
 from central.console.pages.sync_log import download, file_name, is_event, span_of, wanted_of, zone_of
 from central.console.rendering import reason_text, url
@@ -77,6 +78,7 @@ async def event(ask: Asking) -> Page:
     why = await _explained(ask, name) if can_explain and "why" in ask.query else None
     return Page(
         "event.html",
+        columns=COLUMNS,
         shown=shown,
         row=shown.event,
         batch=batch,

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from central.actions.action import ActionFailed
+from central.console.column_words import ACCOUNTS
 from central.console.failure_words import in_words
 from central.console.page import _N, Asking, Page, See, form, page
 from central.console.rendering import ZONE, url
@@ -57,6 +58,7 @@ async def points(ask: Asking) -> Page:
         of=of,
         balance=balance,
         statement=statement,
+        accounts=ACCOUNTS,
         more=more,
         first=url("/points", **of) if ask.query.get("after") else "",
         domain_choices=choices(say(ask.lang, "Choose a domain"), domains),

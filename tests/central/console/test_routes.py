@@ -26,7 +26,7 @@ ROLES = ("admin", "auditor", "operator", "coordinator")
 VISITOR = "visitor"
 SIGN_IN = "/console/sign-in"
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+IN_ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -82,6 +82,7 @@ READING_FORMS = ("/check", "/replay", "/preview", "/diff", "/verify", "/find", "
 """Forms that are sent because what they ask with is too long, or too personal, for an address."""
 
 
+@IN_ONE_LOOP
 @pytest.mark.parametrize("role", [*ROLES, VISITOR])
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 async def test_a_route_is_for_those_roles_that_it_is_for(people: dict[str, Person], role: str, route: Any) -> None:
@@ -105,6 +106,7 @@ async def test_a_route_is_for_those_roles_that_it_is_for(people: dict[str, Perso
         assert "您的帳號沒有此權限" in answered.text
 
 
+@IN_ONE_LOOP
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_form_without_its_token_changes_nothing(people: dict[str, Person], role: str) -> None:
     for route in ROUTES:
@@ -113,6 +115,7 @@ async def test_a_form_without_its_token_changes_nothing(people: dict[str, Person
             assert answered.status == 403, route.path
 
 
+@IN_ONE_LOOP
 @pytest.mark.parametrize("role", ROLES)
 async def test_the_menu_offers_what_the_account_may_do(people: dict[str, Person], role: str) -> None:
     text = (await people[role].get("/console/me")).text
@@ -123,6 +126,7 @@ async def test_the_menu_offers_what_the_account_may_do(people: dict[str, Person]
             ), route.path
 
 
+@IN_ONE_LOOP
 @pytest.mark.parametrize("role", ROLES)
 async def test_an_action_of_the_api_is_for_those_roles_that_it_is_for(
     console: Console, people: dict[str, Person], role: str
@@ -136,6 +140,7 @@ async def test_an_action_of_the_api_is_for_those_roles_that_it_is_for(
             assert answered.status == 403, (action.name, answered.text)
 
 
+@IN_ONE_LOOP
 async def test_the_api_wants_a_token(console: Console) -> None:
     for secret in ("", "tapgate_" + "A" * 43, "nonsense"):
         answered = await console.ask_api(secret, "venue.list", {})
