@@ -7,7 +7,7 @@ said. From then on only a given consent counts. Lists are compiled by what the t
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.privacy.purposes import purpose_of_class, purposes
@@ -111,12 +111,10 @@ async def state_consents(connection: AsyncConnection, said: Collection[Said], kn
     return sorted(changed)
 
 
-async def newest_ms(connection: AsyncConnection, member: bytes, purpose: str) -> int | None:
-    """When the member said something of the purpose last; None = never."""
-    c = consents.c
-    query = select(func.max(c.at_ms)).where(c.member == member, c.purpose == purpose)
-    found: int | None = (await connection.execute(query)).scalar()
-    return found
+async def newest_ms(connection: AsyncConnection, members: Collection[bytes], purpose: str) -> dict[bytes, int]:
+    """When these members said something of the purpose last; of those who ever did."""
+    last = await _last(connection, members, [purpose])
+    return {member: said.at_ms for (member, _), said in last.items()}
 
 
 class _Last(NamedTuple):

@@ -1,6 +1,6 @@
 """What members agree to and take back, at a counter, a kiosk, or by a list of signed forms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,7 +13,7 @@ from central.actions.dates import start_ms
 from central.actions.privacy.purposes import CITY, PurposeId, known
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
-from central.privacy.consent import GIVEN, WITHDRAWN, Said, standing, state_consents
+from central.privacy.consent import GIVEN, WITHDRAWN, Said, newest_ms, standing, state_consents
 from central.privacy.notices import newest_versions
 from central.privacy.publishing import publish_consents
 from central.store.schema import consents
@@ -153,9 +153,11 @@ async def _block(run: TableRun, params: ImportParams, notice: int, block: Sequen
         known_members = await members_by_reference(connection, [cells[0] for _, cells, _ in block])
         within = await subjects_within(connection, params.domain, known_members.values())
         held = await standing(connection, within, [params.purpose])
+        newest = await newest_ms(connection, within, params.purpose)
         for number, cells, _ in block:
             try:
                 one = _said(cells, known_members, within, params, notice, context.now_ms, seen)
+                _must_not_be_older(one, newest)
             except ValueError as error:
                 verdicts.append(RowSaid(number, REFUSED, str(error)))
                 continue
@@ -166,6 +168,12 @@ async def _block(run: TableRun, params: ImportParams, notice: int, block: Sequen
             changed = await state_consents(connection, said, context.now_ms)
             await publish_consents(connection, context.keys, changed, context.now_ms)
     await run.say(verdicts)
+
+
+def _must_not_be_older(one: Said, newest: Mapping[bytes, int]) -> None:
+    """A form that was signed before the member said something else, and lay about since. Raises ValueError."""
+    if one.at_ms < newest.get(one.member, -1):
+        raise ValueError("date: the member said something newer since, which holds")
 
 
 def _said(

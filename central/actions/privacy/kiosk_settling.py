@@ -101,7 +101,7 @@ async def _state(connection: AsyncConnection, keys: Keys, row: Any, event: Any, 
     heard = Heard(detail, part.event.clock, at_ms, row.received_ms, held)
     said_ms = stated_ms(heard, await newest_versions(connection))
     member = await _member(connection, domain, told, at_ms)
-    newest = await newest_ms(connection, member, detail.purpose)
+    newest = (await newest_ms(connection, [member], detail.purpose)).get(member)
     if newest is not None and said_ms < newest:
         return LATE
     who = f"{event.gate}/{event.device}"[:64]

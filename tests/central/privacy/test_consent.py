@@ -195,6 +195,11 @@ async def test_a_list_of_signed_forms_is_followed_row_by_row(told: Admin, listed
     assert (await told.act("consent.list", member="M-1")).consents[0].how == "list"
     again = await told.act("consent.import", file=file, apply=True, **values)
     assert again.verdicts["unchanged"] == 2
+    await told.act("consent.withdraw", member="M-1", purpose="caring")
+    late = await told.act("consent.import", file=file, apply=True, **values)
+    assert late.verdicts == {"changed": 0, "unchanged": 1, "refused": 6}
+    assert "said something newer since" in told.why(2)
+    assert await classes_at_gates(listed, 1) == {"citizen"}
     assert await listed.is_whole()
 
 
