@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.configs import renew_staff
+from central.key_history import note_key
 from central.keys import Keys
 from central.lists import Progress, compile_whole, compiled_block
 from central.open_lists import OpenLists
@@ -93,6 +94,7 @@ async def _take_over(
         await compile_whole(connection, keys, rows)
     rows.renew()
     await opened.close()
+    await note_key(connection, domain, rows.version, number)
     await connection.execute(update(domains).where(domains.c.id == domain).values(key_number=number))
     await connection.execute(delete(lists).where(lists.c.domain == domain, lists.c.key_number != number))
     await connection.execute(delete(key_rotations).where(key_rotations.c.domain == domain))

@@ -29,9 +29,10 @@ def compared(one: Seen, before: Sequence[Seen]) -> Iterator[Seen]:
 
 
 def other_chip(one: Seen, before: Sequence[Seen]) -> Seen | None:
-    """The tap at which another chip answered. Under another token nothing can be said: it is in the fingerprint."""
+    """The tap at which another chip answered. Under another token or key nothing can be said: it is in the
+    fingerprint."""
     for earlier in compared(one, before):
         if earlier.device == one.device or earlier.reader == one.reader != "":
-            is_other = earlier.fingerprint != one.fingerprint and earlier.token == one.token != b""
-            return earlier if is_other else None
+            is_comparable = earlier.key_number == one.key_number and earlier.token == one.token != b""
+            return earlier if is_comparable and earlier.fingerprint != one.fingerprint else None
     return None

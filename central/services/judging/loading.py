@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central import facts
 from central.entry_history import NEVER_LISTED, CardHistory, HeldEntry, Histories, histories
+from central.key_history import KeyHistory, key_history
 from central.people.attribution import Person
 from central.services.attributions import attribution_of
 from central.services.judging.chips import compared
@@ -55,7 +56,7 @@ async def load(connection: AsyncConnection, domain: str, windows: Windows, clock
     for row in rows:
         found.setdefault(row.subject, []).append(_seen(row, clocks, known))
     await _add_received(connection, found)
-    await _add_chips(connection, found, known.cards)
+    await _add_chips(connection, domain, found, known.cards)
     return found
 
 
@@ -118,29 +119,27 @@ def _policies(row: TapRow, part: PublicPart, known: Known, from_ms: int, until_m
 
 def _seen(row: TapRow, clocks: Clocks, known: Known) -> Seen:
     at_ms, part = clocks.corrected_ms(row.device, row.at_ms), known.parts.get(row.name)
-    told, token = (None, b"") if part is None else _circumstances(row, at_ms, part, known)
+    told = None if part is None else _circumstances(row, at_ms, part, known)
     received_ms = part.received_ms if part is not None else 0
     return Seen(
         *(row.device, mark_of(row), at_ms, row.kind, row.reason, row.card, row.fate, row.repeats >= 0),
-        token=token,
         told=told,
         received_ms=received_ms,
     )
 
 
-def _circumstances(row: TapRow, at_ms: int, part: PublicPart, known: Known) -> tuple[Circumstances, bytes]:
-    """And the token of the card. What central said after it had the event is of no account, whatever the gate's clock
+def _circumstances(row: TapRow, at_ms: int, part: PublicPart, known: Known) -> Circumstances:
+    """What central said after it had the event is of no account, whatever the gate's clock
     was: it would be another thing each time it is asked."""
     held, known_ms = part.event.held, min(at_ms, part.received_ms)
     history = known.cards.get((row.subject, row.card), NEVER_LISTED)
     entry_held, policy = history.at(held.allowlist), known.policies.held(row.gate, held.policy)
-    told = Circumstances(
+    return Circumstances(
         *(part.event.clock, held, part.received_ms, entry_held, history.at(known_ms)),
         policy=policy.compiled if policy else None,
         keeps_marks=policy.keeps_marks if policy else False,
         lately=_lately(row, part, known_ms, history, known) if row.fate == DENIED else None,
     )
-    return told, entry_held.token if entry_held else b""
 
 
 def _lately(row: TapRow, part: PublicPart, known_ms: int, history: CardHistory, known: Known) -> Lately | None:
@@ -179,7 +178,9 @@ async def _add_received(connection: AsyncConnection, found: dict[bytes, list[See
             ]
 
 
-async def _add_chips(connection: AsyncConnection, found: dict[bytes, list[Seen]], cards: Histories) -> None:
+async def _add_chips(
+    connection: AsyncConnection, domain: str, found: dict[bytes, list[Seen]], cards: Histories
+) -> None:
     """The fingerprints of what is judged and of the newest tap before it at each device; where two differ, the token
     of each and how it was read are needed, too: a new key or another reader changes them."""
     names = {name for taps in found.values() for name in _with_chips(taps)}
@@ -192,9 +193,10 @@ async def _add_chips(connection: AsyncConnection, found: dict[bytes, list[Seen]]
     if not suspects:
         return
     parts, by = await public_parts(connection, suspects), await profiles(connection, suspects.keys())
+    keys = await key_history(connection, domain)
     for subject, taps in found.items():
         found[subject] = [
-            _looked_up(subject, tap, parts, by, cards) if (tap.device, *tap.mark.name) in suspects else tap
+            _looked_up(subject, tap, parts, by, cards, keys) if (tap.device, *tap.mark.name) in suspects else tap
             for tap in taps
         ]
 
@@ -225,8 +227,15 @@ def _differing(taps: Iterable[Seen]) -> Iterable[Seen]:
 
 
 def _looked_up(
-    subject: bytes, tap: Seen, parts: Mapping[EventName, PublicPart], by: Mapping[EventName, str], cards: Histories
+    subject: bytes,
+    tap: Seen,
+    parts: Mapping[EventName, PublicPart],
+    by: Mapping[EventName, str],
+    cards: Histories,
+    keys: KeyHistory,
 ) -> Seen:
     name = tap.device, *tap.mark.name
-    held = cards.get((subject, tap.card), NEVER_LISTED).at(parts[name].event.held.allowlist) if name in parts else None
-    return tap._replace(token=held.token if held else b"", reader=by.get(name, ""))
+    version = parts[name].event.held.allowlist if name in parts else 0
+    held = cards.get((subject, tap.card), NEVER_LISTED).at(version)
+    token = held.token if held is not None and name in parts else b""
+    return tap._replace(token=token, key_number=keys.at(version), reader=by.get(name, ""))

@@ -61,7 +61,9 @@ class Seen(NamedTuple):
     """It took the place of a tap that it repeated."""
     fingerprint: bytes = b""
     token: bytes = b""
-    """The card's, in the list that the gate held; empty = not looked up."""
+    """The card's, as the history of lists has it for the list that the gate held; empty = not looked up."""
+    key_number: int = 0
+    """Of the key that this list was made with: while a key is rotated the history has tokens of the next one."""
     told: Circumstances | None = None
     """None: it is history only."""
     received_ms: int = 0

@@ -61,6 +61,7 @@ from central.store.schema.privacy import (
 from central.store.schema.programmes import activities, offers, registrations
 from central.store.schema.published import (
     consent_sets,
+    key_changes,
     key_rotations,
     list_entries,
     lists,
@@ -142,6 +143,7 @@ __all__ = [
     "kept_attendance",
     "kept_hours",
     "kept_visits",
+    "key_changes",
     "key_rotations",
     "kiosk_statements",
     "ledger",

@@ -47,6 +47,14 @@ key_rotations = Table(  # of domains whose tokens are being made with their next
     Column("cursor", LargeBinary(16), nullable=False),  # the last member whose tokens are made
 )
 
+key_changes = Table(  # from which version of its list on a domain has which key
+    "key_changes",
+    metadata,
+    Column("domain", ForeignKey("domains.id"), primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("key_number", Integer, nullable=False),
+)
+
 
 def under_own_key(table: Table) -> ColumnElement[bool]:
     """Of `lists` and `list_entries`: what is published, not what is made ahead of it."""

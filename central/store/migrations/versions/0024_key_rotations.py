@@ -19,6 +19,12 @@ def upgrade() -> None:
         sa.Column("key_number", sa.Integer(), nullable=False),
         sa.Column("cursor", sa.LargeBinary(16), nullable=False),
     )
+    op.create_table(
+        "key_changes",
+        sa.Column("domain", sa.String(64), sa.ForeignKey("domains.id"), primary_key=True),
+        sa.Column("version", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("key_number", sa.Integer(), nullable=False),
+    )
     _rebuild_lists("domain", "key_number")
     _rebuild_entries(
         sa.Column("key_number", sa.Integer(), primary_key=True, autoincrement=False),
@@ -45,6 +51,7 @@ def downgrade() -> None:
         " SELECT domain, token, entry, version, dropped FROM list_entries_before ORDER BY domain, token",
     )
     _rebuild_lists("domain")
+    op.drop_table("key_changes")
     op.drop_table("key_rotations")
 
 

@@ -3,12 +3,11 @@
 import os
 from typing import Any
 
-from sqlalchemy import select
-
 from central.lists import refresh_domain, refresh_members
+from central.open_lists import version_of
 from central.services.follower import Follower
 from central.store.database import Database
-from central.store.schema import devices, gates, lists, policies, subjects, venues
+from central.store.schema import devices, gates, policies, subjects, venues
 from protocol.messages import Held, Personal, encode
 from protocol.policy import Policy
 from tests.central.actors import NOW_MS, Device
@@ -45,7 +44,7 @@ class Borough:
     async def list_again(self, *members: bytes, at_ms: int) -> int:
         async with self.database.write() as connection:
             await refresh_members(connection, self.city.keys, members, at_ms)
-            return int((await connection.execute(select(lists.c.version))).scalar_one())
+            return await version_of(connection, "library")
 
     def held(self, allowlist: int = LISTED_MS, policy: int = POLICY_MS) -> Held:
         return Held(1, allowlist, policy, 1)

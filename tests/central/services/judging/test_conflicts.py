@@ -5,18 +5,21 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from central import rotating
 from central.actions.action import ActionFailed
 from central.facts import About, append
 from central.lists import refresh_domain
 from central.services.judging.stated import ClockOffset
 from central.services.projector import settle
 from central.services.service import Touched
-from central.store.schema import conflicts, domains, events, facts, policies
+from central.store.schema import conflicts, domains, events, facts, lists, policies
 from protocol.allowlist import CardState
 from protocol.messages import encode
 from protocol.policy import Admit, Limit, Policy
 from tests.central.actors import NOW_MS
 from tests.central.services.judging.borough import LISTED_MS, MINUTE_MS, POLICY_MS, Borough
+
+DAY_MS = 24 * 60 * MINUTE_MS
 
 
 async def twice(borough: Borough) -> str:
@@ -179,6 +182,33 @@ async def test_a_copied_chip_is_noticed_but_a_new_key_is_not(borough: Borough) -
     async with borough.database.write() as connection:
         await refresh_domain(connection, borough.city.keys, "library", NOW_MS - 8)
     borough.tap(borough.here, NOW_MS - 7, who=1, fingerprint=b"3" * 16, held=borough.held(allowlist=NOW_MS - 8))
+    await borough.take()
+    assert await borough.kinds() == ["fingerprint-changed"]
+
+
+async def test_a_list_that_grew_while_its_key_was_rotated_is_of_the_old_key_still(
+    borough: Borough, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokens of the next key are in the history by then; taps that were made under each are not compared."""
+    monkeypatch.setattr("central.lists.BLOCK_MEMBERS", 1)
+    city, who = borough.city, len(borough.members) - 1
+    async with borough.database.write() as connection:
+        await rotating.begin(connection, city.keys, "library")
+    for _ in borough.members:
+        await rotating.make_next(city.database, city.keys, "library", LISTED_MS + 10)
+    await city.set_card_state(borough.members[0], CardState.BLOCKED)
+    grown = await borough.list_again(borough.members[0], at_ms=LISTED_MS + 1_000)
+    borough.tap(borough.here, NOW_MS - 7 * DAY_MS, who=who, fingerprint=b"1" * 16, held=borough.held(allowlist=grown))
+    await rotating.go_on(city.database, city.keys, "library", LISTED_MS + 2_000)
+    (head,) = await city.rows(lists)
+    borough.tap(
+        borough.here, NOW_MS - 5 * DAY_MS, who=who, fingerprint=b"2" * 16, held=borough.held(allowlist=head.version)
+    )
+    await borough.take()
+    assert await borough.kinds() == []
+    borough.tap(
+        borough.here, NOW_MS - 4 * DAY_MS, who=who, fingerprint=b"3" * 16, held=borough.held(allowlist=head.version)
+    )
     await borough.take()
     assert await borough.kinds() == ["fingerprint-changed"]
 
