@@ -18,7 +18,7 @@ from central.configs import renew_staff
 from central.keys import Keys
 from central.list_rows import ListRows, WantedTokens
 from central.neighbours.library_word import NOTHING, word_between, word_of
-from central.open_lists import OpenLists, key_numbers
+from central.open_lists import OpenLists, hold, key_numbers
 from central.privacy.consent import published_grants
 from central.published_dates import is_nothing, published
 from central.store.schema import cards, member_classes, member_flags, subjects
@@ -54,6 +54,7 @@ async def refresh_members(
     """
     members = list(dict.fromkeys(members))
     every = await key_numbers(connection)
+    await hold(connection, members, left)
     looked = set(every) if len(members) <= FEW_MEMBERS else set(left)
     opened = OpenLists(connection, now_ms)
     for at in range(0, len(members), BLOCK_MEMBERS):
@@ -98,9 +99,10 @@ async def refresh_domain(
     `anew`: publish it as newer even if nothing changed, for after a restore, when gates may hold a list that this
     database never knew; no delta leads to it. Returns whether the list is newer.
     """
+    numbers = (await key_numbers(connection))[domain]
     await renew_staff(connection, keys, now_ms, domain=domain)
     opened = OpenLists(connection, now_ms)
-    for number in (await key_numbers(connection))[domain]:
+    for number in numbers:
         rows = await opened.rows(domain, number)
         if anew:
             rows.renew()

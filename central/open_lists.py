@@ -10,7 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.list_rows import ListRows, listed
-from central.store.schema import domains, key_rotations, lists, under_own_key
+from central.store.schema import domains, key_rotations, lists, subjects, under_own_key
+from central.store.slices import slices
 from central.wakeups import domain_topic, note
 
 
@@ -28,6 +29,20 @@ async def version_of(connection: AsyncConnection, domain: str) -> int:
     """Of the list that is published; 0 = there is none."""
     query = select(lists.c.version).where(lists.c.domain == domain, under_own_key(lists))
     return int((await connection.execute(query)).scalar() or 0)
+
+
+async def hold(connection: AsyncConnection, members: Collection[bytes], left: Collection[str]) -> None:
+    """Nobody else changes the lists that these members are on, and those of what was `left`, until the transaction
+    ends. What is read of the members from now on is the newest: of two who change one member at the same time, the
+    second writes down what both did."""
+    if connection.dialect.name == "sqlite":
+        return  # one writer anyway
+    concerned = set(left)
+    for some in slices(sorted(members)):
+        query = select(subjects.c.domain).where(subjects.c.member.in_(some)).distinct()
+        concerned.update((await connection.execute(query)).scalars())
+    ordered = select(lists.c.version).where(lists.c.domain.in_(sorted(concerned)))
+    await connection.execute(ordered.order_by(lists.c.domain, lists.c.key_number).with_for_update())
 
 
 class OpenLists:
