@@ -16,6 +16,7 @@ from central.privacy.erasure.files import copies, scrub
 from central.privacy.erasure.late import HEARD_MS, destroy_late, let_go
 from central.privacy.found import Person, events_of, number_with_parts, person_of
 from central.privacy.holds import holds_on
+from central.services.turns import one_at_a_time
 from central.store.schema import erasures
 from protocol.erasure import Erasure, Remains, Went, person_digest
 
@@ -107,6 +108,7 @@ async def member_erase(context: Context, params: EraseParams) -> Erased:
     ordered = Ordered(secrets.token_bytes(16), params.who, context.now_ms)
     ledger.append(context.keys.directory, _line(context, person, ordered))
     async with context.database.write() as connection:
+        await one_at_a_time(connection)  # nobody puts a hold meanwhile
         await _must_not_be_held(connection, person)
         went = await erase(connection, context.keys, person, names, ordered)
         receipt = _receipt(context, person.reference, ordered, went, remains)

@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference, references_of
 from central.actions.places.places import must_exist
+from central.services.turns import one_at_a_time
 from central.store.schema import legal_holds, venues
 
 HoldId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -61,6 +62,7 @@ async def hold_put(context: Context, params: HoldPutParams) -> Hold:
     if params.member and params.venue:
         raise ActionFailed("name a member or a venue, not both: two holds say what one of them could not")
     async with context.database.write() as connection:
+        await one_at_a_time(connection)  # what is being destroyed is gone; from here on nothing is
         member = b""
         if params.member:
             member = (await members_by_reference(connection, [params.member])).get(params.member, b"")

@@ -74,7 +74,8 @@ async def destroy_due_hours(database: Database, now_ms: int) -> int:
     for subject in sorted(found):
         async with database.write() as connection:
             await one_at_a_time(connection)
-            going = (await _going(connection, domain, [subject], before_ms, now_ms)).get(subject)
+            due_ms = await due_before(connection, VOLUNTEERING, now_ms)  # less, where a hold was put since
+            going = (await _going(connection, domain, [subject], due_ms, now_ms)).get(subject)
             if going is not None:
                 await _destroy(connection, domain, subject, going, now_ms)
     async with database.write() as connection:

@@ -71,17 +71,18 @@ async def destroy_due_points(database: Database, now_ms: int) -> int:
         found = await _going(connection, domain, members, before_ms, now_ms)
     progress.domains[domain] = members[-1].hex()
     for subject in sorted(found):
-        while await _step(database, domain, subject, before_ms, now_ms):
+        while await _step(database, domain, subject, now_ms):
             pass
     async with database.write() as connection:
         await note_progress(connection, PROGRESS, progress)
     return len(members)
 
 
-async def _step(database: Database, domain: str, subject: bytes, before_ms: int, now_ms: int) -> bool:
+async def _step(database: Database, domain: str, subject: bytes, now_ms: int) -> bool:
     """Some of one member's, in one transaction. Whether there was anything."""
     async with database.write() as connection:
         await one_at_a_time(connection)
+        before_ms = await due_before(connection, POINTS, now_ms)  # less, where a hold was put since
         going = (await _going(connection, domain, [subject], before_ms, now_ms)).get(subject)
         if going is not None:
             await _destroy(connection, domain, subject, going, now_ms)

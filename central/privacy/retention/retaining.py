@@ -25,6 +25,7 @@ from central.privacy.retention.progress import note_progress, read_progress
 from central.privacy.retention.rows import destroy_due_rows
 from central.privacy.retention.rules import DAY_MS, cutoffs, received_before
 from central.privacy.retention.tap_purposes import bears_points, checks_in, signs, that_are
+from central.services.turns import one_at_a_time
 from central.store import faults
 from central.store.database import Database
 from central.store.schema import denials, events, gates, marks, venues
@@ -85,9 +86,18 @@ async def destroy_due_events(database: Database, now_ms: int) -> int:
     progress.gates[each.gate] = last_ms + (1 if stuck or len(block) < AT_ONCE else 0)
     async with database.write() as connection:
         if names:
-            await destroy_with_what_was_said(connection, names, now_ms)
+            await _destroy(connection, each.gate, block, now_ms)
         await note_progress(connection, PROGRESS, progress)
     return len(block)
+
+
+async def _destroy(connection: AsyncConnection, gate: str, block: Sequence[Any], now_ms: int) -> None:
+    """What of a block is due still: a hold that was put since it was read keeps it."""
+    await one_at_a_time(connection)
+    for due in await _due_gates(connection, now_ms):
+        if due.gate == gate:
+            names = await _destroyable(connection, due, [row for row in block if row.at_ms < due.before_ms])
+            await destroy_with_what_was_said(connection, names, now_ms)
 
 
 async def _due_gates(connection: AsyncConnection, now_ms: int) -> list[Due]:

@@ -13,6 +13,7 @@ from central.privacy.holds import held_members, held_subjects, held_venues
 from central.privacy.purposes import purpose_of_class, purposes
 from central.privacy.retention.progress import note_progress, read_progress
 from central.privacy.retention.rules import ADMISSION, DAY_MS, NOTICES, cutoffs, due_before
+from central.services.turns import one_at_a_time
 from central.store.database import Database
 from central.store.schema import (
     bind_sessions,
@@ -63,6 +64,7 @@ async def destroy_due_rows(database: Database, now_ms: int) -> int:
         if name in progress.done:
             continue
         async with database.write() as connection:
+            await one_at_a_time(connection)  # nobody puts a hold meanwhile
             gone = await work(connection, progress, now_ms)
             if not gone:
                 progress.done.append(name)

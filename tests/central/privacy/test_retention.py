@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from central.actions.action import ActionFailed
+from central.privacy.retention import retaining
 from central.privacy.retention.retaining import PASS_MS, destroy_due
 from central.privacy.retention.rules import DAY_MS
 from central.reporting.visit_counts import count_due
@@ -123,6 +124,24 @@ async def test_a_legal_hold_keeps_it_and_what_it_kept_goes_when_it_ends(scene: S
     assert (await scene.admin.act("retention.list")).venues[0].held
     await scene.admin.act("hold.end", id=hold.id)
     assert await scene.destroy() > 0
+
+
+@pytest.mark.parametrize("held", [{"venue": "main"}, {}, {"member": "M-1"}])
+async def test_a_hold_that_is_put_while_a_block_is_looked_at_keeps_it(
+    scene: Scene, held: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.admin.act("retention.put", days=90)
+    destroyable = retaining._destroyable
+
+    async def then_held(connection: Any, due: Any, block: Any) -> Any:
+        found = await destroyable(connection, due, block)
+        monkeypatch.setattr(retaining, "_destroyable", destroyable)
+        await scene.admin.act("hold.put", why="case 115-42", **held)
+        return found
+
+    monkeypatch.setattr(retaining, "_destroyable", then_held)
+    await scene.destroy()
+    assert await scene.with_parts() == [1, 2, 3, 4, 6]
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
