@@ -22,6 +22,11 @@ def midnight_after(at_ms: int, days: int) -> int:
     return at_ms - (at_ms + AHEAD_MS) % DAY_MS + (days + 1) * DAY_MS
 
 
+def quarter_after(at_ms: int) -> int:
+    """The quarter hour that does not come before a moment: for what is planned to end at a minute of the clock."""
+    return -(-at_ms // QUARTER_MS) * QUARTER_MS
+
+
 def is_nothing(from_ms: int, until_ms: int) -> bool:
     """Given and ended within a day: no span is left of it."""
     return 0 < until_ms <= from_ms

@@ -22,6 +22,7 @@ from central.actions.cards.named import Card, cards_by_index, members_by_referen
 from central.actions.cards.statements import last_numbers
 from central.actions.cards.within import domains_of, is_in
 from central.actions.places.publishing import publish_members
+from central.published_dates import quarter_after
 from central.services.visits.closing import Closings
 from central.store.schema import venues
 from protocol.allowlist import CardState
@@ -74,7 +75,7 @@ class CardBound(Result, frozen=True):
 
 @action("card.issue-day", IssueDayParams, writes=True)
 async def card_issue_day(context: Context, params: IssueDayParams) -> DayCard:
-    """It opens what its class opens until the venue closes. One that came back may be given out again at once."""
+    """It opens what its class opens until the quarter hour in which the venue closes. One that came back may be given out again at once."""
     if params.class_name != DAY_CLASS and context.scope.venues is not None:
         raise ActionFailed(f"class: day cards are of the class {DAY_CLASS!r}; an admin may name another")
     stated = Stated(params.who, params.why or f"a day card of {params.venue}", context.now_ms)
@@ -84,7 +85,7 @@ async def card_issue_day(context: Context, params: IssueDayParams) -> DayCard:
         if venue is None:
             raise ActionFailed(f"there is no venue {params.venue!r}: see `venue list`")
         zone = ZoneInfo(venue.time_zone)
-        until_ms = Closings(zone, venue.closes_at).after(context.now_ms)
+        until_ms = quarter_after(Closings(zone, venue.closes_at).after(context.now_ms))
         held, uid = await _free(context, connection, params) if params.uid else (None, None)
         day = await add_day_member(connection, venue.domain, params.class_name, zone, context.now_ms, until_ms)
         changed = [day[0]]

@@ -43,6 +43,22 @@ async def test_a_day_card_opens_until_the_venue_closes(city: City, admin: Admin,
     assert await listed.is_whole()
 
 
+async def test_a_day_card_of_a_venue_that_closes_between_quarter_hours_opens_until_the_next(
+    city: City, admin: Admin, listed: Listed
+) -> None:
+    """Any other moment would be published as the beginning of its day, and the card would open nothing."""
+    until_ms = await closing_at_nine(city) + 15 * 60_000
+    await city.change(venues, venues.c.id == "main", closes_at="21:10")
+    given = await ask(admin, LIN, "card.issue-day", uid=CARD, **DAY)
+    entry = await listed.entry(90)
+    assert entry is not None
+    assert (given.until_ms, entry.until_ms, [grant.until_ms for grant in entry.classes]) == (
+        until_ms,
+        until_ms,
+        [until_ms],
+    )
+
+
 async def test_a_card_that_came_back_is_the_next_ones_without_a_link(city: City, admin: Admin, listed: Listed) -> None:
     first = await ask(admin, LIN, "card.issue-day", uid=CARD, **DAY)
     before = await listed.entry(90)
