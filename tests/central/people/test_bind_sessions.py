@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 from central.actions.action import ActionFailed
 from central.actions.cards import bind_settling
 from central.actions.cards.bind_settling import settle_sessions
-from central.actions.cards.issuing import DAY_MS
 from central.actions.custody.restore import restore
 from central.bind_sessions import GRACE_MS, Chip, chips_of
 from central.config import parse
@@ -20,6 +19,7 @@ from central.device_keys import DeviceKeys
 from central.keys import Keys
 from central.metrics import Metrics
 from central.polls import Polls
+from central.published_dates import DAY_MS
 from central.store.database import open_database
 from central.store.schema import bind_sessions, card_bindings, cards, devices, events
 from central.wakeups import Wakeups
