@@ -75,7 +75,8 @@ class CardBound(Result, frozen=True):
 
 @action("card.issue-day", IssueDayParams, writes=True)
 async def card_issue_day(context: Context, params: IssueDayParams) -> DayCard:
-    """It opens what its class opens until the quarter hour in which the venue closes. One that came back may be given out again at once."""
+    """It opens what its class opens until the venue closes, or to the quarter hour after. One that came back may be
+    given out again at once."""
     if params.class_name != DAY_CLASS and context.scope.venues is not None:
         raise ActionFailed(f"class: day cards are of the class {DAY_CLASS!r}; an admin may name another")
     stated = Stated(params.who, params.why or f"a day card of {params.venue}", context.now_ms)

@@ -52,11 +52,7 @@ async def test_a_day_card_of_a_venue_that_closes_between_quarter_hours_opens_unt
     given = await ask(admin, LIN, "card.issue-day", uid=CARD, **DAY)
     entry = await listed.entry(90)
     assert entry is not None
-    assert (given.until_ms, entry.until_ms, [grant.until_ms for grant in entry.classes]) == (
-        until_ms,
-        until_ms,
-        [until_ms],
-    )
+    assert [given.until_ms, entry.until_ms, *(grant.until_ms for grant in entry.classes)] == [until_ms] * 3
 
 
 async def test_a_card_that_came_back_is_the_next_ones_without_a_link(city: City, admin: Admin, listed: Listed) -> None:
