@@ -9,8 +9,9 @@ LOOKED_AT, MANY = 40, 20
 class Landslide:
     """What a library says of patrons who were in good standing when they were asked about last."""
 
-    def __init__(self) -> None:
-        self._fell: deque[bool] = deque(maxlen=LOOKED_AT)
+    def __init__(self, goes_on: bool = False) -> None:
+        """`goes_on`: it was on when another server, or this one before it stopped, asked last."""
+        self._fell: deque[bool] = deque([True] * MANY if goes_on else [], maxlen=LOOKED_AT)
 
     def note(self, fell: bool) -> None:
         """One more of them, who is not any more or still is."""

@@ -40,7 +40,8 @@ class Refreshing:
         self._library, self._database, self._keys = library, database, keys
         self._server, self._now_ms = server, now_ms
         self._adopt_at_s = 0.0
-        self._slide = Landslide()
+        self._slide: Landslide | None = None
+        """None: what was doubted before is not looked up yet."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -62,7 +63,10 @@ class Refreshing:
             log.warning("library-is-known-otherwise", library=library.id)  # `library forget` ends what it said
             return LONGEST_WAIT_S
         if not await self._is_ours(row is None, now_ms):
+            self._slide = None  # the other one knows
             return LONGEST_WAIT_S
+        if self._slide is None:
+            self._slide = Landslide(goes_on=row is not None and row.failure == FaultKind.DOUBTED)
         await self._adopt()
         if is_quiet(library, zones, now_ms):
             return LONGEST_WAIT_S
@@ -138,7 +142,7 @@ class Refreshing:
         answers.clear()
         async with self._database.write() as connection:
             believed = await library_state.is_believed(connection, self._library.id, now_ms)
-            if believed:
+            if believed or self._slide is None:
                 self._slide = Landslide()
             slide = None if believed else self._slide
             changed = await patrons.put_answers(connection, self._keys, self._library, some, now_ms, slide)
@@ -149,7 +153,7 @@ class Refreshing:
         log.info("library-asked", library=self._library.id, patrons=len(some), changed=changed)
 
     def _doubt(self) -> None:
-        if self._slide.is_on:
+        if self._slide is not None and self._slide.is_on:
             said = f"at least {MANY} of the last {LOOKED_AT} patrons in good standing are not any more, all at once"
             raise LineFault(FaultKind.DOUBTED, said)
 

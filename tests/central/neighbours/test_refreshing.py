@@ -10,7 +10,7 @@ from sqlalchemy import delete
 
 from central.actions.action import ActionFailed
 from central.neighbours.landslide import MANY
-from central.neighbours.refreshing import refresh_for_ever
+from central.neighbours.refreshing import Refreshing, refresh_for_ever
 from central.store.schema import libraries, library_patrons, lists
 from tests.central.actors import NOW_MS
 from tests.central.neighbours.conftest import LibraryTown
@@ -225,6 +225,21 @@ async def test_a_library_that_says_it_of_many_at_once_is_not_believed_until_a_pe
     assert not [n for n in range(60) if "library-good" in await town.classes(n)]
     assert (await town.status()).state == "answers"
     assert await version(town) > before
+
+
+async def test_a_server_that_starts_anew_does_not_believe_it_either(town: LibraryTown) -> None:
+    await town.people(60)
+    await town.keeper.round()
+    town.server.patrons |= {f"P{n}": Patron(fields={"BL": "N"}) for n in range(60)}
+    await town.later(25)
+    for n in range(2):
+        town.keeper = Refreshing(town.library, town.city.database, town.city.keys, f"server-{n}", lambda: town.now_ms)
+        await town.later(2)
+    assert len([n for n in range(60) if "library-good" in await town.classes(n)]) == 60 - MANY + 1
+    town.server.patrons |= {f"P{n}": Patron() for n in range(60)}
+    for _ in range(2):
+        await town.later(2)
+    assert (await town.status()).state == "answers"
 
 
 async def test_a_library_that_is_right_again_goes_on_by_itself(town: LibraryTown) -> None:
