@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -162,11 +163,14 @@ def say(result: dict[str, Any], as_json: bool) -> None:
         say_json(result)
         return
     table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in result.items():
-        table.add_row(name.replace("_", " "), escape(text_of(name, value)))
-    Console().print(table)
+        table.add_row(name.removesuffix("_ms").replace("_", " "), escape(text_of(name, value)))
+    output().print(table)
 
 
+UNFOLDED = 100_000
 COPIED_BY_HAND = ("device", "words", "session")
 """Columns that a person copies into the next command: never broken over two lines."""
 
@@ -182,14 +186,30 @@ def say_rows(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "", c
     if not rows:
         click.echo(nothing)
         return
-    table = Table(box=None)
     names = columns.split() or list(rows[0])
-    for name in names:
-        title = name.removesuffix("_ms").replace("_", " ")
-        table.add_column(title, overflow="fold", no_wrap=name in COPIED_BY_HAND)
-    for row in rows:
-        table.add_row(*(escape(text_of(name, row[name])) for name in names))
-    Console().print(table)
+    titles = [name.removesuffix("_ms").replace("_", " ") for name in names]
+    cells = [[text_of(name, row[name]) for name in names] for row in rows]
+    words = [max(_longest_word(cell) for cell in column) for column in zip(titles, *cells, strict=True)]
+    console, table = output(), Table(box=None)
+    is_wide_enough = sum(words) + 2 * len(words) <= console.width  # more than fits would be cut off
+    for name, title, word in zip(names, titles, words, strict=True):
+        is_whole = name in COPIED_BY_HAND
+        table.add_column(title, overflow="fold", no_wrap=is_whole, min_width=word if is_wide_enough else None)
+    for row_of_cells in cells:
+        table.add_row(*map(escape, row_of_cells))
+    console.print(table)
+
+
+def output() -> Console:
+    """Where a person reads: as wide as their terminal. A file or a pipe has no width: nothing is folded there."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = UNFOLDED
+    return console
+
+
+def _longest_word(text: str) -> int:
+    return max((cell_len(word) for word in text.split()), default=0)
 
 
 def text_of(name: str, value: Any) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import sqlite3
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from central.operate import user_name
 from protocol.messages import Upload, encode
 from tests.central.actors import Device, Journal
 from tests.central.terminal import CARDS, Operator, Served
+
+NOTICE = Path(__file__).parents[2] / "deploy" / "privacy" / "caring.toml"
 
 # --- every command ------------------------------------------------------------------------------------------
 
@@ -193,6 +196,14 @@ def test_lists(run: Operator) -> None:
     assert [row["policy"] for row in run.json("gate", "list")] == ["open"]
     assert run.json("domain", "list")[0]["members"] == 2
     assert "library-1" in run("gate", "list").stdout
+
+
+def test_what_a_file_or_a_pipe_takes_is_neither_cut_nor_folded(run: Operator, tmp_path: Path) -> None:
+    told = tomllib.loads(NOTICE.read_text())
+    run("notice", "put", "caring", str(NOTICE))
+    shown = run("notice", "show", "caring").stdout
+    assert [each for language in told.values() for each in language.values() if each not in shown] == []
+    assert "caring, caring-companion, disability, low-income" in run("purpose", "list").stdout
 
 
 def test_a_shown_policy_can_be_put_again(run: Operator, tmp_path: Path) -> None:
