@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from central.access.audit import ASKED, FAILED, REFUSED
 from central.references import Held, targets
 from central.store.schema import audit
 
@@ -27,3 +28,11 @@ async def rows_about(
         query = query.where(a.number < before)
     rows = (await connection.execute(query.order_by(a.number.desc()).limit(limit + 1))).all()
     return list(rows[:limit]), len(rows) > limit
+
+
+async def came_to_nothing(connection: AsyncConnection, rows: Collection[Any]) -> set[int]:
+    """The numbers of those that asked for a change which was not made."""
+    asked = [row.number for row in rows if row.phase == ASKED]
+    a = audit.c
+    failed = select(a.asked).where(a.asked.in_(asked), a.phase.in_((FAILED, REFUSED)))
+    return set((await connection.execute(failed)).scalars()) if asked else set()

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.access.audit import ASKED, LOOKED
-from central.access.looks import rows_about
+from central.access.looks import came_to_nothing, rows_about
 from central.access.rates import wait_s
 from central.access.rules import ON_BEHALF
 from central.actions.action import ActionFailed, AskedTooOften, Context, Params, Result, action
@@ -193,12 +193,14 @@ async def citizen_looks(context: Context, params: PageParams) -> CitizenLooks:
         (before,) = parts_of(params.after, tuple[int]) if params.after else (None,)
         references = await references_held(connection, citizen.id, citizen.reference)
         rows, more = await rows_about(connection, references, ids, (LOOKED, ASKED), before, params.limit)
-    return CitizenLooks(looks=[_look(row) for row in rows], next=key_of(rows[-1].number) if more else "")
+        failed = await came_to_nothing(connection, rows)
+    looks = [_look(row, row.phase == ASKED and row.number not in failed) for row in rows]
+    return CitizenLooks(looks=looks, next=key_of(rows[-1].number) if more else "")
 
 
-def _look(row: Any) -> CitizenLook:
+def _look(row: Any, is_change: bool) -> CitizenLook:
     body = msgspec.json.decode(row.body)
-    return CitizenLook(row.at_ms, row.who, row.action, row.phase == ASKED, body.get("why") == ON_BEHALF)
+    return CitizenLook(row.at_ms, row.who, row.action, is_change, body.get("why") == ON_BEHALF)
 
 
 async def _in_time(context: Context) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.access.audit import ASKED, LOOKED, REFUSED
-from central.access.looks import rows_about
+from central.access.looks import came_to_nothing, rows_about
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.class_store import Stated, held_classes, put_classes
 from central.actions.cards.day_members import is_day_member
@@ -60,7 +60,8 @@ class LooksParams(Params, frozen=True, kw_only=True):
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody looked at, changed or was refused something of the member's. `what`: looked, changed, refused."""
+    """Somebody looked at, changed or was refused something of the member's. `what`: looked, changed, refused, failed
+    (tried, and nothing changed)."""
 
     number: int
     at_ms: int
@@ -116,6 +117,7 @@ async def member_looks(context: Context, params: LooksParams) -> Looks:
         person = await _person(context, connection, params.member)
         ids = [person.id, *person.cards]
         rows, more = await rows_about(connection, person.references, ids, WHAT, params.before or None, params.limit)
+        failed = await came_to_nothing(connection, rows)
     looks = [
         Look(
             number=row.number,
@@ -123,7 +125,7 @@ async def member_looks(context: Context, params: LooksParams) -> Looks:
             who=row.who,
             origin=row.origin,
             action=row.action,
-            what=WHAT[row.phase],
+            what="failed" if row.number in failed else WHAT[row.phase],
         )
         for row in rows
     ]

@@ -9,7 +9,12 @@ from central.privacy.copying import title_of
 
 STATES = {"given": ("good", _N("agreed")), "withdrawn": ("bad", _N("refused or taken back"))}
 HOW = {"counter": _N("at a counter"), "kiosk": _N("at a kiosk"), "list": _N("by a signed form")}
-LOOKED = {"looked": _N("looked"), "changed": _N("changed"), "refused": _N("was refused")}
+LOOKED = {
+    "looked": _N("looked"),
+    "changed": _N("changed"),
+    "refused": _N("was refused"),
+    "failed": _N("tried, and nothing changed"),
+}
 WHERE = {"gates": _N("gates"), "backups": _N("backups made before"), "copies": _N("copies of the database set aside")}
 UID_STATES = {
     "asked": ("busy", _N("asked: another admin has to allow it")),

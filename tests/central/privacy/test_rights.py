@@ -141,6 +141,10 @@ async def test_who_looked_is_told_by_whatever_the_look_went(scene: Scene) -> Non
     rest = await scene.admin.act("member.looks", member=REFERENCE, before=first.looks[-1].number, limit=500)
     assert first.more
     assert [*first.looks, *rest.looks] == found
+    with pytest.raises(ActionFailed):
+        await ask(scene.admin, caller("lin", "admin"), "consent.give", member=REFERENCE, purpose="statistics")
+    tried = (await scene.admin.act("member.looks", member=REFERENCE)).looks[0]
+    assert (tried.who, tried.action, tried.what) == ("lin", "consent.give", "failed")  # and no change was made
 
 
 @ONE_ENGINE
