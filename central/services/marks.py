@@ -143,14 +143,17 @@ def mark_of(
 
 
 def person_of(personal: bytes | None) -> Personal:
-    """Nobody, where the personal part was destroyed or cannot be read."""
+    """Nobody, where the personal part was destroyed, cannot be read, or names a card that no member has."""
     try:
-        return decode(Personal, personal) if personal else _NOBODY
+        person = decode(Personal, personal) if personal else _NOBODY
     except Refused:
         return _NOBODY
+    return person if person.card <= MOST_CARDS else _NOBODY
 
 
 _NOBODY = Personal(bytes(16))
+MOST_CARDS = 2**31 - 1
+"""As many as a column of PostgreSQL's holds; a device that says another number is not believed."""
 
 
 def given_back(said: Collection[str]) -> MarkFate | None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.access.audit import REFUSED, Entry, append_within
@@ -22,13 +23,13 @@ from central.privacy.publishing import publish_consents
 from central.services.attributions import attribution_of
 from central.services.judging.clock_facts import clocks_of
 from central.services.judging.public_parts import public_parts
+from central.services.marks import person_of
 from central.store.database import Database
-from central.store.schema import events, gates, kiosk_statements, subjects, venues
-from protocol.errors import Refused
-from protocol.messages import Kind, Personal, decode
+from central.store.schema import UNSETTLED, events, gates, kiosk_statements, subjects, venues
+from protocol.messages import Kind
 
 LOOK_EVERY_S = 0.25
-AT_ONCE = 200
+AT_ONCE, OF_ONE_DEVICE = 200, 20
 WAITING, TAKEN, LATE, NOT_TAKEN = "waiting", "taken", "late", "not-taken"
 """`late`: something was said later of the same purpose, so it changes nothing."""
 
@@ -49,8 +50,7 @@ async def state_for_ever(database: Database, keys: Keys) -> None:
 async def settle_statements(database: Database, keys: Keys, now_ms: int) -> int:
     """One that fails holds up no other; the next look finds it again. Returns how many there were."""
     async with database.read() as connection:
-        query = select(kiosk_statements).where(_k.state == WAITING).order_by(_k.received_ms, _k.sequence)
-        rows = (await connection.execute(query.limit(AT_ONCE))).all()
+        rows = await _next(connection)
     for row in rows:
         try:
             async for attempt in retrying():
@@ -60,6 +60,15 @@ async def settle_statements(database: Database, keys: Keys, now_ms: int) -> int:
         except Exception as error:  # never its text, which may quote a row
             log.error("statement-not-settled", error=type(error).__name__, device=row.device, sequence=row.sequence)
     return len(rows)
+
+
+async def _next(connection: AsyncConnection) -> Sequence[Any]:
+    """Some of each device, in turns: however many statements one of them sends, the others' are taken."""
+    came = (_k.received_ms, _k.epoch, _k.sequence)
+    turn = func.row_number().over(partition_by=_k.device, order_by=came).label("turn")
+    waiting = select(kiosk_statements, turn).where(UNSETTLED).subquery()
+    query = select(waiting).where(waiting.c.turn <= OF_ONE_DEVICE)
+    return (await connection.execute(query.order_by(waiting.c.turn, waiting.c.received_ms).limit(AT_ONCE))).all()
 
 
 async def _settle(connection: AsyncConnection, keys: Keys, row: Any, now_ms: int) -> None:
@@ -91,7 +100,8 @@ async def _event(connection: AsyncConnection, row: Any) -> Any:
 async def _state(connection: AsyncConnection, keys: Keys, row: Any, event: Any, now_ms: int) -> str:
     """Raises NotTaken."""
     domain, name = event.domain or "", (row.device, row.epoch, row.sequence)
-    told = _person(event.personal)
+    part_of = person_of(event.personal)
+    told = Person(part_of.subject, part_of.card)
     part = (await public_parts(connection, [name])).get(name)
     if part is None or not told.subject:
         raise NotTaken("nobody knows any more whose card it was")
@@ -109,14 +119,6 @@ async def _state(connection: AsyncConnection, keys: Keys, row: Any, event: Any, 
     changed = await state_consents(connection, [said], now_ms)
     await publish_consents(connection, keys, changed, now_ms)
     return TAKEN
-
-
-def _person(personal: bytes | None) -> Person:
-    try:
-        part = decode(Personal, personal) if personal else None
-    except Refused:
-        part = None
-    return Person(part.subject, part.card) if part is not None else Person(b"", 0)
 
 
 async def _member(connection: AsyncConnection, domain: str, told: Person, at_ms: int) -> bytes:

@@ -43,6 +43,7 @@ from central.store.schema.points import (
     reservations,
 )
 from central.store.schema.privacy import (
+    UNSETTLED,
     consent_notices,
     consent_rules,
     consents,
@@ -95,6 +96,7 @@ __all__ = [
     "RARE_KINDS",
     "REPEATS",
     "RESENT",
+    "UNSETTLED",
     "WHOLE_DAY",
     "accounts",
     "activities",

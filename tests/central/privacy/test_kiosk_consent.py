@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from central.access.audit import REFUSED
 from central.actions.action import ActionFailed
-from central.actions.privacy.kiosk_settling import settle_statements
+from central.actions.privacy.kiosk_settling import OF_ONE_DEVICE, settle_statements
 from central.custody import Custodian
 from central.device_keys import DeviceKeys
 from central.facts import About, append
@@ -61,6 +61,7 @@ class Kiosk:
     async def states(self, member: str, detail: ConsentDetail | bytes, at_ms: int = 0, **changes: Any) -> None:
         """Written down at the gate, and not delivered yet."""
         personal = encode(Personal(bytes(16), await self.subject(member), card=1)) if member else b""
+        personal = changes.pop("personal", personal)
         said = {"decision": "granted", "reason": "consent-taken", "at_ms": at_ms or self.admin.now_ms}
         encoded = detail if isinstance(detail, bytes) else encode(detail)
         self.journal.add(Kind.CONSENT, personal, **(said | {"detail": encoded} | changes))
@@ -232,6 +233,30 @@ async def test_a_card_that_was_lost_by_then_states_nothing_though_its_gate_did_n
     await kiosk.tells("M-1", GIVES)
     await kiosk.tells("M-1", TAKES_BACK, NOW_MS + HOUR_MS - 1)
     assert await kiosk.became() == [("not-taken", "the card was lost by then"), ("taken", "")]
+
+
+async def test_a_card_number_that_no_member_has_is_nobodys(kiosk: Kiosk) -> None:
+    """It fits the wire; no column holds it."""
+    personal = encode(Personal(bytes(16), await kiosk.subject("M-1"), card=2**53))
+    await kiosk.states("", GIVES, personal=personal)
+    await kiosk.delivers()
+    await kiosk.settles()
+    assert await kiosk.became() == [("not-taken", "nobody knows any more whose card it was")]
+
+
+async def test_a_device_that_states_without_end_keeps_no_other_waiting(kiosk: Kiosk, city: City) -> None:
+    other = Kiosk(city, kiosk.admin, await city.add_device(Device("door-1-other")))
+    for n in range(3 * OF_ONE_DEVICE):
+        await kiosk.states("", GIVES if n % 2 else TAKES_BACK)
+    await kiosk.delivers()
+    kiosk.admin.now_ms += 1
+    await other.states("M-1", GIVES)
+    await other.delivers()
+    assert await kiosk.settles() == OF_ONE_DEVICE + 1
+    assert [row.state for row in await city.rows(kiosk_statements) if row.device == "door-1-other"] == ["taken"]
+    while await kiosk.settles():
+        pass
+    assert {row.state for row in await city.rows(kiosk_statements)} == {"not-taken", "taken"}
 
 
 @ONE_ENGINE
