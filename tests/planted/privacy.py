@@ -57,7 +57,7 @@ PRIVACY = (
     Fault(
         "retention-believes-a-stopped-clock",
         "A gate whose clock stands at 1970 loses what it just delivered.",
-        "central/privacy/retention/retaining.py",
+        "central/privacy/retention/rules.py",
         (Edit("these, b.received_ms < before_ms)", "these)"),),
         (f"{HERE}/test_retention.py::test_a_gate_whose_clock_stands_still_loses_nothing_that_just_came",),
     ),
