@@ -10,6 +10,7 @@ from functools import cache
 
 from central.console.phrases import Phrasebook, phrase
 from central.console.words import FOLDER
+from protocol.reasons import HEADLINES
 
 TERMS = "terms.toml"
 
@@ -24,7 +25,8 @@ def book(lang: str) -> Phrasebook:
     """Of a language; empty for English."""
     held = files(lang)
     terms = held.pop(TERMS, {})
-    return Phrasebook([phrase(*each) for words in held.values() for each in words.items()], terms)
+    phrases = [phrase(*each) for words in held.values() for each in words.items()]
+    return Phrasebook(phrases, terms, {code: zh for code, (zh, _) in HEADLINES.items()} if held else {})
 
 
 def files(lang: str) -> dict[str, dict[str, str]]:

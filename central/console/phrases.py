@@ -7,6 +7,7 @@ A phrase is written as people read it, `no card {card} of {member}`. What a plac
 | `{why}`, `{why2}` | a phrase itself, said in other words, too; where it is none, the text is not this phrase |
 | `{term}` | one of the terms; where it is none, the text is not this phrase |
 | `{field}` | said in other words where it is a term, else as it stands |
+| `{denial}` | why a gate denied, as its screen says it |
 | any other | as it stands |
 
 A text is taken apart by looking for the words between the places from left to right, which finds a way where there is
@@ -88,9 +89,11 @@ class Phrasebook:
     """Every phrase of one language. Those that lead to another one are tried first, since a place at an end of it would
     take in what stands before or after it; then the one with the most words of its own."""
 
-    def __init__(self, phrases: Iterable[Phrase], terms: Mapping[str, str]) -> None:
+    def __init__(
+        self, phrases: Iterable[Phrase], terms: Mapping[str, str], denials: Mapping[str, str] | None = None
+    ) -> None:
         self.phrases = sorted(phrases, key=lambda each: (not each.leads, -each.weight, each.text))
-        self.terms = terms
+        self.terms, self.denials = terms, denials or {}
         self._open = [each for each in self.phrases if len(each.words[0]) < BEGINNING]
         self._by_beginning: dict[str, list[Phrase]] = {}
         for beginning in {each.words[0][:BEGINNING] for each in self.phrases if len(each.words[0]) >= BEGINNING}:
@@ -166,4 +169,6 @@ class _Saying:
             return self.say(part, depth - 1)
         if place.startswith("term"):
             return self._book.terms.get(part)
+        if place == "denial":
+            return self._book.denials.get(part, part)
         return self._book.terms.get(part, part) if place.startswith("field") else part

@@ -197,6 +197,11 @@ def test_parts_are_said_where_they_are_joined() -> None:
     assert said.endswith("；條款 'c' 重複出現")
 
 
+def test_codes_are_said_as_pages_and_screens_say_them() -> None:
+    assert in_words("zh-TW", "the gate did not take the card: unknown-card") == "閘門未接受此卡：這張卡尚未登記"
+    assert in_words("zh-TW", "books is paused already") == "books 的狀態已經是「已暫停」"
+
+
 def test_places_may_change_their_order() -> None:
     some = Phrasebook([phrase("{a} of {b}", "{b} 的 {a}")], {})
     assert some.say("one of {a}{b}") == "{a}{b} 的 one"
