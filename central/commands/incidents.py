@@ -8,7 +8,7 @@ from central.commands.shell import act, as_json, say, say_rows, who_option
 from central.config import Config
 from central.privacy.incidents import WHOM
 
-INCIDENTS = "id what device tell_by_ms untold closed_ms"
+INCIDENTS = "id what device tell_by_ms left_ms untold closed_ms"
 
 
 @click.group()

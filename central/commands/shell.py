@@ -166,8 +166,10 @@ def say(result: dict[str, Any], as_json: bool) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in result.items():
-        table.add_row(name.removesuffix("_ms").replace("_", " "), escape(text_of(name, value)))
-    output().print(table)
+        short = name.removesuffix("_ms")
+        title = f"{short}_at" if short != name and short in result else short  # whether, and since when
+        table.add_row(title.replace("_", " "), escape(text_of(name, value)))
+    show(table)
 
 
 UNFOLDED = 100_000
@@ -190,34 +192,53 @@ def say_rows(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "", c
     titles = [name.removesuffix("_ms").replace("_", " ") for name in names]
     cells = [[text_of(name, row[name]) for name in names] for row in rows]
     words = [max(_longest_word(cell) for cell in column) for column in zip(titles, *cells, strict=True)]
-    console, table = output(), Table(box=None)
-    is_wide_enough = sum(words) + 2 * len(words) <= console.width  # more than fits would be cut off
+    table = Table(box=None)
+    is_wide_enough = sum(words) + 2 * len(words) <= Console().width  # more than fits would be cut off
     for name, title, word in zip(names, titles, words, strict=True):
         is_whole = name in COPIED_BY_HAND
         table.add_column(title, overflow="fold", no_wrap=is_whole, min_width=word if is_wide_enough else None)
     for row_of_cells in cells:
         table.add_row(*map(escape, row_of_cells))
-    console.print(table)
+    show(table)
 
 
-def output() -> Console:
-    """Where a person reads: as wide as their terminal. A file or a pipe has no width: nothing is folded there."""
+def show(table: Table) -> None:
+    """As wide as a person's terminal. A file or a pipe has no width: nothing is folded or filled up there."""
     console = Console()
-    if not console.is_terminal:
-        console.width = UNFOLDED
-    return console
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = UNFOLDED
+    with console.capture() as shown:
+        console.print(table)
+    for line in shown.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def _longest_word(text: str) -> int:
     return max((cell_len(word) for word in text.split()), default=0)
 
 
+LENGTHS = ("left_ms", "skew_ms", "median_skew_ms", "list_age_ms", "longest_silent_ms")
+"""Lengths of time, where all else that ends in `_ms` is a moment."""
+
+
+def length_of(value_ms: int) -> str:
+    """In the largest unit of which there are two; as a rule nothing is 0."""
+    for unit, unit_ms in (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000)):
+        if abs(value_ms) >= 2 * unit_ms:
+            return f"{value_ms / unit_ms:.0f} {unit}"
+    return f"{value_ms / 1_000:g} s"
+
+
 def text_of(name: str, value: Any) -> str:
-    """A value as a person reads it; dates in this machine's time zone, ages in hours."""
+    """A value as a person reads it; dates in this machine's time zone."""
     if value in ("", None, [], {}):
         return "–"
     if name in ("warn_ms", "restrict_ms", "close_ms"):
         return f"{value / 3_600_000:g} h"
+    if name in LENGTHS:
+        return length_of(value)
     if name.endswith("_ms"):
         return "–" if value == 0 else dt.datetime.fromtimestamp(value / 1_000).astimezone().isoformat(" ", "seconds")
     if isinstance(value, list):

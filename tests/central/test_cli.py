@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import socket
 import sqlite3
 import tomllib
@@ -204,6 +205,13 @@ def test_what_a_file_or_a_pipe_takes_is_neither_cut_nor_folded(run: Operator, tm
     shown = run("notice", "show", "caring").stdout
     assert [each for language in told.values() for each in language.values() if each not in shown] == []
     assert "caring, caring-companion, disability, low-income" in run("purpose", "list").stdout
+
+
+def test_a_length_of_time_is_no_moment(run: Operator) -> None:
+    opened = run("incident", "open", "a list was lost", "--learned", "2026-02-03T09:00").stdout
+    assert re.search(r"^ left +-\d+ days$", opened, re.MULTILINE)
+    assert " days " in run("incident", "list").stdout
+    assert "`device invite`" in run.refused("incident", "open", "a gate was stolen", "--device", "nowhere")
 
 
 def test_a_shown_policy_can_be_put_again(run: Operator, tmp_path: Path) -> None:

@@ -224,10 +224,11 @@ async def _must_be_new(connection: AsyncConnection, table: Table, id_: str, what
 
 
 async def must_exist(connection: AsyncConnection, table: Table, id_: str, what: str) -> None:
-    """Raises ActionFailed where a domain, venue, gate or policy of this name does not exist."""
+    """Raises ActionFailed where a domain, venue, gate, policy or device of this name does not exist."""
     if not await _exists(connection, table, id_):
         raise ActionFailed(
-            f"there is no {what} {id_!r}: add it first (`{what} {'put' if what == 'policy' else 'add'}`)"
+            f"there is no {what} {id_!r}: add it first"
+            f" (`{what} {'put' if what == 'policy' else 'invite' if what == 'device' else 'add'}`)"
         )
 
 
