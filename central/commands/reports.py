@@ -40,4 +40,5 @@ def fail_if_left_out(result: dict[str, Any], problems: Collection[str]) -> None:
     """Ends the program with 1 where an import was written and rows with these verdicts were not."""
     left_out = sum(result["verdicts"][verdict] for verdict in problems)
     if result["applied"] and left_out:
-        fail(f"{left_out:,} of {result['rows']:,} rows were left out, the others are written: see them with --report")
+        others = "the others are written" if left_out < result["rows"] else "nothing is written"
+        fail(f"{left_out:,} of {result['rows']:,} rows were left out, {others}: see them with --report")

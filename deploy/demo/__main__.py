@@ -69,7 +69,8 @@ class Demo(Stage):
 
     def add_venue(self, s: Spot) -> None:
         self.town.command("domain", "add", s.domain)
-        self.town.command("venue", "add", s.venue, "--domain", s.domain, "--title-en", s.title_en)
+        titles = ["--title-zh", s.title_zh, "--title-en", s.title_en]
+        self.town.command("venue", "add", s.venue, "--domain", s.domain, *titles)
 
     def add_gate(self, s: Spot) -> None:
         titles = ["--title-zh", s.title_zh, "--title-en", s.title_en]

@@ -210,7 +210,7 @@ def test_places_may_change_their_order() -> None:
 def test_a_miss_is_quick() -> None:
     for miss in ("there is no such thing in the city", "uid: x: something else", "gate door-1 does not answer"):
         assert in_words("zh-TW", miss) == miss
-        assert min(_time_s(miss) for _ in range(20)) < 0.001
+        assert min(_time_s(miss) for _ in range(20)) < 0.01
 
 
 def test_what_somebody_typed_to_be_slow_is_not() -> None:
