@@ -156,6 +156,17 @@ class Keys:
         _write(self.directory / f"domain-{domain}-{number}.key", key)
         return key
 
+    def next_domain_key(self, domain: str, after: int) -> int:
+        """Make a new one under the next number that is free, and return that: a file that outlived what it was made for
+        (a restore, a rotation that was not written) keeps its number."""
+        number = after + 1
+        while True:
+            try:
+                self.new_domain_key(domain, number)
+                return number
+            except FileExistsError:
+                number += 1
+
 
 def _person(venue: str, staff: str, salt: bytes) -> bytes:
     return b"\0".join((venue.encode(), staff.encode(), salt))

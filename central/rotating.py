@@ -35,13 +35,7 @@ async def begin(connection: AsyncConnection, keys: Keys, domain: str) -> int:
     held = (await connection.execute(select(key_rotations).where(key_rotations.c.domain == domain))).one_or_none()
     if held is not None:
         return int(held.key_number)
-    while True:
-        number += 1
-        try:
-            keys.new_domain_key(domain, number)
-            break
-        except FileExistsError:  # the file outlived what it was made for: a restore, a rotation that was not written
-            continue
+    number = keys.next_domain_key(domain, number)
     await connection.execute(insert(key_rotations).values(domain=domain, key_number=number, cursor=FROM_THE_FIRST))
     return number
 

@@ -93,13 +93,7 @@ async def domain_add(context: Context, params: DomainParams) -> Added:
     """A new domain with a key of its own and an empty list."""
     async with context.database.write() as connection:
         await _must_be_new(connection, domains, params.id, "domain")
-        number = 1
-        while True:  # a key file that outlived its database (a restore) keeps its number
-            try:
-                context.keys.new_domain_key(params.id, number)
-                break
-            except FileExistsError:
-                number += 1
+        number = context.keys.next_domain_key(params.id, 0)
         await connection.execute(insert(domains).values(id=params.id, title=params.title, key_number=number))
         await refresh_domain(connection, context.keys, params.id, context.now_ms)
     return Added(id=params.id)
