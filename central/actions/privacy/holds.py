@@ -8,6 +8,7 @@ from sqlalchemy import insert, select, update
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference, references_of
+from central.actions.moment_ids import moment_id
 from central.actions.places.places import must_exist
 from central.services.turns import one_at_a_time
 from central.store.schema import legal_holds, venues
@@ -70,10 +71,7 @@ async def hold_put(context: Context, params: HoldPutParams) -> Hold:
                 raise ActionFailed(f"there is no member {params.member!r}: see `member find`")
         if params.venue:
             await must_exist(connection, venues, params.venue, "venue")
-        taken = set((await connection.execute(select(legal_holds.c.id))).scalars())
-        id_, number = f"h{context.now_ms}", 1
-        while id_ in taken:
-            id_, number = f"h{context.now_ms}-{number}", number + 1
+        id_ = await moment_id(connection, legal_holds.c.id, "h", context.now_ms)
         values: dict[str, Any] = {
             "id": id_,
             "member": member,

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.attendance.access import instant_of
+from central.actions.moment_ids import moment_id
 from central.actions.places.places import must_exist
 from central.privacy.incidents import TELL_WITHIN_MS, untold
 from central.store.schema import devices, incidents
@@ -89,10 +90,7 @@ async def incident_open(context: Context, params: IncidentOpenParams) -> Inciden
     async with context.database.write() as connection:
         if params.device:
             await must_exist(connection, devices, params.device, "device")
-        taken = set((await connection.execute(select(incidents.c.id))).scalars())
-        id_, number = f"i{context.now_ms}", 1
-        while id_ in taken:
-            id_, number = f"i{context.now_ms}-{number}", number + 1
+        id_ = await moment_id(connection, incidents.c.id, "i", context.now_ms)
         values: dict[str, Any] = {"id": id_, "what": params.what, "device": params.device, "who": params.who}
         values |= {"learned_ms": learned_ms, "opened_ms": context.now_ms}
         values |= {"authority_ms": 0, "authority_note": "", "concerned_ms": 0, "concerned_note": ""}
