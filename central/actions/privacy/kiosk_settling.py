@@ -80,7 +80,7 @@ async def _settle(connection: AsyncConnection, keys: Keys, row: Any, now_ms: int
     detail = read_detail(Kind.CONSENT, event.detail)
     why = ""
     try:
-        state = await _state(connection, keys, row, event, now_ms)
+        state = await _state(connection, keys, row, event, detail, now_ms)
     except NotTaken as error:
         state, why = NOT_TAKEN, str(error)
         await _tell(connection, row, event, detail, why, now_ms)
@@ -97,7 +97,7 @@ async def _event(connection: AsyncConnection, row: Any) -> Any:
     return (await connection.execute(query)).one()
 
 
-async def _state(connection: AsyncConnection, keys: Keys, row: Any, event: Any, now_ms: int) -> str:
+async def _state(connection: AsyncConnection, keys: Keys, row: Any, event: Any, detail: Any, now_ms: int) -> str:
     """Raises NotTaken."""
     domain, name = event.domain or "", (row.device, row.epoch, row.sequence)
     part_of = person_of(event.personal)
@@ -107,7 +107,6 @@ async def _state(connection: AsyncConnection, keys: Keys, row: Any, event: Any, 
         raise NotTaken("nobody knows any more whose card it was")
     at_ms = (await clocks_of(connection, domain)).corrected_ms(event.device, event.at_ms)
     held = await entry_at(connection, domain, told.subject, told.card, at_ms)
-    detail = read_detail(Kind.CONSENT, event.detail)
     heard = Heard(detail, part.event.clock, at_ms, row.received_ms, held)
     said_ms = stated_ms(heard, await newest_versions(connection))
     member = await _member(connection, domain, told, at_ms)
