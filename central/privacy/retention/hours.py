@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,8 +15,8 @@ from central import facts
 from central.privacy.destroying import destroy_with_what_was_said
 from central.privacy.holds import held_subjects, held_venues
 from central.privacy.kept import keep_hours
-from central.privacy.retention.progress import note_progress, read_progress
-from central.privacy.retention.rules import DAY_MS, VOLUNTEERING, cutoffs, due_before
+from central.privacy.retention.progress import MembersPass, note_progress, read_progress
+from central.privacy.retention.rules import VOLUNTEERING, cutoffs, due_before
 from central.privacy.retention.settled_hours import facts_before, settled_before
 from central.privacy.retention.tap_purposes import Tap, bears_points, checks_in, first_that_stays, signs
 from central.privacy.said import forget_facts
@@ -33,16 +32,8 @@ from central.store.schema import attendance_sessions, attendance_teams, marks, s
 
 PROGRESS = "retained-hours"
 """Key in `meta`."""
-PASS_MS = 7 * DAY_MS
 AT_ONCE = 100
 """Members who are looked at together; each loses what is due in a transaction of its own."""
-
-
-class Progress(msgspec.Struct):
-    """Through which member of each domain this pass came, as hex."""
-
-    began_ms: int = 0
-    domains: dict[str, str] = {}
 
 
 class Going(NamedTuple):
@@ -59,9 +50,7 @@ async def destroy_due_hours(database: Database, now_ms: int) -> int:
         before_ms = await due_before(connection, VOLUNTEERING, now_ms)
         if not before_ms:
             return 0
-        progress = await read_progress(connection, PROGRESS, Progress)
-        if progress.began_ms + PASS_MS <= now_ms:
-            progress = Progress(now_ms)
+        progress = await read_progress(connection, PROGRESS, MembersPass, now_ms)
         for domain in (await connection.execute(select(attendance_teams.c.domain).distinct())).scalars().all():
             after = bytes.fromhex(progress.domains.get(domain, ""))
             members = await _members_after(connection, domain, after, before_ms)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-import msgspec
 from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,8 +15,8 @@ from central.facts import read
 from central.privacy.destroying import destroy_with_what_was_said
 from central.privacy.holds import held_subjects
 from central.privacy.kept import keep_points
-from central.privacy.retention.progress import note_progress, read_progress
-from central.privacy.retention.rules import DAY_MS, POINTS, cutoffs, due_before
+from central.privacy.retention.progress import MembersPass, note_progress, read_progress
+from central.privacy.retention.rules import POINTS, cutoffs, due_before
 from central.privacy.retention.settled_points import settled_before
 from central.privacy.retention.tap_purposes import Tap, bears_points, checks_in, first_that_stays, signs
 from central.privacy.said import forget_facts
@@ -32,17 +31,9 @@ from central.store.schema import domains, marks, point_months
 
 PROGRESS = "retained-points"
 """Key in `meta`."""
-PASS_MS = 7 * DAY_MS
 MOST_TAPS = 250
 """Of one member in one transaction, if a month has no more."""
 _m = marks.c
-
-
-class Progress(msgspec.Struct):
-    """Through which member of each domain this pass came, as hex."""
-
-    began_ms: int = 0
-    domains: dict[str, str] = {}
 
 
 class Going(NamedTuple):
@@ -58,9 +49,7 @@ async def destroy_due_points(database: Database, now_ms: int) -> int:
         before_ms = await due_before(connection, POINTS, now_ms)
         if not before_ms:
             return 0
-        progress = await read_progress(connection, PROGRESS, Progress)
-        if progress.began_ms + PASS_MS <= now_ms:
-            progress = Progress(now_ms)
+        progress = await read_progress(connection, PROGRESS, MembersPass, now_ms)
         for domain in (await connection.execute(select(domains.c.id).order_by(domains.c.id))).scalars().all():
             after = bytes.fromhex(progress.domains.get(domain, ""))
             members = await members_after(connection, domain, after)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import structlog
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,31 +20,27 @@ from central.privacy.holds import held_subjects
 from central.privacy.retention.check_ins import count_due_activity
 from central.privacy.retention.hours import destroy_due_hours
 from central.privacy.retention.points import destroy_due_points
-from central.privacy.retention.progress import note_progress, read_progress
+from central.privacy.retention.progress import Pass, note_progress, read_progress
 from central.privacy.retention.rows import destroy_due_rows
-from central.privacy.retention.rules import DAY_MS, cutoffs, received_before
+from central.privacy.retention.rules import cutoffs, received_before
 from central.privacy.retention.tap_purposes import bears_points, checks_in, signs, that_are
 from central.services.turns import one_at_a_time
 from central.store import faults
 from central.store.database import Database
 from central.store.schema import denials, events, gates, marks, venues
-from central.store.slices import named
 from protocol.messages import Kind
 
 EVERY_S = 300.0
 AT_ONCE = 250
-PASS_MS = 7 * DAY_MS
-"""After so long everything old is looked at again: what came late, and what was held."""
 PROGRESS = "retained"
 """Key in `meta`."""
 
 log = structlog.get_logger()
 
 
-class Progress(msgspec.Struct):
-    """How far each gate was looked through in this pass."""
+class Progress(Pass):
+    """How far each gate was looked through."""
 
-    began_ms: int = 0
     gates: dict[str, int] = {}
 
 
@@ -70,9 +65,7 @@ async def destroy_due_events(database: Database, now_ms: int) -> int:
     """One block at one gate; returns how many events were looked at."""
     async with database.read() as connection:
         due = await _due_gates(connection, now_ms)
-        progress = await read_progress(connection, PROGRESS, Progress)
-        if progress.began_ms + PASS_MS <= now_ms:
-            progress = Progress(now_ms)
+        progress = await read_progress(connection, PROGRESS, Progress, now_ms)
         for each in due:
             since_ms = progress.gates.get(each.gate, -1)
             block = await _block(connection, each, since_ms)
@@ -137,23 +130,16 @@ async def _needed(connection: AsyncConnection, domain: str, names: Collection[Ev
 async def _denied_of(
     connection: AsyncConnection, held: Collection[bytes], names: Collection[EventName]
 ) -> set[EventName]:
-    d, found = denials.c, set[EventName]()
-    for these in named((d.device, d.epoch, d.sequence), names):
-        query = select(d.device, d.epoch, d.sequence).where(these, d.subject.in_(sorted(held)))
-        found.update((device, epoch, sequence) for device, epoch, sequence in await connection.execute(query))
-    return found
+    return await that_are(connection, names, denials.c.subject.in_(sorted(held)), denials)
 
 
 async def _stated_by(
     connection: AsyncConnection, held: Collection[bytes], names: Collection[EventName]
 ) -> set[EventName]:
     """Statements of consent leave neither mark nor denial: whose they are stands in the event alone."""
-    e, found = events.c, set[EventName]()
+    e = events.c
     theirs = or_(*(holds(connection, e.personal, subject) for subject in sorted(held)))
-    for these in named((e.device, e.epoch, e.sequence), names):
-        query = select(e.device, e.epoch, e.sequence).where(these, e.kind == Kind.CONSENT, theirs)
-        found.update((device, epoch, sequence) for device, epoch, sequence in await connection.execute(query))
-    return found
+    return await that_are(connection, names, (e.kind == Kind.CONSENT) & theirs, events)
 
 
 async def retain_for_ever(database: Database) -> None:

@@ -4,14 +4,13 @@ and personal parts beside uploads that were kept as evidence. A few hundred rows
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.neighbours.events.notice_sources import FLAG
 from central.privacy.holds import held_members, held_subjects, held_venues
 from central.privacy.purposes import purpose_of_class, purposes
-from central.privacy.retention.progress import note_progress, read_progress
+from central.privacy.retention.progress import Pass, note_progress, read_progress
 from central.privacy.retention.rules import ADMISSION, DAY_MS, NOTICES, cutoffs, due_before
 from central.services.turns import one_at_a_time
 from central.store.database import Database
@@ -36,10 +35,9 @@ PROGRESS = "retained-rows"
 """Key in `meta`."""
 
 
-class Progress(msgspec.Struct):
+class Progress(Pass):
     """Which of the kinds of rows this pass is done with, and through where it went through the evidence."""
 
-    began_ms: int = 0
     done: list[str] = []
     evidence: tuple[int, str] = (-1, "")
 
@@ -57,9 +55,7 @@ class Rows(NamedTuple):
 async def destroy_due_rows(database: Database, now_ms: int) -> int:
     """The next rows; returns how many went, 0 = nothing is due in this pass."""
     async with database.read() as connection:
-        progress = await read_progress(connection, PROGRESS, Progress)
-    if progress.began_ms + PASS_MS <= now_ms:
-        progress = Progress(now_ms)
+        progress = await read_progress(connection, PROGRESS, Progress, now_ms, PASS_MS)
     for name, work in _KINDS.items():
         if name in progress.done:
             continue

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Table, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.privacy.found import EventName
@@ -42,12 +42,12 @@ def checks_in() -> ColumnElement[bool]:
 
 
 async def that_are(
-    connection: AsyncConnection, names: Collection[EventName], condition: ColumnElement[bool]
+    connection: AsyncConnection, names: Collection[EventName], condition: ColumnElement[bool], table: Table = marks
 ) -> set[EventName]:
-    """Of these events, those whose mark meets the condition."""
-    found: set[EventName] = set()
-    for these in named((_m.device, _m.epoch, _m.sequence), names):
-        query = select(_m.device, _m.epoch, _m.sequence).where(and_(these, condition))
+    """Of these events, those whose row (their mark) meets the condition."""
+    t, found = table.c, set[EventName]()
+    for these in named((t.device, t.epoch, t.sequence), names):
+        query = select(t.device, t.epoch, t.sequence).where(these, condition)
         found.update((device, epoch, sequence) for device, epoch, sequence in await connection.execute(query))
     return found
 

@@ -7,7 +7,8 @@ import pytest
 
 from central.actions.action import ActionFailed
 from central.privacy.retention import retaining
-from central.privacy.retention.retaining import PASS_MS, destroy_due
+from central.privacy.retention.progress import PASS_MS
+from central.privacy.retention.retaining import destroy_due
 from central.privacy.retention.rules import DAY_MS
 from central.reporting.visit_counts import count_due
 from central.store.schema import activities, batches, denials, events, marks, members, subjects, visit_counts, visits
