@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deploy.line import Line
+from deploy.ports import Port
 
 START_S = 90
 BIN = Path(sys.executable).parent
@@ -42,13 +42,6 @@ def run(*command: str | Path) -> str:
             f"{' '.join(str(part) for part in command[1:4])}: {done.stderr.strip() or done.stdout.strip()}"
         )
     return done.stdout
-
-
-def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:
@@ -96,7 +89,7 @@ class Gate:
         self, spot: Spot, directory: Path, line: Line, has_card_reader: bool, has_screen: bool = False
     ) -> None:
         self.spot, self.directory, self.line = spot, directory, line
-        self.screen_port = free_port() if has_screen else 0
+        self.screen_port = Port.free() if has_screen else 0
         directory.mkdir(parents=True, exist_ok=True)
         self.fifo, self.released = directory / "reader", directory / "released"
         if not self.fifo.exists():
@@ -167,8 +160,8 @@ class Town:
         lines of central's settings."""
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self.port, self.tls, self.lines = free_port(), tls, lines
-        self.console_port = free_port()
+        self.port, self.tls, self.lines = Port.free(), tls, lines
+        self.console_port = Port.free()
         self.config = directory / "central.toml"
         self.config.write_text(
             f'data_dir = "{directory / "central"}"\nport = {self.port}\nconsole_port = {self.console_port}\n'

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from central.__main__ import cli
+from deploy.ports import Port
 
 POLICY = """
 rules = [{kind = "admit", id = "members", classes = ["citizen"], schedule = "open"}]
@@ -88,9 +88,7 @@ class Served:
 @contextmanager
 def serving(directory: Path, config: Path, more: str = "") -> Iterator[Served]:
     """Until the block ends. `config`: where its settings are written to; `more`: settings beside the usual ones."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = Port.free()
     config.write_text(f"data_dir = '{directory}'\ntls = 'none'\nport = {port}\n{more}")
     served = Served(directory, config)
     deadline = time.monotonic() + START_S

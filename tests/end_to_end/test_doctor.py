@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from deploy.town import Gate, free_port
+from deploy.ports import Port
+from deploy.town import Gate
 from tests.end_to_end.quick_town import ALICE, DOOR, QuickTown, delivered, invoke, tap
 
 pytestmark = pytest.mark.xdist_group("commands")
@@ -42,7 +43,8 @@ async def examined(gate: Gate) -> dict[str, dict[str, Any]]:
 
 async def test_a_gate_that_works_is_found_well_and_one_that_is_cut_off_is_found_out(town: QuickTown) -> None:
     gate = await town.join(DOOR)
-    gate.config.write_text(f"{gate.config.read_text()}\n[screen]\nport = {free_port()}\n")
+    screen_port = Port.free()
+    gate.config.write_text(f"{gate.config.read_text()}\n[screen]\nport = {screen_port}\n")
     gate.process.start()
     await gate.until(lambda status: status["allowlist_version"] > 0 and status["policy_version"] > 0)
     await tap(gate, ALICE)

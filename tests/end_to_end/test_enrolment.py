@@ -12,7 +12,8 @@ import pytest
 
 from central.keys import state_keys
 from central.tls import certificate_digest
-from deploy.town import CommandFailed, Gate, free_port
+from deploy.ports import Port
+from deploy.town import CommandFailed, Gate
 from edge_agent import identity as identity_file
 from edge_agent.agent import Agent
 from edge_agent.uplink import NetworkFailure
@@ -180,7 +181,7 @@ class Clocked:
         town = places.settle()
         self.directory: Path = town.directory
         self.clock = Clock(time.time_ns() // 1_000_000)
-        self.central = ClockedCentral(town.data, self.clock, free_port())
+        self.central = ClockedCentral(town.data, self.clock, Port.free())
         self.agent = ClockedAgent(town.directory / "door", self.clock)
 
     async def invite(self) -> str:

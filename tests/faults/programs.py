@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from central.keys import Keys
-from deploy.town import CommandFailed, free_port, run
+from deploy.ports import Port
+from deploy.town import CommandFailed, run
 from edge_agent import identity as identity_file
 from protocol.envelope import Keyring
 from protocol.messages import Role
@@ -53,7 +54,7 @@ def founded(tls: bool) -> Founded:
     """A library with one gate, its policy and cards, and an agent enrolled by the book; made once, to be copied."""
     made = tempfile.TemporaryDirectory()
     _kept.append(made)
-    directory, port = Path(made.name), free_port()
+    directory, port = Path(made.name), Port.free()
     (directory / "policy.toml").write_text(POLICY)
     rows = "".join(f"{uid},M-{uid},citizen,,\n" for uid in UIDS)
     (directory / "cards.csv").write_text("uid,member,class,valid_from,valid_until\n" + rows)
@@ -105,7 +106,7 @@ class Programs:
     def __init__(self, directory: Path, *, tls: bool = False, data_dir: Path | None = None, settings: str = "") -> None:
         self.directory, self.tls = directory, tls
         self.data, self.released_file = data_dir or directory / "edge", directory / "released"
-        self.port = free_port()
+        self.port = Port.free()
         self.central_config, self.edge_config = directory / "central.toml", directory / "edge.toml"
         self.central_config.write_text(central_settings(directory / "central", self.port, tls))
         self.fifo = directory / "reader"

@@ -3,12 +3,13 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from deploy.ports import Port
 
 START_S = 30
 
@@ -21,7 +22,7 @@ def cluster() -> Iterator[str]:
     account = pwd.getpwnam("postgres") if os.getuid() == 0 else None
     if account is not None:  # the server refuses to run as root
         os.chown(directory, account.pw_uid, account.pw_gid)
-    data, port = directory / "data", _free_port()
+    data, port = directory / "data", Port.free()
     options = f"-p {port} -k {directory} -c listen_addresses=127.0.0.1 -c fsync=on -c max_connections=200"
 
     def run(*command: str | Path) -> None:
@@ -58,9 +59,3 @@ def _binaries() -> Path:
         return found[-1].parent
     asked = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True)
     return Path(asked.stdout.strip())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import CDPSession, Page, Route, expect
 
+from deploy.ports import Port
 from edge_agent import enrolment
 from edge_agent import identity as identity_file
 from protocol.messages import ScreenConfig
@@ -39,9 +39,7 @@ class Screened(Program):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = Port.free()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.settings.write_text(f"{self.settings.read_text()}[screen]\nport = {self.port}\n")
 
