@@ -137,6 +137,8 @@ async def member_correct(context: Context, params: CorrectParams) -> Corrected:
     """Put right what is held of a member: what was known before stays known as what was known then."""
     if params.name and (params.without_name or not is_readable(params.name)):
         raise ActionFailed("name: another one or none, of letters and signs")
+    if not (params.name or params.without_name or params.without_classes or params.reference):
+        raise ActionFailed("state what is to be put right: a name, classes that ended, or the reference")
     async with context.database.write() as connection:
         member = (await members_by_reference(connection, [params.member])).get(params.member)
         if member is None:
