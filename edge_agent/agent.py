@@ -201,7 +201,7 @@ class Agent:
             "receipt_age_s": status.age_s(self.delivery.receipted_s),
             "state_version": self.uptake.states.held.version,
             "on_trial": self.uptake.on_trial(),
-            "waits_for_card": self.gate.waits_for_card(),
+            "waits_for_card": self.gate.binding.waits_for_card(),
             "door": msgspec.to_builtins(self.door.state()),
             "inside": self.door.count_inside(),
         }

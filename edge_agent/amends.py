@@ -4,23 +4,18 @@ from collections.abc import Callable
 
 from edge_agent.granted import Granted, GrantedTaps, Name
 from edge_agent.journal.database import JournalUnwritable, StoreDamaged
-from edge_agent.journal.store import Store
 from edge_agent.journal.transaction import Transaction
-from edge_agent.moments import Moments
 from edge_agent.others import Move, Others
-from edge_agent.published.holding import Holding
 from edge_agent.recorder import Recorder, cut
 from edge_agent.release import Signal
 from protocol.messages import Kind, Passage, PassageDetail, UndoDetail, encode
 
 
-class Amends(Recorder):
+class Amends:
     """Each outcome and what it gives back are one transaction; offline or not makes no difference."""
 
-    def __init__(self, store: Store, moments: Moments, holding: Holding) -> None:
-        super().__init__(store, moments, holding)
-        self.granted = GrantedTaps()
-        self.others = Others()
+    def __init__(self, recorder: Recorder, granted: GrantedTaps, others: Others) -> None:
+        self._recorder, self._granted, self._others = recorder, granted, others
         self.awaits_passage = False
         """Whether something watches what becomes of granted taps: its to say (see `door`)."""
         self.on_undo: Callable[[bytes, int], None] = lambda epoch, sequence: None
@@ -31,9 +26,9 @@ class Amends(Recorder):
 
         False when it is too late, was not granted, was taken back or passed already, or cannot be written down.
         """
-        moment = self.moments.now()
-        with self.granted.lock:
-            undone = self.granted.undoable((self.store.epoch.epoch, sequence), moment.monotonic_ms)
+        moment = self._recorder.moments.now()
+        with self._granted.lock:
+            undone = self._granted.undoable((self._recorder.store.epoch.epoch, sequence), moment.monotonic_ms)
             if not undone:
                 return False
 
@@ -41,19 +36,19 @@ class Amends(Recorder):
                 events = []
                 for each in undone:
                     detail = UndoDetail(each.name[1], cut(why, 64) or "not-me")
-                    sequence = self.append(transaction, moment, Kind.UNDO, encode(detail))
+                    sequence = self._recorder.append(transaction, moment, Kind.UNDO, encode(detail))
                     events.append((transaction.epoch.epoch, sequence))
-                self.granted.restore(transaction, undone, events, moment.wall_ms)
+                self._granted.restore(transaction, undone, events, moment.wall_ms)
                 self._await_no_more(transaction, undone)
                 return events
 
             try:
-                events = self.store.commit(work)
+                events = self._recorder.store.commit(work)
             except (JournalUnwritable, StoreDamaged) as error:
-                self.not_written(Kind.UNDO, error)
+                self._recorder.not_written(Kind.UNDO, error)
                 return False
-            self._moved(self.granted.never_were(undone, events))
-        self.store.settle()
+            self._moved(self._granted.never_were(undone, events))
+        self._recorder.store.settle()
         for each in undone:
             self.on_undo(*each.name)
         return True
@@ -65,9 +60,9 @@ class Amends(Recorder):
         """
         if tap is not None and tap.sequence < 0:  # never written down: there is nothing to name
             return True
-        moment = self.moments.now()
-        with self.granted.lock:
-            granted = self.granted.find((tap.epoch, tap.sequence)) if tap else None
+        moment = self._recorder.moments.now()
+        with self._granted.lock:
+            granted = self._granted.find((tap.epoch, tap.sequence)) if tap else None
             if tap is not None and granted is None:
                 return True
 
@@ -75,66 +70,66 @@ class Amends(Recorder):
 
             def work(transaction: Transaction) -> Name:
                 detail = _passage(transaction, granted, passage)
-                event = (transaction.epoch.epoch, self.append(transaction, moment, Kind.PASSAGE, detail))
+                event = (transaction.epoch.epoch, self._recorder.append(transaction, moment, Kind.PASSAGE, detail))
                 if granted is not None and passage is Passage.NOT_TAKEN:
-                    self.granted.restore(transaction, [granted], [event], moment.wall_ms)
+                    self._granted.restore(transaction, [granted], [event], moment.wall_ms)
                 if granted is not None and ends_window:
-                    self.granted.close_window(transaction, granted, moment.wall_ms)
+                    self._granted.close_window(transaction, granted, moment.wall_ms)
                 if granted is not None:
                     self._await_no_more(transaction, [granted])
                 return event
 
             try:
-                event = self.store.commit(work)
+                event = self._recorder.store.commit(work)
             except (JournalUnwritable, StoreDamaged) as error:
-                self.not_written(Kind.PASSAGE, error)
+                self._recorder.not_written(Kind.PASSAGE, error)
                 return False
             if granted is not None and passage is Passage.NOT_TAKEN:
-                self._moved(self.granted.never_were([granted], [event]))
+                self._moved(self._granted.never_were([granted], [event]))
             elif granted is not None:
                 if ends_window:
-                    self.granted.window_closed(granted)
-                self.granted.ended(granted)
-        self.store.settle()
+                    self._granted.window_closed(granted)
+                self._granted.ended(granted)
+        self._recorder.store.settle()
         return True
 
     def end_what_was_left(self) -> bool:
         """Passages that an earlier run did not live to see are unknown. False: not on disk, so ask again."""
-        moment = self.moments.now()
+        moment = self._recorder.moments.now()
 
         def work(transaction: Transaction) -> int:
-            left = self.granted.left(transaction)
+            left = self._granted.left(transaction)
             for epoch, sequence in left:
                 detail = PassageDetail(sequence, Passage.UNKNOWN, epoch)
-                self.append(transaction, moment, Kind.PASSAGE, encode(detail))
+                self._recorder.append(transaction, moment, Kind.PASSAGE, encode(detail))
             if left:
-                self.granted.write(transaction, left=False)
+                self._granted.write(transaction, left=False)
             return len(left)
 
-        with self.granted.lock:
-            if not self.store.epoch.number:
+        with self._granted.lock:
+            if not self._recorder.store.epoch.number:
                 return False
             try:
-                ended = self.store.commit(work)
+                ended = self._recorder.store.commit(work)
             except (JournalUnwritable, StoreDamaged) as error:
-                self.not_written(Kind.PASSAGE, error)
+                self._recorder.not_written(Kind.PASSAGE, error)
                 return False
-            self.granted.told()
+            self._granted.told()
         if ended:
-            self.store.settle()
+            self._recorder.store.settle()
         return True
 
     def _looks_back(self) -> bool:
-        policy = self.holding.policy
+        policy = self._recorder.holding.policy
         return policy is not None and policy.looks_back
 
     def _moved(self, moves: list[Move]) -> None:
         for move in moves:
-            self.others.moved(move)
+            self._others.moved(move)
 
     def _await_no_more(self, transaction: Transaction, ended: list[Granted]) -> None:
         if any(each.awaited for each in ended):
-            self.granted.write(transaction, without=ended)
+            self._granted.write(transaction, without=ended)
 
 
 def _passage(transaction: Transaction, granted: Granted | None, passage: Passage) -> bytes:

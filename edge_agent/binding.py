@@ -1,11 +1,10 @@
 """Where a session of central waits for a card, the next one is sealed and written, and not decided (SPEC §7.9)."""
 
-from edge_agent.closing import Closing
-from edge_agent.journal.store import Store
 from edge_agent.journal.transaction import Transaction
-from edge_agent.moments import Moment, Moments
+from edge_agent.moments import Moment
 from edge_agent.published.holding import Holding
 from edge_agent.readers import CardRead
+from edge_agent.recorder import Recorder
 from edge_agent.release import Signal
 from protocol.binding import tapped
 from protocol.envelope import seal_card
@@ -16,22 +15,22 @@ BIND_USED = "bind-used"
 """The fact that names the last session that took a card."""
 
 
-class Binding(Closing):
+class Binding:
     """What the store says of a session counts; what this run remembers of it is for the status."""
 
-    def __init__(self, store: Store, moments: Moments, holding: Holding) -> None:
-        super().__init__(store, moments, holding)
-        self._bind_used = b""
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._used = b""
 
     def waits_for_card(self) -> bool:
         """Whether the next card is taken to be bound, as far as this run took none for the session."""
-        moment = self.moments.now()
-        return self.holding.open_session(moment.wall_ms, self.clock(moment), self._bind_used) is not None
+        moment = self._recorder.moments.now()
+        return self._recorder.holding.open_session(moment.wall_ms, self._recorder.clock(moment), self._used) is not None
 
-    def take_for_binding(self, holding: Holding, read: CardRead, moment: Moment) -> Signal | None:
+    def take(self, holding: Holding, read: CardRead, moment: Moment) -> Signal | None:
         """The card sealed to central, where a session waits for it; None: it is a tap as any. Raises
         JournalUnwritable, StoreDamaged."""
-        clock = self.clock(moment)
+        clock = self._recorder.clock(moment)
         if holding.open_session(moment.wall_ms, clock) is None:
             return None
 
@@ -41,12 +40,12 @@ class Binding(Closing):
                 return None
             detail = encode(seal_card(tapped(read.raw, read.sak, read.atr), session))
             reason = Reason.BIND_TAKEN.value
-            sequence = self.append(transaction, moment, Kind.BIND, detail, reason=reason)
+            sequence = self._recorder.append(transaction, moment, Kind.BIND, detail, reason=reason)
             transaction.set_fact(BIND_USED, session.session)
             epoch = transaction.epoch.epoch
             return Signal(epoch, sequence, Outcome.GRANTED, reason, "", frees=False, reader=read.reader)
 
-        signal = self.store.commit(work)
+        signal = self._recorder.store.commit(work)
         if signal is not None and holding.session is not None:
-            self._bind_used = holding.session.session
+            self._used = holding.session.session
         return signal

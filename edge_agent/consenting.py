@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge_agent.binding import Binding
-from edge_agent.journal.store import Store
 from edge_agent.journal.transaction import Transaction
-from edge_agent.moments import Moment, Moments
+from edge_agent.moments import Moment
 from edge_agent.published.holding import Holding
+from edge_agent.recorder import Recorder
 from edge_agent.release import Signal
 from edge_agent.tap_record import Known, personal_of
 from protocol.consent import AGAIN_MS, STATE_MS, ConsentDetail, ConsentNotice, Said
@@ -35,17 +34,17 @@ class Stated(NamedTuple):
     sequence: int
 
 
-class Consenting(Binding):
+class Consenting:
     """What waits is this run's alone: a restart forgets it, and the person is asked again."""
 
-    def __init__(self, store: Store, moments: Moments, holding: Holding) -> None:
-        super().__init__(store, moments, holding)
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._waiting: Waiting | None = None
         self._stated: Stated | None = None
 
-    def asks_consent(self) -> tuple[ConsentNotice, ...]:
+    def asks(self) -> tuple[ConsentNotice, ...]:
         """What may be stated here: of the purposes that the configuration names, those with a notice."""
-        holding = self.holding
+        holding = self._recorder.holding
         if holding.config is None or holding.direction is not Direction.IN:
             return ()
         held = {notice.purpose: notice for notice in holding.notices}
@@ -54,9 +53,9 @@ class Consenting(Binding):
     def state(self, purpose: str, version: int, said: Said) -> bool:
         """The next card within thirty seconds states this. False: that version is not shown here, or a tap is not
         enough to agree to it."""
-        for notice in self.asks_consent():
+        for notice in self.asks():
             if (notice.purpose, notice.version) == (purpose, version) and (notice.gives or said is not Said.GIVEN):
-                until_ms = self.moments.now().monotonic_ms + STATE_MS
+                until_ms = self._recorder.moments.now().monotonic_ms + STATE_MS
                 self._waiting = Waiting(ConsentDetail(purpose, version, said), until_ms)
                 return True
         return False
@@ -70,6 +69,11 @@ class Consenting(Binding):
         waiting = self._waiting
         return waiting if waiting is not None and now_ms < waiting.until_ms else None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a statement waits or was taken: as a rule neither, and a tap asks no further."""
+        return self._waiting is not None or self._stated is not None
+
     def take_waiting(self, moment: Moment, known: Known, direction: Direction) -> ConsentDetail | None:
         """What this card states; whatever becomes of it, nothing waits any more. None: it is a tap as any."""
         waiting, self._waiting = self.waiting(moment.monotonic_ms), None
@@ -80,7 +84,7 @@ class Consenting(Binding):
         stated = self._stated_by(known, moment.monotonic_ms)
         return stated.detail if stated is not None else None
 
-    def write_statement(self, holding: Holding, known: Known, tap: Tap, detail: ConsentDetail, reader: str) -> Signal:
+    def write(self, holding: Holding, known: Known, tap: Tap, detail: ConsentDetail, reader: str) -> Signal:
         """On disk before anybody is told. Raises JournalUnwritable, StoreDamaged."""
         decision = recognised(holding.policy, known.entry, tap)
         is_taken = decision.outcome is Outcome.GRANTED
@@ -100,7 +104,7 @@ class Consenting(Binding):
             said = Signal(epoch, sequence, decision.outcome, decision.reason, "", is_again)
             return msgspec.structs.replace(said, frees=not is_taken, reader=reader, stated=detail)
 
-        signal = self.store.commit(work)
+        signal = self._recorder.store.commit(work)
         if is_taken and not is_again:
             self._stated = Stated(known.key, detail, tap.monotonic_ms, signal.epoch, signal.sequence)
         return signal

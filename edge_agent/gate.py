@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterator
 import msgspec
 import structlog
 
+from edge_agent.amends import Amends
+from edge_agent.binding import Binding
+from edge_agent.closing import Closing
 from edge_agent.consenting import Consenting
-from edge_agent.granted import Granted
+from edge_agent.granted import Granted, GrantedTaps
 from edge_agent.journal.database import StoreDamaged
 from edge_agent.journal.store import Store
 from edge_agent.journal.transaction import Transaction
 from edge_agent.moments import Moment, Moments
-from edge_agent.others import Move
+from edge_agent.others import Move, Others
 from edge_agent.published.holding import Holding
 from edge_agent.published.lists import ListDamaged
 from edge_agent.readers import CardRead
-from edge_agent.recorder import cut
+from edge_agent.recorder import Recorder, cut
 from edge_agent.release import Release, Signal
 from edge_agent.tap_record import Known, history_after, notes_of, personal_of
 from protocol.decision import Decision, Staleness, Tap, decide, staleness
@@ -38,12 +41,15 @@ BY = {"in": 1, "out": -1}
 """What a way changes in how many are inside."""
 
 
-class Gate(Consenting):
+class Gate(Recorder):
     """One access point. `tap` may be called by several readers' threads; taps are taken one at a time."""
 
     def __init__(self, store: Store, release: Release, moments: Moments, holding: Holding) -> None:
         super().__init__(store, moments, holding)
         self.release = release
+        self.granted, self.others = GrantedTaps(), Others()
+        self.amends = Amends(self, self.granted, self.others)
+        self.closing, self.binding, self.consenting = Closing(self), Binding(self), Consenting(self)
         self.watchers: list[Callable[[Signal], None]] = []
         """Told of every answer once the release has been; what they raise is logged and breaks no tap."""
         self.list_damaged = threading.Event()
@@ -86,9 +92,9 @@ class Gate(Consenting):
         moment = self.moments.now()
         problem = judge_uid(read.raw, read.sak)
         if holding.session is not None and problem is None:
-            taken = self.take_for_binding(holding, read, moment)
+            taken = self.binding.take(holding, read, moment)
             if taken is not None:
-                self.state_nothing()
+                self.consenting.state_nothing()
                 return taken
         known = Known() if problem else self._recognise(holding, read)
         choice = "" if problem or self._choice is None else self._take_choice(moment)
@@ -104,10 +110,10 @@ class Gate(Consenting):
             holding.gate,
             *self._known_of_others(holding, moment),
             choice=choice,
-            is_closed=self.is_closed(moment, known.entry),
+            is_closed=self.closing.is_closed(moment, known.entry),
         )
-        if not problem and (self._waiting or self._stated):
-            detail = self.take_waiting(moment, known, tap.direction)
+        if not problem and self.consenting.is_asked:
+            detail = self.consenting.take_waiting(moment, known, tap.direction)
             if detail is not None:
                 return self._state_and_write(holding, known, tap, detail, read.reader)
         with self.granted.lock:
@@ -120,7 +126,7 @@ class Gate(Consenting):
 
     def _state_and_write(self, holding: Holding, known: Known, tap: Tap, detail: ConsentDetail, reader: str) -> Signal:
         try:
-            return self.write_statement(holding, known, tap, detail, reader)
+            return self.consenting.write(holding, known, tap, detail, reader)
         except Exception as error:
             return msgspec.structs.replace(self._unwritten(Direction.IN, error), stated=detail)
 
@@ -136,9 +142,9 @@ class Gate(Consenting):
             encoded = encode(detail if known else msgspec.structs.replace(detail, sequence=-1))
             epoch = transaction.epoch.epoch
             sequence = self.append(transaction, moment, Kind.ADMIT, encoded, direction.value, reason)
-            if self.awaits_passage:
+            if self.amends.awaits_passage:
                 self.granted.write(transaction, (epoch, sequence))
-            return Signal(epoch, sequence, Outcome.GRANTED, reason, direction, awaited=self.awaits_passage)
+            return Signal(epoch, sequence, Outcome.GRANTED, reason, direction, awaited=self.amends.awaits_passage)
 
         with self.granted.lock:
             signal = self.store.commit(work)
@@ -215,7 +221,7 @@ class Gate(Consenting):
         if known.key and decision.repeats is None:
             after = history_after(holding.policy, history, tap, decision, name)
             transaction.remember(known.key, after, max(tap.at_ms, after.lapse_ms))
-        awaited = self.awaits_passage and is_granted
+        awaited = self.amends.awaits_passage and is_granted
         if awaited:
             self.granted.write(transaction, name)
         signal = Signal(

@@ -76,7 +76,7 @@ class Door:
 
     def start(self, gate: Gate) -> None:
         self._gate = gate
-        gate.on_undo = lambda epoch, sequence: self._inbox.put(_TakenBack(epoch, sequence))
+        gate.amends.on_undo = lambda epoch, sequence: self._inbox.put(_TakenBack(epoch, sequence))
         self._doorway = Doorway(
             gate, Lock(self._output), self._contacts, self._shown, self.count_inside, self._pulse_aside, _now_ms()
         )
@@ -131,7 +131,7 @@ class Door:
                 self._lines.signal(signal)
         finally:
             wants_way = signal.frees and signal.outcome is Outcome.GRANTED
-            if wants_way and (self._output is not None or self._gate.awaits_passage):
+            if wants_way and (self._output is not None or self._gate.amends.awaits_passage):
                 self._let_through(_Waiting(signal))
 
     def _let_through(self, asked: _Waiting) -> None:

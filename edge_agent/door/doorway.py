@@ -78,7 +78,7 @@ class Doorway:
         self._way = WAYS[release.passage](release)
         self._do(self._way.level(self._contacts.level(CONTACT.get(release.passage, "")), now_ms), now_ms)
         self._do(self._way.fire(self._shown.state.fire, now_ms), now_ms)
-        self._gate.awaits_passage = release.passage != "none"
+        self._gate.amends.awaits_passage = release.passage != "none"
         self._shown.change(passage=release.passage)
 
     def let_through(self, asked: Asked, now_ms: int) -> None:
@@ -152,9 +152,9 @@ class Doorway:
                 case Busy():
                     error = "others are on their way through: tap again when they are in"
                 case Ended(ticket, passage) if ticket.awaited:
-                    self.outcomes.put(functools.partial(self._gate.passage, ticket, passage))
+                    self.outcomes.put(functools.partial(self._gate.amends.passage, ticket, passage))
                 case Told(passage):
-                    self._tell(functools.partial(self._gate.passage, None, passage), now_ms)
+                    self._tell(functools.partial(self._gate.amends.passage, None, passage), now_ms)
         return error
 
     def _free_for(self, ticket: Signal | None, now_ms: int, asked: Asked | None) -> str:

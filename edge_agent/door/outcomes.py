@@ -28,7 +28,7 @@ class Outcomes:
         self._closing = threading.Event()
         self._deadline_s = float("inf")
         self._thread = threading.Thread(target=self._run, name="door-outcomes", daemon=True)
-        self._writes.put(gate.end_what_was_left)
+        self._writes.put(gate.amends.end_what_was_left)
         self._thread.start()
 
     def put(self, write: Write) -> None:

@@ -31,7 +31,7 @@ def look_around(
     age_ms = gate.age_ms(moment)
     is_behind = gate.clock(moment) >= Clock.BEHIND
     is_pending = membership is Membership.PENDING
-    chosen, waiting = gate.chosen(moment.monotonic_ms), gate.waiting(moment.monotonic_ms)
+    chosen, waiting = gate.chosen(moment.monotonic_ms), gate.consenting.waiting(moment.monotonic_ms)
     return Surroundings(
         config=holding.config,
         membership=membership,
@@ -45,13 +45,13 @@ def look_around(
         alarm=door.alarm,
         is_fire=door.fire,
         closed=_closed(gate, holding, moment, is_behind),
-        is_closed_by_staff=gate.closed_by_staff_ms(moment) != 0,
+        is_closed_by_staff=gate.closing.by_staff_ms(moment) != 0,
         is_session=holding.policy is not None and holding.policy.policy.session is not None,
         closures_change_ms=_change_ms(gate, holding, moment),
         choices=_choices(holding, gate.now_ms(), is_behind),
         chosen=chosen[0] if chosen else "",
         chosen_until_ms=chosen[1] if chosen else 0,
-        consents=gate.asks_consent(),
+        consents=gate.consenting.asks(),
         stating=said_of(waiting.detail, holding.notices) if waiting else None,
         stating_until_ms=waiting.until_ms if waiting else 0,
     )
@@ -60,7 +60,7 @@ def look_around(
 def _closed(gate: Gate, holding: Holding, moment: Moment, is_clock_wrong: bool) -> Words | None:
     """Why nobody enters just now and until when, by the rule that a tap is judged by; None = it is open."""
     zone = holding.config.time_zone if holding.config else "Asia/Taipei"
-    left_ms, held = gate.closed_by_staff_ms(moment), gate.closing
+    left_ms, held = gate.closing.by_staff_ms(moment), gate.closing.newest
     if held is not None and left_ms != 0:
         now_ms = gate.now_ms()
         when = closing.OPENED_BY_STAFF if left_ms is None else closing.until(now_ms + left_ms, now_ms, zone)
@@ -75,7 +75,7 @@ def _change_ms(gate: Gate, holding: Holding, moment: Moment) -> int:
     """When the next closure begins or ends, monotonic; 0 = none will."""
     ends = [at for each in holding.closures for at in (each.from_ms, each.until_ms)]
     left = [at - moment.wall_ms for at in ends if at > moment.wall_ms]
-    by_staff_ms = gate.closed_by_staff_ms(moment)
+    by_staff_ms = gate.closing.by_staff_ms(moment)
     soonest = min(left + ([by_staff_ms] if by_staff_ms else []), default=None)
     return 0 if soonest is None else moment.monotonic_ms + soonest
 

@@ -109,7 +109,7 @@ class Screen:
 
     def notices(self) -> tuple[ConsentNotice, ...]:
         """What may be agreed to or taken back here just now; a page that is about to ask reads it anew."""
-        return self._gate.asks_consent() if self.look().can_consent else ()
+        return self._gate.consenting.asks() if self.look().can_consent else ()
 
     def until_s(self) -> float:
         """For how long the view stays as it is by itself."""
@@ -126,7 +126,7 @@ class Screen:
             return False
         if answer.undo is not Undo.NOT_ASKED or answer.signal.epoch != self._gate.store.epoch.epoch:
             return False
-        done = self._gate.undo(sequence)
+        done = self._gate.amends.undo(sequence)
         with self._lock:
             if self._answer is answer:
                 outcome = Undo.DONE if done else Undo.TOO_LATE
@@ -146,8 +146,8 @@ class Screen:
     def consent(self, purpose: str, version: int, said: str) -> bool:
         """The next card states this; an empty purpose: it does not any more. False: that is not what is shown here."""
         if not purpose:
-            self._gate.state_nothing()
-        elif not self.look().can_consent or not self._gate.state(purpose, version, Said(said)):
+            self._gate.consenting.state_nothing()
+        elif not self.look().can_consent or not self._gate.consenting.state(purpose, version, Said(said)):
             return False
         self.changed()
         return True
@@ -175,7 +175,7 @@ class Screen:
         day_end = day_end_ms(now_ms, config.time_zone if config else "Asia/Taipei")
         for_ms = hours * HOUR_MS if hours else day_end - now_ms
         with self._gate.paused():
-            done = self._gate.close_entry(checked.staff, why, for_ms)
+            done = self._gate.closing.close_entry(checked.staff, why, for_ms)
         return self._closed(done)
 
     def open_entry(self, staff: str, pin: str) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class Screen:
         if not checked.staff:
             return {"done": False} | _refused(checked)
         with self._gate.paused():
-            done = self._gate.open_entry(checked.staff)
+            done = self._gate.closing.open_entry(checked.staff)
         return self._closed(done)
 
     def _closed(self, done: bool) -> dict[str, Any]:

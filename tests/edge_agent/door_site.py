@@ -40,7 +40,7 @@ class Site:
 
     def use(self, passage: str, **release: Any) -> None:
         self.door.use(config(passage, **release))
-        until(lambda: self.edge.gate.awaits_passage is (passage != "none"))
+        until(lambda: self.edge.gate.amends.awaits_passage is (passage != "none"))
 
     def set(self, name: str, on: bool | None) -> None:
         self.wires[name].on = on

@@ -67,7 +67,7 @@ def last(edge: Edge) -> Event:
 @pytest.mark.parametrize("number", [1, 99])
 def test_the_next_card_is_sealed_to_central_and_not_decided(stocked: Edge, counter: Counter, number: int) -> None:
     session = counter.opens()
-    assert stocked.gate.waits_for_card()
+    assert stocked.gate.binding.waits_for_card()
     signal = tap(stocked, number)
     event = last(stocked)
     assert (signal.outcome, signal.reason, signal.direction, signal.frees) == (
@@ -80,7 +80,7 @@ def test_the_next_card_is_sealed_to_central_and_not_decided(stocked: Edge, count
     assert event.personal_digest == b""
     assert decode(BindDetail, event.detail).session == session.session
     assert counter.took(event) == TappedCard(uid(number), 0x08, ATR)
-    assert not stocked.gate.waits_for_card()
+    assert not stocked.gate.binding.waits_for_card()
 
 
 def test_the_tap_after_it_is_decided_as_any(stocked: Edge, counter: Counter) -> None:
@@ -99,7 +99,7 @@ def test_what_a_reader_does_not_tell_stays_untold(stocked: Edge, counter: Counte
 def test_taking_a_card_leaves_no_history_and_nothing_to_undo(stocked: Edge, counter: Counter) -> None:
     counter.opens()
     signal = tap(stocked, 1)
-    assert not stocked.gate.undo(signal.sequence)
+    assert not stocked.gate.amends.undo(signal.sequence)
     assert not tap(stocked, 1).repeat
 
 
@@ -118,7 +118,7 @@ def test_a_session_that_was_used_stays_used_after_a_kill(stocked: Edge, counter:
     stocked.open()
     stocked.take_all()
     assert stocked.gate.holding.session == session
-    assert stocked.gate.waits_for_card()  # but for what the store knows
+    assert stocked.gate.binding.waits_for_card()  # but for what the store knows
     assert tap(stocked, 99).reason == "unknown-card"
     assert [event.kind for event in stocked.events()].count(Kind.BIND) == 1
 
@@ -137,16 +137,16 @@ def test_a_session_survives_a_restart_but_waits_for_a_trusted_clock(stocked: Edg
 def test_an_expired_session_takes_no_card(stocked: Edge, counter: Counter) -> None:
     counter.opens()
     stocked.clock.advance(MINUTES_MS - 1)
-    assert stocked.gate.waits_for_card()
+    assert stocked.gate.binding.waits_for_card()
     stocked.clock.advance(1)
-    assert not stocked.gate.waits_for_card()
+    assert not stocked.gate.binding.waits_for_card()
     assert tap(stocked, 99).reason == "unknown-card"
 
 
 def test_a_cancelled_session_takes_no_card(stocked: Edge, counter: Counter) -> None:
     counter.opens()
     counter.publishes(None)
-    assert not stocked.gate.waits_for_card()
+    assert not stocked.gate.binding.waits_for_card()
     assert tap(stocked, 99).reason == "unknown-card"
 
 

@@ -113,11 +113,11 @@ def test_a_gate_that_staff_closed_says_so_until_it_is_over(
 ) -> None:
     running(edge, monkeypatch)
     now = dt.datetime.now(dt.UTC)
-    assert edge.gate.close_entry("Lin.07", "typhoon", 3_600_000)
+    assert edge.gate.closing.close_entry("Lin.07", "typhoon", 3_600_000)
     assert decided(settings, 2)["reason"] == "closed"
     assert decided(settings, 2, "--at", (now + dt.timedelta(hours=2)).isoformat())["reason"] == "ok"
     assert decided(settings, 2, "--at", (now - dt.timedelta(hours=2)).isoformat())["reason"] == "ok"
-    edge.gate.open_entry("Lin.07")
+    edge.gate.closing.open_entry("Lin.07")
     assert decided(settings, 2)["reason"] == "ok"
 
 

@@ -25,7 +25,7 @@ def kill(edge: Edge) -> None:
 
 def test_nobody_enters_until_it_is_over_and_everybody_leaves(stocked: Edge) -> None:
     now_ms = stocked.clock.now().wall_ms
-    assert stocked.gate.close_entry("Lin.07", "typhoon", HOUR_MS)
+    assert stocked.gate.closing.close_entry("Lin.07", "typhoon", HOUR_MS)
     assert told(stocked) == [ClosureDetail("Lin.07", "typhoon", now_ms, now_ms + HOUR_MS)]
     assert stocked.tap(1).reason == "closed"
     turn(stocked, Direction.OUT)
@@ -38,9 +38,9 @@ def test_nobody_enters_until_it_is_over_and_everybody_leaves(stocked: Edge) -> N
 
 
 def test_it_is_opened_again_and_both_are_told(stocked: Edge) -> None:
-    stocked.gate.close_entry("Lin.07", "other", HOUR_MS)
+    stocked.gate.closing.close_entry("Lin.07", "other", HOUR_MS)
     stocked.clock.advance(60_000)
-    assert stocked.gate.open_entry("Wu")
+    assert stocked.gate.closing.open_entry("Wu")
     assert stocked.tap(1).reason == "ok"
     opened = told(stocked)[-1]
     assert (opened.staff, opened.why, opened.until_ms - opened.from_ms) == ("Wu", "", 0)
@@ -49,7 +49,7 @@ def test_it_is_opened_again_and_both_are_told(stocked: Edge) -> None:
 
 
 def test_a_kill_right_after_it_opens_nothing(stocked: Edge) -> None:
-    stocked.gate.close_entry("Lin.07", "typhoon", HOUR_MS)
+    stocked.gate.closing.close_entry("Lin.07", "typhoon", HOUR_MS)
     kill(stocked)
     assert stocked.tap(1).reason == "closed"
     stocked.clock.reboot(60_000)
@@ -65,14 +65,14 @@ def test_what_cannot_be_written_down_does_not_hold(stocked: Edge, monkeypatch: p
         raise JournalUnwritable("full")
 
     monkeypatch.setattr(stocked.store, "commit", full)
-    assert not stocked.gate.close_entry("Lin.07", "typhoon", HOUR_MS)
-    assert stocked.gate.closing is None
+    assert not stocked.gate.closing.close_entry("Lin.07", "typhoon", HOUR_MS)
+    assert stocked.gate.closing.newest is None
     monkeypatch.undo()
     assert stored_closing(stocked.store) is None
     assert stocked.tap(1).reason == "ok"
-    stocked.gate.close_entry("Lin.07", "typhoon", HOUR_MS)
+    stocked.gate.closing.close_entry("Lin.07", "typhoon", HOUR_MS)
     monkeypatch.setattr(stocked.store, "commit", full)
-    assert not stocked.gate.open_entry("Lin.07")
+    assert not stocked.gate.closing.open_entry("Lin.07")
     monkeypatch.undo()
     assert stocked.tap(1).reason == "closed", "nor is it open before that is on disk"
 
@@ -85,27 +85,27 @@ def test_a_wrong_clock_neither_keeps_it_open_nor_opens_it(stocked: Edge) -> None
     stocked.clock.wall_ms -= 30 * 24 * HOUR_MS
     assert stocked.gate.clock(stocked.clock.now()) is Clock.BEHIND
     assert stocked.tap(1).reason == "ok"
-    stocked.gate.close_entry("Lin.07", "typhoon", HOUR_MS)
+    stocked.gate.closing.close_entry("Lin.07", "typhoon", HOUR_MS)
     assert stocked.tap(2).reason == "closed"
     stocked.clock.wall_ms += 30 * 24 * HOUR_MS + 2 * HOUR_MS
     assert stocked.tap(2).reason == "closed", "within a boot the wall clock says nothing"
     stocked.clock.reboot()
     kill(stocked)
-    assert stocked.gate.closed_by_staff_ms(stocked.clock.now()) is None
+    assert stocked.gate.closing.by_staff_ms(stocked.clock.now()) is None
     assert stocked.tap(1).reason == "closed", "nobody knows how long it was off"
-    stocked.gate.open_entry("Lin.07")
+    stocked.gate.closing.open_entry("Lin.07")
     assert stocked.tap(1).reason != "closed"
 
 
 def test_a_closure_of_central_and_one_by_staff_hold_beside_each_other(stocked: Edge) -> None:
     now_ms = stocked.clock.now().wall_ms
-    stocked.gate.close_entry("Lin.07", "typhoon", HOUR_MS)
+    stocked.gate.closing.close_entry("Lin.07", "typhoon", HOUR_MS)
     close(stocked, Closure(now_ms, now_ms + 2 * HOUR_MS, admits=("citizen",)))
     assert stocked.tap(1).reason == "closed", "staff admit nobody whom central would"
     close(stocked)
     assert stocked.tap(1).reason == "closed", "central opens nothing that staff closed"
     close(stocked, Closure(now_ms, now_ms + 2 * HOUR_MS))
-    stocked.gate.open_entry("Lin.07")
+    stocked.gate.closing.open_entry("Lin.07")
     assert stocked.tap(1).reason == "closed", "nor do staff open what central closed"
 
 
@@ -118,13 +118,13 @@ def test_who_is_signed_in_signs_out_at_a_closed_kiosk(stocked: Edge) -> None:
     stocked.poll()
     assert stocked.tap(1).reason == "signed-in"
     stocked.clock.advance(HOUR_MS)
-    stocked.gate.close_entry("Lin.07", "early-closing", HOUR_MS)
+    stocked.gate.closing.close_entry("Lin.07", "early-closing", HOUR_MS)
     assert stocked.tap(1).reason == "signed-out"
     assert stocked.tap(2).reason == "closed"
 
 
 def test_staff_still_admit_by_hand(stocked: Edge) -> None:
-    stocked.gate.close_entry("Lin.07", "typhoon", HOUR_MS)
+    stocked.gate.closing.close_entry("Lin.07", "typhoon", HOUR_MS)
     assert stocked.gate.admit("Lin.07", "carer").reason == "staff-admitted"
 
 

@@ -67,7 +67,7 @@ def kinds(edge: Edge) -> list[str]:
 
 
 def test_what_was_pressed_is_stated_by_the_next_card_and_lets_nobody_in(asking: Edge) -> None:
-    assert asking.gate.state("notices", 1, Said.GIVEN)
+    assert asking.gate.consenting.state("notices", 1, Said.GIVEN)
     signal = asking.tap(MEMBER)
     event = last(asking)
     assert (signal.outcome, signal.reason, signal.direction, signal.frees, signal.stated) == (
@@ -86,44 +86,44 @@ def test_what_was_pressed_is_stated_by_the_next_card_and_lets_nobody_in(asking: 
 def test_it_is_on_disk_before_anybody_is_told(asking: Edge) -> None:
     seen: list[str] = []
     asking.ear.look = lambda signal: seen.append(last(asking).kind)
-    asking.gate.state("notices", 1, Said.WITHDRAWN)
+    asking.gate.consenting.state("notices", 1, Said.WITHDRAWN)
     asking.tap(MEMBER)
     assert seen == [Kind.CONSENT]
 
 
 def test_only_what_is_asked_here_and_shown_just_now_can_be_stated(asking: Edge) -> None:
-    assert [each.purpose for each in asking.gate.asks_consent()] == ["caring", "notices"]
+    assert [each.purpose for each in asking.gate.consenting.asks()] == ["caring", "notices"]
     gate = asking.gate
-    assert not gate.state("screen-names", 1, Said.GIVEN), "this gate does not ask for it"
-    assert not gate.state("notices", 2, Said.GIVEN), "no such version is here"
-    assert not gate.state("caring", 1, Said.GIVEN), "the law asks for more than a tap"
+    assert not gate.consenting.state("screen-names", 1, Said.GIVEN), "this gate does not ask for it"
+    assert not gate.consenting.state("notices", 2, Said.GIVEN), "no such version is here"
+    assert not gate.consenting.state("caring", 1, Said.GIVEN), "the law asks for more than a tap"
     assert asking.tap(MEMBER).reason == "ok"
-    assert gate.state("caring", 1, Said.WITHDRAWN)
+    assert gate.consenting.state("caring", 1, Said.WITHDRAWN)
     publishes(asking, notice("notices", version=2))
-    assert not gate.state("notices", 1, Said.GIVEN), "a newer one is shown now"
+    assert not gate.consenting.state("notices", 1, Said.GIVEN), "a newer one is shown now"
 
 
 def test_a_notice_that_is_renewed_meanwhile_counts_in_the_version_that_was_shown(asking: Edge) -> None:
-    asking.gate.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
     publishes(asking, notice("notices", version=2))
     assert asking.tap(MEMBER).stated == GIVES
 
 
 def test_nothing_is_stated_after_thirty_seconds_or_once_it_was_cancelled(asking: Edge) -> None:
-    asking.gate.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
     asking.clock.advance(30 * SECONDS)
     assert asking.tap(MEMBER).reason == "ok"
-    asking.gate.state("notices", 1, Said.GIVEN)
-    asking.gate.state_nothing()
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state_nothing()
     assert asking.tap(OTHER).reason == "ok"
-    asking.gate.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
     asking.clock.advance(30 * SECONDS - 1)
     assert asking.tap(STRANGER).reason == "unknown-card"
     assert last(asking).kind == Kind.CONSENT
 
 
 def test_a_card_that_is_held_twice_states_it_once(asking: Edge) -> None:
-    asking.gate.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
     first = asking.tap(MEMBER)
     asking.clock.advance(4 * SECONDS)
     again = asking.tap(MEMBER)
@@ -137,7 +137,7 @@ def test_a_card_that_is_held_twice_states_it_once(asking: Edge) -> None:
 
 def test_who_changes_their_mind_states_it_again(asking: Edge) -> None:
     for detail in (GIVES, TAKES_BACK):
-        asking.gate.state(detail.purpose, detail.notice, detail.said)
+        asking.gate.consenting.state(detail.purpose, detail.notice, detail.said)
         assert asking.tap(MEMBER).stated == detail
     assert [event.repeat_of for event in asking.events() if event.kind == Kind.CONSENT] == [0, 0]
 
@@ -157,7 +157,7 @@ def test_a_card_that_speaks_for_nobody_states_nothing(
     if state is not None:
         asking.central.put_card(number, state)
         said(asking)
-    asking.gate.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
     signal = asking.tap(number)
     assert (signal.outcome, signal.reason, signal.stated) == (Outcome.DENIED, reason, GIVES)
     event = last(asking)
@@ -166,14 +166,14 @@ def test_a_card_that_speaks_for_nobody_states_nothing(
 
 
 def test_a_badly_read_card_leaves_it_waiting(asking: Edge) -> None:
-    asking.gate.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
     assert asking.gate.tap(CardRead("front", b"", b"", None)).reason == "uid-unreadable"
     assert asking.tap(MEMBER).reason == "consent-taken"
 
 
 @pytest.mark.parametrize("wrong_ms", [-200_000, 200_000])
 def test_by_a_wrong_clock_nothing_is_stated(asking: Edge, wrong_ms: int) -> None:
-    asking.gate.state("notices", 1, Said.WITHDRAWN)
+    asking.gate.consenting.state("notices", 1, Said.WITHDRAWN)
     asking.clock.wall_ms += wrong_ms
     assert asking.tap(MEMBER).reason == "clock-untrusted"
     assert (last(asking).kind, last(asking).decision) == (Kind.CONSENT, "denied")
@@ -188,28 +188,28 @@ def test_a_gate_that_is_closed_to_the_member_or_was_restarted_while_apart_takes_
     said(asking)
     asking.clock.reboot()
     asking.reopen()
-    assert not asking.gate.waiting(asking.clock.monotonic_ms), "a restart forgets what was pressed"
-    assert asking.gate.state("notices", 1, Said.WITHDRAWN)
+    assert not asking.gate.consenting.waiting(asking.clock.monotonic_ms), "a restart forgets what was pressed"
+    assert asking.gate.consenting.state("notices", 1, Said.WITHDRAWN)
     assert asking.tap(MEMBER).reason == "consent-taken"
     assert last(asking).clock == 1
 
 
 def test_nobody_who_leaves_is_held_up(asking: Edge) -> None:
-    asking.gate.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
     configures(asking, Direction.OUT)
     assert asking.tap(MEMBER).reason == "leaving"
-    assert asking.gate.asks_consent() == ()
+    assert asking.gate.consenting.asks() == ()
 
 
 def test_a_session_to_bind_a_card_goes_before_and_ends_the_waiting(asking: Edge) -> None:
     asking.central.session = Bind(DEVICE, 1, bytes(16), asking.clock.wall_ms + 60_000, new_sealing_key()[1])
     said(asking)
-    asking.gate.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
     assert [asking.tap(number).reason for number in (STRANGER, MEMBER)] == ["bind-taken", "ok"]
 
 
 def test_what_cannot_be_written_down_is_not_stated_and_said_so(asking: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
-    asking.gate.state("notices", 1, Said.GIVEN)
+    asking.gate.consenting.state("notices", 1, Said.GIVEN)
     with monkeypatch.context() as patch:
         patch.setattr(asking.store, "_commit", raising)
         signal = asking.tap(MEMBER)
@@ -231,7 +231,7 @@ def test_no_relay_moves_no_history_changes_and_nothing_can_be_undone(asking: Edg
         signal = states(asking)
         assert (signal.reason, signal.awaited, signal.failed) == ("consent-taken", False, False)
         assert relay.asked == before
-        assert not asking.gate.undo(signal.sequence)
+        assert not asking.gate.amends.undo(signal.sequence)
         asking.clock.advance(5 * SECONDS)
         assert not asking.tap(MEMBER).repeat
     finally:
@@ -239,7 +239,7 @@ def test_no_relay_moves_no_history_changes_and_nothing_can_be_undone(asking: Edg
 
 
 def states(edge: Edge) -> Signal:
-    assert edge.gate.state("notices", 1, Said.GIVEN)
+    assert edge.gate.consenting.state("notices", 1, Said.GIVEN)
     return edge.tap(MEMBER)
 
 

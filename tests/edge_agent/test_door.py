@@ -99,7 +99,7 @@ def test_staff_let_somebody_through_as_a_tap_does(site: Site) -> None:
 def test_who_takes_it_back_is_locked_out(site: Site) -> None:
     site.use("door")
     signal = site.edge.tap(1)
-    assert site.edge.gate.undo(signal.sequence)
+    assert site.edge.gate.amends.undo(signal.sequence)
     until(lambda: not site.door.state().pending)
     assert site.relay is not None
     assert site.relay.asked == ["pulse 3000", "off"]

@@ -26,7 +26,7 @@ from tests.support.edge_side import Edge
 @pytest.fixture
 def watched(stocked: Edge) -> Edge:
     """A gate at which something watches who passes."""
-    stocked.gate.awaits_passage = True
+    stocked.gate.amends.awaits_passage = True
     return stocked
 
 
@@ -90,8 +90,8 @@ def test_what_staff_do_and_nobody_can_write_down_is_refused_as_entry_is(
 
 def test_an_admission_changes_nobody_s_history_and_is_not_undone(watched: Edge) -> None:
     signal = watched.gate.admit("wang", "why")
-    assert not watched.gate.undo(signal.sequence)
-    assert watched.gate.passage(signal, Passage.NOT_TAKEN)
+    assert not watched.gate.amends.undo(signal.sequence)
+    assert watched.gate.amends.passage(signal, Passage.NOT_TAKEN)
     assert told(watched)[-1] == ("passage", PassageDetail(signal.sequence, "not-taken"))
 
 
@@ -132,9 +132,9 @@ def test_a_signal_says_whose_it_is_and_shows_it_nobody(stocked: Edge) -> None:
 def test_what_is_taken_back_never_was(stocked: Edge) -> None:
     signal = stocked.tap(1)
     told_of: list[tuple[bytes, int]] = []
-    stocked.gate.on_undo = lambda *name: told_of.append(name)
+    stocked.gate.amends.on_undo = lambda *name: told_of.append(name)
     stocked.clock.advance(UNDO_MS)
-    assert stocked.gate.undo(signal.sequence)
+    assert stocked.gate.amends.undo(signal.sequence)
     assert told(stocked)[-1] == ("undo", UndoDetail(signal.sequence, "not-me"))
     assert told_of == [(signal.epoch, signal.sequence)]
     assert history(stocked, 1) is None
@@ -147,7 +147,7 @@ def test_taking_back_restores_what_was_before(stocked: Edge) -> None:
     stocked.clock.advance(6_000)
     signal = stocked.tap(1)
     assert history(stocked, 1) != before
-    assert stocked.gate.undo(signal.sequence, "wrong card")
+    assert stocked.gate.amends.undo(signal.sequence, "wrong card")
     assert history(stocked, 1) == before
     assert told(stocked)[-1] == ("undo", UndoDetail(signal.sequence, "wrong card"))
 
@@ -155,28 +155,28 @@ def test_taking_back_restores_what_was_before(stocked: Edge) -> None:
 def test_what_cannot_be_taken_back_is_not(stocked: Edge) -> None:
     denied, signal = stocked.tap(99), stocked.tap(1)
     before = stocked.events()
-    assert not stocked.gate.undo(denied.sequence)
-    assert not stocked.gate.undo(-1)
-    assert not stocked.gate.undo(0)
-    assert not stocked.gate.undo(77)
+    assert not stocked.gate.amends.undo(denied.sequence)
+    assert not stocked.gate.amends.undo(-1)
+    assert not stocked.gate.amends.undo(0)
+    assert not stocked.gate.amends.undo(77)
     stocked.clock.advance(UNDO_MS + 1)
-    assert not stocked.gate.undo(signal.sequence), "too late"
+    assert not stocked.gate.amends.undo(signal.sequence), "too late"
     assert stocked.events() == before
 
 
 def test_nothing_is_taken_back_twice_or_after_a_restart(stocked: Edge) -> None:
     first = stocked.tap(1)
-    assert stocked.gate.undo(first.sequence)
-    assert not stocked.gate.undo(first.sequence)
+    assert stocked.gate.amends.undo(first.sequence)
+    assert not stocked.gate.amends.undo(first.sequence)
     second = stocked.tap(1)
     stocked.reopen()
-    assert not stocked.gate.undo(second.sequence), "another epoch's"
+    assert not stocked.gate.amends.undo(second.sequence), "another epoch's"
 
 
 def test_a_wall_clock_that_jumps_changes_nothing(stocked: Edge) -> None:
     signal = stocked.tap(1)
     stocked.clock.wall_ms += 3_600_000
-    assert stocked.gate.undo(signal.sequence)
+    assert stocked.gate.amends.undo(signal.sequence)
 
 
 def test_a_repeat_is_taken_back_with_the_tap_that_it_repeats(stocked: Edge) -> None:
@@ -184,7 +184,7 @@ def test_a_repeat_is_taken_back_with_the_tap_that_it_repeats(stocked: Edge) -> N
     stocked.clock.advance(1_000)
     again = stocked.tap(1)
     assert again.repeat
-    assert stocked.gate.undo(again.sequence)
+    assert stocked.gate.amends.undo(again.sequence)
     assert [detail.sequence for kind, detail in told(stocked) if kind == "undo"] == [again.sequence, first.sequence]
     assert history(stocked, 1) is None
 
@@ -193,12 +193,12 @@ def test_a_repeat_that_is_not_taken_back_takes_the_place_of_its_first(stocked: E
     first = stocked.tap(1)
     stocked.clock.advance(1_000)
     again = stocked.tap(1)
-    assert stocked.gate.undo(first.sequence)
+    assert stocked.gate.amends.undo(first.sequence)
     assert history(stocked, 1).last.sequence == again.sequence
     assert stocked.tap(1).repeat
     assert stocked.events()[-1].repeat_of == 1 + again.sequence
     third = stocked.events()[-1].sequence
-    assert stocked.gate.undo(again.sequence)
+    assert stocked.gate.amends.undo(again.sequence)
     assert history(stocked, 1).last.sequence == third
 
 
@@ -210,9 +210,9 @@ def test_an_undo_that_cannot_be_written_down_is_none(
     before = history(stocked, 1)
     with monkeypatch.context() as broken:
         broken.setattr(stocked.store, "commit", refuse(error))
-        assert not stocked.gate.undo(signal.sequence)
+        assert not stocked.gate.amends.undo(signal.sequence)
     assert history(stocked, 1) == before
-    assert stocked.gate.undo(signal.sequence), "it may be tried again"
+    assert stocked.gate.amends.undo(signal.sequence), "it may be tried again"
 
 
 def test_of_two_who_take_back_the_same_tap_one_does(stocked: Edge) -> None:
@@ -221,7 +221,7 @@ def test_of_two_who_take_back_the_same_tap_one_does(stocked: Edge) -> None:
 
     def undo() -> None:
         barrier.wait()
-        found.append(stocked.gate.undo(signal.sequence))
+        found.append(stocked.gate.amends.undo(signal.sequence))
 
     threads = [threading.Thread(target=undo) for _ in range(8)]
     for thread in threads:

@@ -18,7 +18,7 @@ from tests.support.edge_side import Edge
 @pytest.fixture
 def watched(stocked: Edge) -> Edge:
     """A gate at which something watches who passes."""
-    stocked.gate.awaits_passage = True
+    stocked.gate.amends.awaits_passage = True
     return stocked
 
 
@@ -33,7 +33,7 @@ def test_a_passage_that_was_not_taken_gives_the_entry_back_in_the_same_transacti
     commits: list[Any] = []
     commit = watched.store.commit
     monkeypatch.setattr(watched.store, "commit", lambda work: commits.append(work) or commit(work))
-    assert watched.gate.passage(signal, Passage.NOT_TAKEN)
+    assert watched.gate.amends.passage(signal, Passage.NOT_TAKEN)
     assert len(commits) == 1
     monkeypatch.undo()
     assert told(watched)[-1] == ("passage", PassageDetail(signal.sequence, "not-taken"))
@@ -45,28 +45,28 @@ def test_a_passage_that_was_not_taken_gives_the_entry_back_in_the_same_transacti
 @pytest.mark.parametrize("passage", [Passage.TAKEN, Passage.UNKNOWN])
 def test_a_passage_that_was_taken_or_not_seen_stays_an_entry(watched: Edge, passage: Passage) -> None:
     signal = watched.tap(1)
-    assert watched.gate.passage(signal, passage)
+    assert watched.gate.amends.passage(signal, passage)
     assert history(watched, 1).last.sequence == signal.sequence
     assert watched.tap(1).repeat
-    assert not watched.gate.undo(signal.sequence), "it is over"
+    assert not watched.gate.amends.undo(signal.sequence), "it is over"
 
 
 def test_a_tap_has_one_outcome(watched: Edge) -> None:
     passed, undone = watched.tap(1), watched.tap(2)
-    assert watched.gate.undo(undone.sequence)
-    assert watched.gate.passage(passed, Passage.TAKEN)
+    assert watched.gate.amends.undo(undone.sequence)
+    assert watched.gate.amends.passage(passed, Passage.TAKEN)
     before = watched.events()
-    assert watched.gate.passage(passed, Passage.NOT_TAKEN)
-    assert watched.gate.passage(undone, Passage.TAKEN)
+    assert watched.gate.amends.passage(passed, Passage.NOT_TAKEN)
+    assert watched.gate.amends.passage(undone, Passage.TAKEN)
     assert watched.events() == before
 
 
 def test_a_later_tap_keeps_its_history_and_is_given_back_to_before_both(watched: Edge) -> None:
     new_policy(watched, msgspec.structs.replace(watched.central.policy, repeat_window_s=0))
     first, second = watched.tap(1), watched.tap(1)
-    assert watched.gate.passage(first, Passage.NOT_TAKEN)
+    assert watched.gate.amends.passage(first, Passage.NOT_TAKEN)
     assert history(watched, 1).last.sequence == second.sequence
-    assert watched.gate.passage(second, Passage.NOT_TAKEN)
+    assert watched.gate.amends.passage(second, Passage.NOT_TAKEN)
     assert history(watched, 1) is None
 
 
@@ -74,22 +74,22 @@ def test_a_repeat_that_passes_is_the_entry_when_its_first_was_not_taken(watched:
     """At a turnstile somebody taps twice, and the first pulse is over before they turn."""
     first, again = watched.tap(1), watched.tap(1)
     assert again.repeat
-    assert watched.gate.passage(first, Passage.NOT_TAKEN)
-    assert watched.gate.passage(again, Passage.TAKEN)
+    assert watched.gate.amends.passage(first, Passage.NOT_TAKEN)
+    assert watched.gate.amends.passage(again, Passage.TAKEN)
     assert history(watched, 1).last.sequence == again.sequence
     assert watched.tap(1).repeat, "they are in"
 
 
 def test_both_not_taken_is_none(watched: Edge) -> None:
     first, again = watched.tap(1), watched.tap(1)
-    watched.gate.passage(first, Passage.NOT_TAKEN)
-    watched.gate.passage(again, Passage.NOT_TAKEN)
+    watched.gate.amends.passage(first, Passage.NOT_TAKEN)
+    watched.gate.amends.passage(again, Passage.NOT_TAKEN)
     assert history(watched, 1) is None
 
 
 def test_what_a_door_does_by_itself_names_no_tap(watched: Edge) -> None:
     for passage in (Passage.FORCED, Passage.HELD, Passage.CLOSED):
-        assert watched.gate.passage(None, passage)
+        assert watched.gate.amends.passage(None, passage)
     assert [detail for _, detail in told(watched)] == [PassageDetail(-1, name) for name in ("forced", "held", "closed")]
 
 
@@ -100,10 +100,10 @@ def test_an_outcome_that_cannot_be_written_down_is_told_again(
     signal = watched.tap(1)
     with monkeypatch.context() as broken:
         broken.setattr(watched.store, "commit", refuse(error))
-        assert not watched.gate.passage(signal, Passage.NOT_TAKEN)
+        assert not watched.gate.amends.passage(signal, Passage.NOT_TAKEN)
         assert not watched.gate.input_changed("tamper", True)
     assert history(watched, 1).last.sequence == signal.sequence
-    assert watched.gate.passage(signal, Passage.NOT_TAKEN)
+    assert watched.gate.amends.passage(signal, Passage.NOT_TAKEN)
     assert history(watched, 1) is None
 
 
@@ -115,7 +115,7 @@ def test_a_way_out_that_could_not_be_written_has_no_outcome_to_write(
         broken.setattr(watched.store, "commit", refuse(JournalUnwritable("full")))
         signal = watched.tap(1)
     before = watched.events()
-    assert watched.gate.passage(signal, Passage.TAKEN)
+    assert watched.gate.amends.passage(signal, Passage.TAKEN)
     assert watched.events() == before
 
 
@@ -129,29 +129,29 @@ def passages(edge: Edge) -> list[PassageDetail]:
 def test_who_was_on_the_way_in_a_crash_is_unknown_by_the_old_epoch_s_name(watched: Edge) -> None:
     passed, lost = watched.tap(1), watched.tap(2)
     admitted = watched.gate.admit("wang", "why")
-    watched.gate.passage(passed, Passage.TAKEN)
+    watched.gate.amends.passage(passed, Passage.TAKEN)
     watched.crash()
     watched.open()
-    watched.gate.awaits_passage = True
+    watched.gate.amends.awaits_passage = True
     during = watched.tap(3)
-    assert watched.gate.end_what_was_left()
+    assert watched.gate.amends.end_what_was_left()
     expected = [PassageDetail(each.sequence, "unknown", each.epoch) for each in (lost, admitted)]
     assert passages(watched)[1:] == expected
     assert history(watched, 2).last.sequence == lost.sequence, "nothing is given back on a guess"
-    assert watched.gate.end_what_was_left()
+    assert watched.gate.amends.end_what_was_left()
     assert len(passages(watched)) == 3, "once"
     watched.crash()
     watched.open()
-    assert watched.gate.end_what_was_left()
+    assert watched.gate.amends.end_what_was_left()
     assert passages(watched)[3:] == [PassageDetail(during.sequence, "unknown", during.epoch)]
 
 
 def test_after_an_end_in_order_nothing_is_left(watched: Edge) -> None:
     signal = watched.tap(1)
-    watched.gate.passage(signal, Passage.UNKNOWN)
+    watched.gate.amends.passage(signal, Passage.UNKNOWN)
     watched.reopen()
     before = watched.events()
-    assert watched.gate.end_what_was_left()
+    assert watched.gate.amends.end_what_was_left()
     assert watched.events() == before
 
 
@@ -161,8 +161,8 @@ def test_what_was_left_waits_for_a_journal_that_takes_it(watched: Edge, monkeypa
     watched.open()
     with monkeypatch.context() as broken:
         broken.setattr(watched.store, "commit", refuse(JournalUnwritable("full")))
-        assert not watched.gate.end_what_was_left()
-    assert watched.gate.end_what_was_left()
+        assert not watched.gate.amends.end_what_was_left()
+    assert watched.gate.amends.end_what_was_left()
     assert passages(watched) == [PassageDetail(lost.sequence, "unknown", lost.epoch)]
 
 
@@ -178,7 +178,7 @@ def test_an_outcome_in_a_new_epoch_names_the_old_one(watched: Edge) -> None:
         watched.gate.clock(moment),
         "forked",
     )
-    assert watched.gate.passage(signal, Passage.NOT_TAKEN)
+    assert watched.gate.amends.passage(signal, Passage.NOT_TAKEN)
     assert passages(watched) == [PassageDetail(signal.sequence, "not-taken", signal.epoch)]
     assert history(watched, 1) is None
 
@@ -200,11 +200,11 @@ def test_where_nothing_tells_who_passed_a_tap_costs_no_more_than_before(
 
 def test_an_undo_ends_the_waiting_too(watched: Edge) -> None:
     signal = watched.tap(1)
-    assert watched.gate.undo(signal.sequence)
+    assert watched.gate.amends.undo(signal.sequence)
     watched.crash()
     watched.open()
     before = len(watched.events())
-    assert watched.gate.end_what_was_left()
+    assert watched.gate.amends.end_what_was_left()
     assert len(watched.events()) == before
 
 
@@ -212,8 +212,8 @@ def test_no_log_and_no_event_of_these_holds_a_uid(watched: Edge) -> None:
     with capture_logs() as logged:
         watched.ear.look = fail
         signal = watched.tap(1)
-        watched.gate.passage(signal, Passage.NOT_TAKEN)
-        watched.gate.undo(watched.tap(2).sequence)
+        watched.gate.amends.passage(signal, Passage.NOT_TAKEN)
+        watched.gate.amends.undo(watched.tap(2).sequence)
     for number in (1, 2):
         assert uid(number).hex() not in repr(logged).lower()
         assert subject(number).hex() not in repr(logged).lower()
@@ -228,13 +228,13 @@ def test_a_release_that_fails_leaves_the_tap_to_be_given_back(watched: Edge) -> 
     watched.ear.look = jam
     signal = watched.tap(1)
     assert signal.failed
-    assert watched.gate.passage(signal, Passage.NOT_TAKEN)
+    assert watched.gate.amends.passage(signal, Passage.NOT_TAKEN)
     assert history(watched, 1) is None
 
 
 def test_events_are_of_the_gate_and_its_versions(watched: Edge) -> None:
     signal = watched.tap(1)
-    watched.gate.passage(signal, Passage.TAKEN)
+    watched.gate.amends.passage(signal, Passage.TAKEN)
     watched.gate.input_changed("fire-alarm", True, 3)
     for event in watched.events()[-2:]:
         assert (event.gate, event.held, event.direction) == (

@@ -43,22 +43,22 @@ def test_who_came_in_is_inside_until_a_way_out_is_seen(stocked: Edge) -> None:
 
 
 def test_who_was_denied_or_did_not_go_in_is_not_inside(stocked: Edge) -> None:
-    stocked.gate.awaits_passage = True
+    stocked.gate.amends.awaits_passage = True
     stocked.tap(99)
     passed, stayed, unseen, undone = (stocked.tap(number) for number in (1, 2, 3, 4))
-    stocked.gate.passage(passed, Passage.TAKEN)
-    stocked.gate.passage(stayed, Passage.NOT_TAKEN)
-    stocked.gate.passage(unseen, Passage.UNKNOWN)
-    stocked.gate.undo(undone.sequence)
+    stocked.gate.amends.passage(passed, Passage.TAKEN)
+    stocked.gate.amends.passage(stayed, Passage.NOT_TAKEN)
+    stocked.gate.amends.passage(unseen, Passage.UNKNOWN)
+    stocked.gate.amends.undo(undone.sequence)
     assert who(stocked) == [(name(1), "taken"), (name(3), "unknown")]
 
 
 def test_an_outcome_that_the_next_run_told_counts(stocked: Edge) -> None:
-    stocked.gate.awaits_passage = True
+    stocked.gate.amends.awaits_passage = True
     stocked.tap(1)
     stocked.crash()
     stocked.open()
-    stocked.gate.end_what_was_left()
+    stocked.gate.amends.end_what_was_left()
     assert who(stocked) == [(name(1), "unknown")]
 
 
@@ -75,9 +75,9 @@ def test_a_way_out_that_nobody_saw_taken_leaves_them_inside(stocked: Edge) -> No
     stocked.tap(1)
     stocked.tap(2)
     turn(stocked, Direction.OUT)
-    stocked.gate.awaits_passage = True
-    stocked.gate.passage(stocked.tap(1), Passage.UNKNOWN)
-    stocked.gate.passage(stocked.tap(2), Passage.TAKEN)
+    stocked.gate.amends.awaits_passage = True
+    stocked.gate.amends.passage(stocked.tap(1), Passage.UNKNOWN)
+    stocked.gate.amends.passage(stocked.tap(2), Passage.TAKEN)
     assert who(stocked) == [(name(1), "")]
 
 

@@ -43,7 +43,7 @@ class Marks(RuleBasedStateMachine):
         self.central.publish()
         self.edge = Edge(self.folder / "disk", self.central, HandClock(NOON_MS))
         self.edge.take_all()
-        self.edge.gate.awaits_passage = True
+        self.edge.gate.amends.awaits_passage = True
         self.signals: list[Signal] = []
         self.counted = 0
         """So many of the journal's events central counts."""
@@ -68,19 +68,19 @@ class Marks(RuleBasedStateMachine):
         first, again = self.signals[-2:]
         assert again.repeat
         if seen != "neither":
-            self.edge.gate.passage(
+            self.edge.gate.amends.passage(
                 first if seen == "first" else again, Passage.NOT_TAKEN if seen == "first" else Passage.TAKEN
             )
 
     @rule(back=st.integers(1, 4), passage=st.sampled_from([Passage.TAKEN, Passage.NOT_TAKEN, Passage.UNKNOWN]))
     def passage(self, back: int, passage: Passage) -> None:
         if len(self.signals) >= back:
-            assert self.edge.gate.passage(self.signals[-back], passage)
+            assert self.edge.gate.amends.passage(self.signals[-back], passage)
 
     @rule(back=st.integers(1, 4))
     def undo(self, back: int) -> None:
         if len(self.signals) >= back and self.signals[-back].epoch == self.edge.store.epoch.epoch:
-            self.edge.gate.undo(self.signals[-back].sequence)
+            self.edge.gate.amends.undo(self.signals[-back].sequence)
 
     @rule(direction=st.sampled_from(Direction))
     def turn(self, direction: Direction) -> None:
@@ -140,8 +140,8 @@ class Marks(RuleBasedStateMachine):
 
     def _start(self) -> None:
         self.edge.open()
-        self.edge.gate.awaits_passage = True
-        assert self.edge.gate.end_what_was_left()
+        self.edge.gate.amends.awaits_passage = True
+        assert self.edge.gate.amends.end_what_was_left()
 
     # --- what always holds --------------------------------------------------------------------------------------
 

@@ -77,9 +77,9 @@ def central() -> CentralSide:
 
 def become(edge: Edge, signal: Signal, outcome: str) -> None:
     if outcome == "undo":
-        assert edge.gate.undo(signal.sequence)
+        assert edge.gate.amends.undo(signal.sequence)
     elif outcome != "none yet":
-        assert edge.gate.passage(signal, Passage(outcome))
+        assert edge.gate.amends.passage(signal, Passage(outcome))
 
 
 def met(signal: Signal) -> str:
@@ -106,7 +106,7 @@ def test_the_next_tap(stocked: Edge, rules: str, gate: str, outcome: str, told: 
     """Of three people, each after a longer pause. `told`: a state message comes before or after the outcome, with the
     taps counted."""
     new_policy(stocked, Policy(1, RULES[rules], repeat_window_s=WINDOW_MS // 1_000))
-    stocked.gate.awaits_passage = GATES[gate]
+    stocked.gate.amends.awaits_passage = GATES[gate]
     count_what_is_written(stocked)
     firsts = [stocked.tap(number) for number in PEOPLE]
     assert {first.reason for first in firsts} == {"ok"}
@@ -127,7 +127,7 @@ def test_the_next_tap(stocked: Edge, rules: str, gate: str, outcome: str, told: 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_the_way_out_is_free_whatever_became_of_the_way_in(stocked: Edge, rules: str, outcome: str) -> None:
     new_policy(stocked, Policy(1, RULES[rules], repeat_window_s=WINDOW_MS // 1_000))
-    stocked.gate.awaits_passage = True
+    stocked.gate.amends.awaits_passage = True
     become(stocked, stocked.tap(1), outcome)
     turn(stocked, Direction.OUT)
     assert stocked.tap(1).reason == "leaving"
@@ -144,13 +144,13 @@ def test_the_way_out_is_free_whatever_became_of_the_way_in(stocked: Edge, rules:
 def looking(stocked: Edge) -> Edge:
     """A gate that looks back and sees who passes."""
     new_policy(stocked, looking_back())
-    stocked.gate.awaits_passage = True
+    stocked.gate.amends.awaits_passage = True
     return stocked
 
 
 def test_a_card_handed_back_after_the_passage_lets_nobody_else_in(looking: Edge) -> None:
     new_policy(looking, Policy(1, RULES["hard"]))
-    looking.gate.passage(looking.tap(1), Passage.TAKEN)
+    looking.gate.amends.passage(looking.tap(1), Passage.TAKEN)
     assert met(looking.tap(1)) == REFUSED
 
 
@@ -159,7 +159,7 @@ def test_a_repeat_that_went_through_ends_the_window_too(looking: Edge) -> None:
     looking.tap(1)
     again = looking.tap(1)
     assert again.repeat
-    looking.gate.passage(again, Passage.TAKEN)
+    looking.gate.amends.passage(again, Passage.TAKEN)
     assert met(looking.tap(1)) == REFUSED
 
 
@@ -170,15 +170,15 @@ def test_a_later_tap_that_is_taken_back_opens_no_window_that_has_ended(looking: 
     new_policy(looking, msgspec.structs.replace(looking_back(), repeat_window_s=0))
     second = looking.tap(1)
     assert not second.repeat
-    looking.gate.passage(first, Passage.TAKEN)
-    assert looking.gate.undo(second.sequence)
+    looking.gate.amends.passage(first, Passage.TAKEN)
+    assert looking.gate.amends.undo(second.sequence)
     new_policy(looking, msgspec.structs.replace(looking_back(), repeat_window_s=1))
     assert met(looking.tap(1)) == AGAIN
 
 
 def test_where_no_rule_looks_back_whoever_taps_twice_is_one_although_they_went_in(stocked: Edge) -> None:
-    stocked.gate.awaits_passage = True
-    stocked.gate.passage(stocked.tap(1), Passage.TAKEN)
+    stocked.gate.amends.awaits_passage = True
+    stocked.gate.amends.passage(stocked.tap(1), Passage.TAKEN)
     assert stocked.tap(1).repeat
 
 
@@ -190,7 +190,7 @@ def test_what_central_counts_and_is_given_back_counts_no_more_whatever_central_s
 ) -> None:
     signal = looking.tap(1)
     heard = written(looking)
-    looking.gate.passage(signal, Passage.NOT_TAKEN)
+    looking.gate.amends.passage(signal, Passage.NOT_TAKEN)
     looking.central.tell(*states(heard), counted=through(heard))
     looking.poll()
     assert marks(looking, 1) == []
@@ -208,15 +208,15 @@ def test_points_that_central_counts_as_gone_are_there_again_where_the_tap_is_tak
     )
     looking.poll()
     spent = sum(mark.points for mark in held(looking, 1).told)  # type: ignore[union-attr]
-    assert looking.gate.undo(signal.sequence)
+    assert looking.gate.amends.undo(signal.sequence)
     assert held(looking, 1).points_left(looking.clock.wall_ms) == 30 + spent  # type: ignore[union-attr]
 
 
 def test_a_repeat_that_went_through_stands_for_a_tap_that_is_taken_back_later(looking: Edge) -> None:
     first = looking.tap(1)
     again = looking.tap(1)
-    looking.gate.passage(again, Passage.TAKEN)
-    assert looking.gate.undo(first.sequence)
+    looking.gate.amends.passage(again, Passage.TAKEN)
+    assert looking.gate.amends.undo(first.sequence)
     assert marks(looking, 1) == [(again.epoch, again.sequence)]
 
 
@@ -227,7 +227,7 @@ def test_a_double_tap_at_a_sign_in_is_no_sign_out_and_one_that_is_taken_back_sig
     assert (first.reason, stocked.tap(1).repeat) == ("signed-in", True)
     second = stocked.tap(2)
     count_what_is_written(stocked)
-    assert stocked.gate.undo(second.sequence)
+    assert stocked.gate.amends.undo(second.sequence)
     assert stocked.tap(2).reason == "signed-in"
     stocked.clock.advance(61_000)
     stocked.poll()

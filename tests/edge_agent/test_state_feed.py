@@ -337,7 +337,7 @@ def inside(edge: Edge) -> int | None:
 
 
 def test_the_count_is_central_s_and_what_this_gate_did_since(looking: Edge) -> None:
-    looking.gate.awaits_passage = True
+    looking.gate.amends.awaits_passage = True
     looking.tap(1)
     assert inside(looking) is None, "nobody told it of its venue"
     looking.central.tell(counted=through(written(looking)), library_1=10, pool_7=3)
@@ -348,18 +348,18 @@ def test_the_count_is_central_s_and_what_this_gate_did_since(looking: Edge) -> N
     staying = looking.tap(3)
     looking.gate.admit("lin", "forgot the card")
     assert inside(looking) == 13
-    looking.gate.passage(staying, Passage.NOT_TAKEN)
+    looking.gate.amends.passage(staying, Passage.NOT_TAKEN)
     assert inside(looking) == 12
-    looking.gate.passage(first, Passage.NOT_TAKEN)
+    looking.gate.amends.passage(first, Passage.NOT_TAKEN)
     assert inside(looking) == 12, "its repeat stands for it"
-    looking.gate.undo(repeat.sequence)
+    looking.gate.amends.undo(repeat.sequence)
     assert inside(looking) == 11
     turn(looking, Direction.OUT)
     looking.tap(1)
     assert inside(looking) == 10
     for _ in range(2):
         looking.reopen()
-        looking.gate.awaits_passage = True
+        looking.gate.amends.awaits_passage = True
         assert inside(looking) == 10, "the journal tells what was done since"
     looking.central.tell(counted=through(written(looking)), library_1=4)
     looking.poll()
@@ -379,7 +379,7 @@ def test_what_is_taken_back_after_central_counted_it_is_taken_off_its_count(look
     signal = looking.tap(1)
     looking.central.tell(counted=through(written(looking)), library_1=5)
     looking.poll()
-    assert looking.gate.undo(signal.sequence)
+    assert looking.gate.amends.undo(signal.sequence)
     assert inside(looking) == 4
     looking.reopen()
     assert inside(looking) == 4

@@ -18,14 +18,14 @@ class ClosingLife(Life):
     """Closes for hours, so that none ends by itself."""
 
     def close_entry(self, hours: int) -> None:
-        if self.gate.close_entry("lin", "typhoon", hours * HOUR_MS):
-            closing = self.gate.closing
+        if self.gate.closing.close_entry("lin", "typhoon", hours * HOUR_MS):
+            closing = self.gate.closing.newest
             assert closing is not None
             self.see(f"closed {closing.from_ms} {closing.until_ms}")
 
     def open_entry(self) -> None:
         before_ms = self.gate.now_ms()
-        if self.gate.open_entry("lin"):
+        if self.gate.closing.open_entry("lin"):
             self.see(f"open {before_ms}")
 
 

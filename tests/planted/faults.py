@@ -415,7 +415,7 @@ EDGE = (
             Edit(
                 """\
                 if granted is not None and passage is Passage.NOT_TAKEN:
-                    self.granted.restore(transaction, [granted], [event], moment.wall_ms)
+                    self._granted.restore(transaction, [granted], [event], moment.wall_ms)
 """,
                 "",
             ),
@@ -430,19 +430,19 @@ EDGE = (
             Edit(
                 """\
                 if granted is not None and passage is Passage.NOT_TAKEN:
-                    self.granted.restore(transaction, [granted], [event], moment.wall_ms)
+                    self._granted.restore(transaction, [granted], [event], moment.wall_ms)
 """,
                 "",
             ),
             Edit(
                 """\
             if granted is not None and passage is Passage.NOT_TAKEN:
-                self._moved(self.granted.never_were([granted], [event]))
+                self._moved(self._granted.never_were([granted], [event]))
 """,
                 """\
             if granted is not None and passage is Passage.NOT_TAKEN:
-                self.store.commit(lambda t: self.granted.restore(t, [granted], [event], moment.wall_ms))
-                self._moved(self.granted.never_were([granted], [event]))
+                self._recorder.store.commit(lambda t: self._granted.restore(t, [granted], [event], moment.wall_ms))
+                self._moved(self._granted.never_were([granted], [event]))
 """,
             ),
         ),
@@ -471,7 +471,7 @@ EDGE = (
             Edit(
                 """\
                 if granted is not None and ends_window:
-                    self.granted.close_window(transaction, granted, moment.wall_ms)
+                    self._granted.close_window(transaction, granted, moment.wall_ms)
 """,
                 "",
             ),

@@ -79,7 +79,7 @@ def _denied_while_closed(gate: Kiosk) -> None:
 
 
 def _closed_by_staff(gate: Kiosk) -> None:
-    gate.gate.close_entry(STAFF, "early-closing", 2 * 3_600_000)
+    gate.gate.closing.close_entry(STAFF, "early-closing", 2 * 3_600_000)
     gate.screen.changed()
 
 
@@ -238,7 +238,7 @@ async def test_what_a_person_is_told_and_may_choose_can_be_read(
     gate.tap(MEMBER)
     await mode(page, "denied")
     await look("denied-while-closed")
-    gate.gate.close_entry(STAFF, "typhoon", 26 * 3_600_000)
+    gate.gate.closing.close_entry(STAFF, "typhoon", 26 * 3_600_000)
     gate.wait(4_000)
     await mode(page, "closed")
     await look("closed-by-staff")

@@ -378,7 +378,7 @@ async def test_the_dialog_can_be_used_by_everybody(gate: Kiosk, new_page: NewPag
     await look("pin")
     await page.click("#cancel")
     gate.configure({"staff_close": True})
-    gate.gate.close_entry(STAFF, "other", 3_600_000)
+    gate.gate.closing.close_entry(STAFF, "other", 3_600_000)
     gate.screen.changed()
     await mode(page, "closed")
     await page.click("#staff")

@@ -173,10 +173,10 @@ async def test_after_ten_seconds_it_is_too_late_and_said(gate: Kiosk) -> None:
 
 
 async def test_who_went_through_is_not_offered_to_take_it_back(gate: Kiosk) -> None:
-    gate.gate.awaits_passage = True
+    gate.gate.amends.awaits_passage = True
     signal = gate.tap()
     assert gate.screen.look().undo == signal.sequence
-    gate.gate.passage(signal, Passed.TAKEN)
+    gate.gate.amends.passage(signal, Passed.TAKEN)
     assert gate.screen.look().undo == -1
     assert gate.screen.undo(signal.sequence) is False
 
@@ -342,16 +342,16 @@ async def test_a_closing_by_staff_is_drawn_until_it_ends(gate: Kiosk) -> None:
 async def test_a_closing_whose_end_nobody_knows_is_said_to_last_until_staff_open_it(gate: Kiosk) -> None:
     gate.configure({"staff_close": True})
     gate.screen.close_entry(STAFF, PIN, "typhoon", 1)
-    closing = gate.gate.closing
+    closing = gate.gate.closing.newest
     assert closing is not None
-    gate.gate.closing = msgspec.structs.replace(closing, boot_id=b"earlier.", clock=Clock.BEHIND)
+    gate.gate.closing.newest = msgspec.structs.replace(closing, boot_id=b"earlier.", clock=Clock.BEHIND)
     assert gate.screen.look().next.en == "Closed for the typhoon, until staff open it"
 
 
 async def test_until_the_end_of_today_is_until_local_midnight(gate: Kiosk) -> None:
     gate.configure({"staff_close": True}, time_zone="Asia/Taipei")
     gate.screen.close_entry(STAFF, PIN, "other", 0)
-    closing = gate.gate.closing
+    closing = gate.gate.closing.newest
     assert closing is not None
     assert closing.until_ms % (24 * HOUR_MS) == 16 * HOUR_MS, "midnight in Taipei is 16:00 UTC"
     assert gate.screen.look().next == ("臨時停止開放，至今日結束", "Temporarily closed, until the end of today")
@@ -367,7 +367,7 @@ async def test_a_right_to_close_is_no_right_to_admit_and_wrong_pins_count_for_bo
     for _ in range(2):
         gate.screen.open_entry(STAFF, "000000")
     assert gate.screen.close_entry(STAFF, PIN, "other", 1)["why"] == "wait"
-    assert gate.gate.closing is None
+    assert gate.gate.closing.newest is None
 
 
 async def test_a_closing_that_cannot_be_written_down_is_said(gate: Kiosk) -> None:
