@@ -31,6 +31,7 @@ from protocol.history import History
 from protocol.messages import Clock, Direction, Manifest, Outcome, PartName
 from protocol.policy import Policy
 from protocol.reasons import TEXTS, Reason
+from protocol.time_zones import CITY_ZONE
 from protocol.token import token
 from protocol.uid import CardUID, judge
 
@@ -57,7 +58,7 @@ def preview(
     config = in_use(found, PartName.CONFIG, standing_of(facts.get(fact_of(PartName.CONFIG))))
     if config is None:
         _message(found, PartName.CONFIG)
-    zone = ZoneInfo(policy.time_zone if policy else "Asia/Taipei")
+    zone = ZoneInfo(policy.time_zone if policy else CITY_ZONE)
     at_ms = int((when if when.tzinfo else when.replace(tzinfo=zone)).timestamp() * 1_000)
     header, entry = None, None
     if "list_file" in facts:

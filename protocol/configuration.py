@@ -11,6 +11,7 @@ from msgspec import Meta
 from protocol.consent import MAX_PURPOSES
 from protocol.events import Direction
 from protocol.reasons import Reason
+from protocol.time_zones import CITY_ZONE
 from protocol.wire import Count, Digest, Id16, Identifier, Message, Millis, Name, Record, Text
 
 MAX_CONFIG_BYTES = 64 * 1024
@@ -127,7 +128,7 @@ class GateConfig(_Map, frozen=True):
     gate: Name
     kind: Name
     direction: Direction = Direction.IN
-    time_zone: Name = "Asia/Taipei"
+    time_zone: Name = CITY_ZONE
     title_zh: Text = ""
     title_en: Text = ""
     release: ReleaseConfig = ReleaseConfig()

@@ -1,17 +1,15 @@
 """Opening hours on a local date, as instants (SPEC §8.1). Pure."""
 
 import datetime as dt
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from protocol.errors import Failure, Refused
 from protocol.policy import SPAN, Policy, Schedule
+from protocol.time_zones import zone_named
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTE_MS = 60_000
 ONE_DAY = dt.timedelta(days=1)
 _DAY_MINUTES = 24 * 60
-_NO_ZONES = ("localtime", "posixrules", "Factory")
-"""Names that mean another thing on each machine."""
 
 Spans = tuple[tuple[int, int], ...]
 """From and until, UTC milliseconds, the end excluded."""
@@ -55,16 +53,6 @@ class Hours:
 def minute_of(time: str) -> int:
     """Of the day, of `HH:MM`."""
     return int(time[:2]) * 60 + int(time[3:])
-
-
-def zone_named(name: str) -> ZoneInfo:
-    """A zone of the IANA database that is the same on each machine. Raises Refused `not-satisfiable`."""
-    try:
-        if name in _NO_ZONES or name.startswith(("posix/", "right/")):
-            raise ValueError
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Refused(Failure.NOT_SATISFIABLE, f"there is no time zone {name!r}") from None
 
 
 def _week(name: str, schedule: Schedule) -> dict[str, tuple[tuple[int, int], ...]]:

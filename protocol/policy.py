@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from protocol.time_zones import CITY_ZONE
 from protocol.wire import Count, Name
 
 MAX_CLASSES = 256
@@ -173,7 +174,7 @@ class Policy(_Map, frozen=True):
     schedules: dict[Name, Schedule] = {}
     tariffs: dict[Name, Tariff] = {}
     calendar: Calendar = Calendar()
-    time_zone: Name = "Asia/Taipei"
+    time_zone: Name = CITY_ZONE
     repeat_window_s: Annotated[int, Meta(ge=0, le=3_600)] = 10
     """A second tap of the same member within it gets the same answer, marked as a repeat."""
     untrusted_clock: Literal["deny", "ignore-dates"] = "deny"

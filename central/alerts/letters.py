@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from central.alerts import wording
+from protocol.time_zones import CITY_ZONE
 
 LONGEST_SUBJECT = 150
 SHOWN = 50
@@ -30,7 +31,7 @@ class Told(NamedTuple):
 
 def test(now_ms: int) -> Told:
     """What shows a contact that it can be told."""
-    return Told("test", "", "", "", "", "", "", now_ms, 0, "", "", {}, wording.ZONE)
+    return Told("test", "", "", "", "", "", "", now_ms, 0, "", "", {}, CITY_ZONE)
 
 
 def subject(told: Sequence[Told], language: str) -> str:
@@ -96,4 +97,4 @@ def of_row(row: Any, what: str, facts: Mapping[str, Any]) -> Told:
     """Of a row of `alerts` with its venue's time zone."""
     ended = row.resolved_ms or 0, row.resolved_by, row.why
     place = row.kind, row.target, row.venue, row.gate, row.device
-    return Told(what, row.id.hex(), *place, row.opened_ms, *ended, facts, row.time_zone or wording.ZONE)
+    return Told(what, row.id.hex(), *place, row.opened_ms, *ended, facts, row.time_zone or CITY_ZONE)

@@ -6,9 +6,9 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from central.alerts.conditions import Kind
+from protocol.time_zones import CITY_ZONE
 
 Language = Literal["zh-TW", "en"]
-ZONE = "Asia/Taipei"
 
 _HEADLINES: dict[Kind, tuple[str, str]] = {
     Kind.SILENT: ("閘門 {target} 沒有回報", "Gate {target} is silent"),
@@ -92,7 +92,7 @@ def advice(kind: str, language: str) -> str:
     return _of(_ADVICE[Kind(kind)], language)
 
 
-def detail(kind: str, facts: Mapping[str, Any], language: str, zone: str = ZONE) -> str:
+def detail(kind: str, facts: Mapping[str, Any], language: str, zone: str = CITY_ZONE) -> str:
     """What was seen when it opened. Facts that are missing make no text fail: rows outlive versions."""
     try:
         return _DETAILS[Kind(kind)](facts, language == "en", zone)
@@ -109,7 +109,7 @@ def told(what: str, kind: str, target: str, language: str) -> str:
     return f"{word}{mark}{headline(kind, target, language)}"
 
 
-def when(at_ms: int, zone: str = ZONE) -> str:
+def when(at_ms: int, zone: str = CITY_ZONE) -> str:
     """A local time, with its distance from UTC."""
     return dt.datetime.fromtimestamp(at_ms / 1_000, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S %z")
 

@@ -19,6 +19,7 @@ from central.commands.shell import (
     who_option,
 )
 from central.config import Config
+from protocol.time_zones import CITY_ZONE
 
 HOUR_MS = 3_600_000
 SHOWN = "id venue kind direction passage policy devices"
@@ -68,7 +69,7 @@ def venue() -> None:
 @click.option("--domain", required=True, help="The domain that it belongs to.")
 @click.option("--title-zh", default="")
 @click.option("--title-en", default="")
-@click.option("--time-zone", default="Asia/Taipei", show_default=True)
+@click.option("--time-zone", default=CITY_ZONE, show_default=True)
 @closes_at_option(default="24:00", show_default=True)
 @as_json
 @click.pass_obj

@@ -10,6 +10,7 @@ import click
 from central.commands.shell import act, as_json, say, say_json, say_rows, url_in, who_option
 from central.config import Config
 from central.neighbours.events.kinds import SHORT
+from protocol.time_zones import CITY_ZONE
 
 NONE = "Nobody outside is told of events: `tapgate-central subscription add ID --type tap --webhook-file FILE`."
 SHOWN = "id state webhook_host reader told waiting oldest_ms failing_ms dead_letters problem"
@@ -35,7 +36,7 @@ def subscription() -> None:
 @click.option("--venue", "venues", multiple=True, help="Only of this venue; not given = of all.")
 @click.option("--pseudonyms", is_flag=True, help="Taps say who it was, by a name that only this subscription has.")
 @click.option("--quiet", "quiet", default="21:00-08:00", show_default=True, help="No notice is sent then.")
-@click.option("--time-zone", default="Asia/Taipei", show_default=True, help="Of the quiet hours.")
+@click.option("--time-zone", default=CITY_ZONE, show_default=True, help="Of the quiet hours.")
 @who_option
 @as_json
 @click.pass_obj

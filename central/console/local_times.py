@@ -4,9 +4,10 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 from central.actions.action import ActionFailed
+from protocol.time_zones import CITY_ZONE
 
 
-def moment_ms(name: str, text: str, zone: str = "Asia/Taipei") -> int:
+def moment_ms(name: str, text: str, zone: str = CITY_ZONE) -> int:
     """Of a field `datetime-local` or `date`; 0 where it is empty. Raises ActionFailed that names the field."""
     if not text.strip():
         return 0
@@ -20,6 +21,6 @@ def moment_ms(name: str, text: str, zone: str = "Asia/Taipei") -> int:
     return at_ms
 
 
-def field_of(at_ms: int, zone: str = "Asia/Taipei") -> str:
+def field_of(at_ms: int, zone: str = CITY_ZONE) -> str:
     """As a field `datetime-local` takes it; empty for 0."""
     return dt.datetime.fromtimestamp(at_ms / 1_000, ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") if at_ms else ""

@@ -15,12 +15,11 @@ from markupsafe import Markup, escape
 from central.console.failure_words import in_words
 from central.console.words import say
 from protocol.reasons import TEXTS, Reason
+from protocol.time_zones import CITY
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
 PREFIX = "/console"
-ZONE = ZoneInfo("Asia/Taipei")
-"""Of times that belong to no venue. Where a venue has its own, pages pass it to `when`."""
 KIB = 1024
 
 
@@ -100,7 +99,7 @@ def day(at_ms: int | None, zone: str = "") -> Markup:
 
 
 def _local(at_ms: int, zone: str) -> dt.datetime:
-    return dt.datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone) if zone else ZONE)
+    return dt.datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone) if zone else CITY)
 
 
 def duration(lang: str, ms: int | None) -> str:

@@ -13,8 +13,7 @@ from central.neighbours.sip2.line import FaultKind, Line, LineFault, Unsendable,
 from central.neighbours.sip2.meaning import Patron, Standing, patron_of
 from central.neighbours.sip2.requests import patron_information, patron_status
 from central.store.schema import venues
-
-DEFAULT_ZONE = "Asia/Taipei"
+from protocol.time_zones import CITY
 
 
 @asynccontextmanager
@@ -41,7 +40,7 @@ def password_of(library: Library) -> str:
 async def zones_of(connection: AsyncConnection, domain: str) -> list[ZoneInfo]:
     """Of a domain's venues, at least one."""
     query = select(venues.c.time_zone).where(venues.c.domain == domain).distinct().order_by(venues.c.time_zone)
-    return [ZoneInfo(name) for name in (await connection.execute(query)).scalars()] or [ZoneInfo(DEFAULT_ZONE)]
+    return [ZoneInfo(name) for name in (await connection.execute(query)).scalars()] or [CITY]
 
 
 def local(now_ms: int, zone: ZoneInfo) -> dt.datetime:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from protocol.hours import WEEKDAYS
 from protocol.policy import SPAN
+from protocol.time_zones import CITY_ZONE
 
 MINUTE_MS = 60_000
 
@@ -22,7 +23,7 @@ class Freeze(NamedTuple):
     why: str
     days: tuple[str, ...] = ()
     span: str = ""
-    time_zone: str = "Asia/Taipei"
+    time_zone: str = CITY_ZONE
     from_ms: int = 0
     until_ms: int = 0
 

@@ -32,6 +32,7 @@ from protocol.messages import (
     decode,
 )
 from protocol.presence import counted_from_ms
+from protocol.time_zones import CITY
 
 DAY_MS = 86_400_000
 GIVEN_BACK = ("undone", Passage.NOT_TAKEN)
@@ -80,9 +81,8 @@ def inside(directory: Path, now_ms: int) -> list[Inside]:
 def _time_zone(connection: sqlite3.Connection) -> ZoneInfo:
     row = connection.execute("SELECT envelope FROM parts WHERE name = ?", (PartName.CONFIG.value,)).fetchone()
     with contextlib.suppress(Refused, OSError, ValueError):
-        zone = decode(GateConfig, unwrap(row[0]).payload).time_zone if row else "Asia/Taipei"
-        return ZoneInfo(zone)
-    return ZoneInfo("Asia/Taipei")
+        return ZoneInfo(decode(GateConfig, unwrap(row[0]).payload).time_zone) if row else CITY
+    return CITY
 
 
 def _ways(connection: sqlite3.Connection, since_ms: int) -> list[_Way]:

@@ -18,8 +18,8 @@ from edge_agent.published.proving import Proving
 from edge_agent.sync import Opened
 from firmware_profiles import Profile, ProfileError, parse_published
 from protocol.errors import Failure, Refused
-from protocol.hours import zone_named
 from protocol.messages import GateConfig, PartName, Profiles
+from protocol.time_zones import zone_named
 
 log = structlog.get_logger(__name__)
 

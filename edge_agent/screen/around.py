@@ -15,6 +15,7 @@ from edge_agent.screen.wording import Words, said_of
 from protocol.closure import closure_at
 from protocol.decision import Staleness, staleness
 from protocol.messages import Choice, Clock, Direction
+from protocol.time_zones import CITY_ZONE
 
 
 def look_around(
@@ -59,7 +60,7 @@ def look_around(
 
 def _closed(gate: Gate, holding: Holding, moment: Moment, is_clock_wrong: bool) -> Words | None:
     """Why nobody enters just now and until when, by the rule that a tap is judged by; None = it is open."""
-    zone = holding.config.time_zone if holding.config else "Asia/Taipei"
+    zone = holding.config.time_zone if holding.config else CITY_ZONE
     left_ms, held = gate.closing.by_staff_ms(moment), gate.closing.newest
     if held is not None and left_ms != 0:
         now_ms = gate.now_ms()

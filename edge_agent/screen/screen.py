@@ -20,6 +20,7 @@ from edge_agent.screen.wording import NOTHING, said_of
 from protocol.consent import ConsentNotice, Said
 from protocol.messages import Outcome
 from protocol.reasons import Reason
+from protocol.time_zones import CITY_ZONE
 
 LONGEST_S = 60.0
 HOUR_MS = 3_600_000
@@ -172,7 +173,7 @@ class Screen:
             return {"done": False} | _refused(checked)
         config = self._gate.holding.config
         now_ms = self._gate.now_ms()
-        day_end = day_end_ms(now_ms, config.time_zone if config else "Asia/Taipei")
+        day_end = day_end_ms(now_ms, config.time_zone if config else CITY_ZONE)
         for_ms = hours * HOUR_MS if hours else day_end - now_ms
         with self._gate.paused():
             done = self._gate.closing.close_entry(checked.staff, why, for_ms)

@@ -17,7 +17,7 @@ from central.services.attendance.store import SIGNINGS, read_rules, read_teams
 from central.services.attendance.teams import Team, Teams, check
 from central.services.service import Touched
 from central.store.schema import attendance_rules, attendance_sessions, attendance_teams, marks, venues
-from protocol.hours import zone_named
+from protocol.time_zones import zone_named
 
 
 class TeamParams(Params, frozen=True):

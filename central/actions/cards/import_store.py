@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from operator import itemgetter
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,7 @@ from central.actions.cards.import_plan import HeldCard, HeldMember, Planned
 from central.actions.cards.member_index import name_rows, number_row, numbers_of
 from central.actions.cards.statements import cards_now, last_numbers, read_statements, set_state
 from central.actions.cards.statements import state as state_cards
+from central.actions.places.places import require_zone
 from central.keys import Keys
 from central.people.bindings import Bound, Statement
 from central.store.schema import (
@@ -34,6 +35,7 @@ from central.store.schema import (
 )
 from central.store.slices import slices
 from protocol.allowlist import CardState
+from protocol.time_zones import CITY_ZONE
 
 WHY = "a card import"
 """What the histories of cards and classes say of its changes."""
@@ -52,10 +54,9 @@ async def zone_of(connection: AsyncConnection, domain: str, stated: str) -> Zone
     zones = [stated] if stated else list((await connection.execute(query)).scalars())
     if len(zones) > 1:
         raise ActionFailed(f"the venues of {domain} are in {len(zones)} time zones: state --time-zone")
-    try:
-        return ZoneInfo(zones[0] if zones else "Asia/Taipei")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ActionFailed(f"there is no time zone {zones[0]!r}") from None
+    name = zones[0] if zones else CITY_ZONE
+    require_zone(name)
+    return ZoneInfo(name)
 
 
 async def held_cards(connection: AsyncConnection, indexes: Sequence[bytes]) -> dict[bytes, HeldCard]:

@@ -2,7 +2,6 @@
 
 import secrets
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from sqlalchemy import delete, func, insert, select
@@ -11,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.access.again import Again, must_prove
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.neighbours.subscription_shown import Shown, must_be, shown_of
-from central.actions.places.places import Id
+from central.actions.places.places import Id, require_zone
 from central.alerts.addresses import host_of
 from central.neighbours.events import store
 from central.neighbours.events.cloud_events import NOTICES_DEVICE, NOTICES_EPOCH
@@ -21,6 +20,7 @@ from central.neighbours.events.quiet import minute_of
 from central.neighbours.events.signing import OVERLAP_MS, new_secret, shown
 from central.neighbours.events.targets import networks_of, url_fault
 from central.store.schema import accounts, domains, notices, subscription_progress, subscriptions, venues
+from protocol.time_zones import CITY_ZONE
 
 MOST = 200
 Type = Literal[
@@ -50,7 +50,7 @@ class AddParams(Again, frozen=True, kw_only=True):
     pseudonyms: bool = False
     quiet_from: Clock = "21:00"
     quiet_until: Clock = "08:00"
-    time_zone: Annotated[str, msgspec.Meta(max_length=64)] = "Asia/Taipei"
+    time_zone: Annotated[str, msgspec.Meta(max_length=64)] = CITY_ZONE
     who: str = ""
 
 
@@ -197,10 +197,7 @@ def _require_whole(context: Context, params: AddParams) -> None:
         raise ActionFailed("state a webhook that is called, or the account that pulls: one of the two")
     if params.webhook and (fault := url_fault(params.webhook, networks_of(context.config.events.networks))):
         raise ActionFailed(fault)
-    try:
-        ZoneInfo(params.time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ActionFailed(f"there is no time zone {params.time_zone!r}: one is Asia/Taipei") from None
+    require_zone(params.time_zone)
     if params.pseudonyms and not set(params.types) - NOTICES:
         raise ActionFailed("pseudonyms are of taps: notices name the member by the city's reference")
 

@@ -15,6 +15,7 @@ from central.store.put_rows import put_rows
 from central.store.schema import freezes, venues
 from protocol.hours import WEEKDAYS
 from protocol.policy import Span
+from protocol.time_zones import CITY_ZONE
 from protocol.wire import Millis
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -137,7 +138,7 @@ async def freeze_remove(context: Context, params: FreezeRemoveParams) -> FreezeR
 
 async def _zone(connection: AsyncConnection, venue: str) -> str:
     if not venue:
-        return "Asia/Taipei"
+        return CITY_ZONE
     await must_exist(connection, venues, venue, "venue")
     return str((await connection.execute(select(venues.c.time_zone).where(venues.c.id == venue))).scalar_one())
 

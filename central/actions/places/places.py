@@ -1,7 +1,6 @@
 """Domains, venues and gates: adding and listing."""
 
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from sqlalchemy import Table, func, insert, select, update
@@ -15,7 +14,9 @@ from central.facts import About
 from central.lists import refresh_domain
 from central.services.visits.stated import ClosesAt, ClosingChanged
 from central.store.schema import devices, domains, gates, policies, subjects, venues
+from protocol.errors import Refused
 from protocol.messages import Ages, Direction, GateConfig
+from protocol.time_zones import CITY_ZONE, zone_named
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Letters, digits, dot, underscore, hyphen: it stands in file names and on the wire."""
@@ -36,7 +37,7 @@ class VenueParams(Params, frozen=True):
     domain: Id
     title_zh: str = ""
     title_en: str = ""
-    time_zone: str = "Asia/Taipei"
+    time_zone: str = CITY_ZONE
     closes_at: ClosesAt = "24:00"
     """Who is inside then, is not any more: their visits end, and nobody knows how."""
 
@@ -129,9 +130,9 @@ async def venue_set(context: Context, params: VenueChange) -> Added:
 def require_zone(name: str) -> None:
     """Raises ActionFailed for a time zone that does not exist."""
     try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ActionFailed(f"there is no time zone {name!r}; one is Asia/Taipei") from None
+        zone_named(name)
+    except Refused:
+        raise ActionFailed(f"there is no time zone {name!r}: one is {CITY_ZONE}") from None
 
 
 def require_rising(ages: Ages) -> None:

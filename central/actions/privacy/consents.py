@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference, subjects_within
 from central.actions.dates import start_ms
-from central.actions.privacy.purposes import CITY, PurposeId, known
+from central.actions.privacy.purposes import PurposeId, known
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
 from central.privacy.consent import GIVEN, WITHDRAWN, Said, newest_ms, standing, state_consents
 from central.privacy.notices import newest_versions
 from central.privacy.publishing import publish_consents
 from central.store.schema import consents
+from protocol.time_zones import CITY
 
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Why = Annotated[str, msgspec.Meta(max_length=500)]

@@ -1,7 +1,6 @@
 """A register of what happened to personal data: opened, who was told when, closed; and the 72 hours of each."""
 
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -13,11 +12,11 @@ from central.actions.moment_ids import moment_id
 from central.actions.places.places import must_exist
 from central.privacy.incidents import TELL_WITHIN_MS, untold
 from central.store.schema import devices, incidents
+from protocol.time_zones import CITY
 
 IncidentId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Said = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 When = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-CITY = ZoneInfo("Asia/Taipei")
 """The law's clock is the whole city's, whatever zone a venue keeps."""
 
 

@@ -1,7 +1,6 @@
 """What data is used for, what people are told of it, and from when it needs their consent."""
 
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import select
@@ -13,9 +12,9 @@ from central.privacy.notices import Notice, append_notice, newest_versions, read
 from central.privacy.purposes import Purpose, purposes
 from central.privacy.requiring import follow, state_rule
 from central.store.schema import consent_notices, consent_rules
+from protocol.time_zones import CITY
 
 PurposeId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-CITY = ZoneInfo("Asia/Taipei")
 """Consent is the whole city's affair, whatever zone a venue keeps."""
 
 

@@ -7,11 +7,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import Context, Params, Result, action
-from central.actions.reporting.period import ZONE, Date, Name, period_of, places_of
+from central.actions.reporting.period import Date, Name, period_of, places_of
 from central.reporting.counting import day_span, days_between
 from central.reporting.health_over_time import Change, by_day, lived, spells
 from central.store.schema import device_states, devices, gates
 from central.store.slices import slices
+from protocol.time_zones import CITY_ZONE
 
 MOST_DAYS, DAYS = 31, 7
 
@@ -61,7 +62,7 @@ async def report_devices(context: Context, params: DevicesReportParams) -> Devic
         places = await places_of(connection, context, params.venue)
         asked = (params.since, params.until, places, context.now_ms)
         period = period_of(*asked, most_days=MOST_DAYS, days=DAYS)
-        zone = ZoneInfo(places[0].time_zone if places else ZONE)
+        zone = ZoneInfo(places[0].time_zone if places else CITY_ZONE)
         days = [(day, *day_span(day, zone)) for day in days_between(period.since, period.until)]
         since_ms, until_ms = days[0][1], max(days[0][1], min(days[-1][2], context.now_ms))
         query = select(devices.c.id, gates.c.id, gates.c.venue).join(gates, gates.c.id == devices.c.gate)

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.action import ActionFailed, Context
 from central.actions.dates import parse_date
 from central.store.schema import venues
+from protocol.time_zones import CITY_ZONE
 
 DAYS = 28
 """Of a report for which no days are stated: up to today."""
 YEARS = (1990, 2999)
-ZONE = "Asia/Taipei"
 """Where no venue says its own."""
 
 Name = Annotated[str, Meta(max_length=64)]
@@ -70,7 +70,7 @@ def period_of(
 ) -> Period:
     """Raises ActionFailed for what is no date, for days in the wrong order, and for more than `most_days`.
     `whole_months`: made wider to whole ones, so that nobody can subtract one period from another."""
-    zone = ZoneInfo(places[0].time_zone if places else ZONE)
+    zone = ZoneInfo(places[0].time_zone if places else CITY_ZONE)
     today = dt.datetime.fromtimestamp(now_ms / 1_000, zone).date()
     try:
         last = parse_date(until) if until else today

@@ -6,8 +6,9 @@ from typing import Any
 from central.actions.registry import ACTIONS
 from central.console.changes import differing, named
 from central.console.page import _N, Asking, Page, form, page
-from central.console.rendering import ZONE, url
+from central.console.rendering import url
 from central.console.words import say
+from protocol.time_zones import CITY
 
 AT_ONCE = 50
 FILTERS = ("account", "action", "target", "kind", "since", "until")
@@ -73,9 +74,9 @@ async def verify(ask: Asking) -> Page:
 def _shown(entry: Any) -> dict[str, Any]:
     return {
         "entry": entry,
-        "params": named(entry.params, ZONE),
-        "changes": differing(entry.was, entry.now, ZONE),
-        "answer": named(entry.answer, ZONE) if isinstance(entry.answer, dict) else [],
+        "params": named(entry.params, CITY),
+        "changes": differing(entry.was, entry.now, CITY),
+        "answer": named(entry.answer, CITY) if isinstance(entry.answer, dict) else [],
     }
 
 
@@ -83,7 +84,7 @@ def _ms(day: str, days_later: int) -> int:
     """Midnight of a day in the console's zone; 0 where it is none."""
     try:
         date = dt.date.fromisoformat(day) + dt.timedelta(days=days_later)
-        midnight = dt.datetime.combine(date, dt.time(), ZONE).timestamp()
+        midnight = dt.datetime.combine(date, dt.time(), CITY).timestamp()
     except (ValueError, OverflowError):
         return 0
     return max(int(midnight * 1000), 0)

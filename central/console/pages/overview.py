@@ -6,9 +6,10 @@ from typing import Any
 from central.console import charts
 from central.console.gate_states import BADGES, why
 from central.console.page import _N, Asking, Page, page
-from central.console.rendering import ZONE, url
+from central.console.rendering import url
 from central.console.titles import title_of
 from central.console.words import say
+from protocol.time_zones import CITY
 
 MOST_GATES = 60
 """The worst ones, where no venue and no state is chosen."""
@@ -71,7 +72,7 @@ async def _today(ask: Asking) -> charts.Svg | None:
     """Taps by hour; not sent again while the page is open."""
     if "live" in ask.query or not ask.may("report.denials"):
         return None
-    today = dt.datetime.fromtimestamp(ask.now_ms / 1_000, ZONE).date().isoformat()
+    today = dt.datetime.fromtimestamp(ask.now_ms / 1_000, CITY).date().isoformat()
     hours = await ask("report.denials", by="hour", since=today, until=today)
     if not hours.rows:
         return None

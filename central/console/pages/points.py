@@ -9,9 +9,10 @@ from central.actions.action import ActionFailed
 from central.console.column_words import ACCOUNTS
 from central.console.failure_words import in_words
 from central.console.page import _N, Asking, Page, See, form, page
-from central.console.rendering import ZONE, url
+from central.console.rendering import url
 from central.console.titles import choices
 from central.console.words import say
+from protocol.time_zones import CITY
 
 AT_ONCE = 100
 WHAT = {
@@ -31,7 +32,7 @@ async def _domains(ask: Asking) -> list[tuple[str, str]]:
 
 
 def _this_month(ask: Asking) -> str:
-    return f"{dt.datetime.fromtimestamp(ask.now_ms / 1_000, ZONE):%Y-%m}"
+    return f"{dt.datetime.fromtimestamp(ask.now_ms / 1_000, CITY):%Y-%m}"
 
 
 def _of(ask: Asking, domains: list[tuple[str, str]]) -> dict[str, str]:

@@ -1,14 +1,14 @@
 """Activities, offers, and passes that end soon."""
 
-import datetime as dt
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from central.actions.action import ActionFailed
+from central.console.local_times import field_of
 from central.console.page import _N, Answer, Asking, Page, See, form, page
 from central.console.rendering import url
 from central.console.titles import choices, title_of, venues_of
 from central.console.words import say
+from protocol.time_zones import CITY_ZONE
 
 AT_ONCE = 50
 CAME = {
@@ -62,19 +62,15 @@ async def new_activity(ask: Asking) -> Page:
 
 async def _form(ask: Asking, row: Any) -> dict[str, Any]:
     venues = await venues_of(ask)
-    zone = venues[row.venue].zone if row is not None and row.venue in venues else ""
+    zone = venues[row.venue].zone if row is not None and row.venue in venues else CITY_ZONE
     return {
         "row": row,
         "zone": zone,
         "venues": venues,
         "venue_choices": choices(say(ask.lang, "Choose a venue"), [(each.id, each.title) for each in venues.values()]),
-        "since": _local(row.from_ms, zone) if row is not None else "",
-        "until": _local(row.until_ms, zone) if row is not None else "",
+        "since": field_of(row.from_ms, zone) if row is not None else "",
+        "until": field_of(row.until_ms, zone) if row is not None else "",
     }
-
-
-def _local(at_ms: int, zone: str) -> str:
-    return dt.datetime.fromtimestamp(at_ms / 1_000, ZoneInfo(zone or "Asia/Taipei")).isoformat()[:16]
 
 
 async def _put(ask: Asking, id_: str) -> None:
@@ -149,7 +145,7 @@ async def offers(ask: Asking) -> Page:
     """What partners offer on a day, for whom."""
     wanted = {"on": ask.query.get("on", ""), "for": ask.query.get("for", "").strip()}
     classes = [name.strip() for name in wanted["for"].replace("|", ",").split(",") if name.strip()]
-    on = wanted["on"] or _local(ask.now_ms, "")[:10]
+    on = wanted["on"] or field_of(ask.now_ms)[:10]
     listed = await ask("offer.list", on=on, classes=classes, after=ask.query.get("after", ""), limit=AT_ONCE)
     return Page(
         "offers.html",

@@ -15,6 +15,7 @@ from central.console.titles import venues_of
 from central.console.words import say
 from protocol.errors import Refused
 from protocol.hours import WEEKDAYS
+from protocol.time_zones import CITY_ZONE
 
 STATES = {
     "draft": ("off", _N("Draft")),
@@ -206,7 +207,7 @@ async def freeze(ask: Asking) -> See:
     is_weekly = ask.form.get("when") == "weekly"
     venue = ask.form.get("venue", "")
     known = (await venues_of(ask)).get(venue)
-    zone = known.zone if known else "Asia/Taipei"
+    zone = known.zone if known else CITY_ZONE
     if is_weekly and not ask.form.all("days"):
         raise ActionFailed(say(ask.lang, "Choose the days of the week."))
     await ask(

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from central.actions.action import ActionFailed
 from central.console.page import _N, Answer, Asking, Page, See, form, page
@@ -20,6 +19,7 @@ from central.neighbours.events.kinds import (
     TAP,
     UNDO,
 )
+from protocol.time_zones import CITY
 
 AT_ONCE = 50
 TYPES = {
@@ -33,7 +33,6 @@ TYPES = {
     POINTS_EXPIRING: _N("Notice: points are about to expire"),
 }
 STATES = {"active": ("good", _N("Is told")), "paused": ("off", _N("Paused")), "dead": ("bad", _N("Given up"))}
-ZONE = "Asia/Taipei"
 
 
 @page("/subscriptions", needs="subscription.list", nav=(_N("Events to others"), 84))
@@ -139,6 +138,6 @@ async def _shown(ask: Asking, test: Any) -> Page:
 def _instant(ask: Asking, text: str) -> int:
     """Local, as the browser's field for a date and time has it."""
     try:
-        return int(dt.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(ZONE)).timestamp() * 1_000)
+        return int(dt.datetime.fromisoformat(text).replace(tzinfo=CITY).timestamp() * 1_000)
     except (ValueError, OverflowError):
         raise ActionFailed(say(ask.lang, "State a date and a time.")) from None

@@ -12,11 +12,12 @@ from central.actions.custody.searched_text import is_epoch, is_number
 from central.console.charts import Text
 from central.console.local_times import moment_ms
 from central.console.page import _N, Answer, Asking, Page, go, page
-from central.console.rendering import ZONE, url
+from central.console.rendering import url
 from central.console.sync_words import BATCH_OUTCOMES, EVIDENCE, FINDINGS, KINDS, OUTCOMES, STEPS
 from central.console.timeline_chart import Row, Span, timeline
 from central.console.titles import Venue, choices, venues_of
 from central.console.words import say
+from protocol.time_zones import CITY_ZONE
 
 AT_ONCE = 50
 FILTERS = ("text", "venue", "gate", "device", "outcome", "since", "until")
@@ -98,7 +99,7 @@ async def device(ask: Asking) -> Page:
     """A device's timeline, drawn and as a table."""
     days = ask.query.get("days", "7")
     days = days if days in WINDOWS else "7"
-    until_ms = moment_ms("until", ask.query.get("until", ""), str(ZONE))
+    until_ms = moment_ms("until", ask.query.get("until", ""), CITY_ZONE)
     since_ms = max(1, (until_ms or ask.now_ms) - int(days) * DAY_MS)
     asked = {"since_ms": since_ms, "until_ms": until_ms} if until_ms or days != "7" else {}
     found = await ask("device.timeline", device=ask.query.get("device", ""), **asked)
@@ -133,7 +134,7 @@ def wanted_of(ask: Asking, filters: tuple[str, ...]) -> dict[str, str]:
 
 def span_of(ask: Asking, wanted: dict[str, str]) -> dict[str, int]:
     """Of the fields `since` and `until`. Raises ActionFailed."""
-    return {f"{name}_ms": moment_ms(name, wanted[name], str(ZONE)) for name in ("since", "until")}
+    return {f"{name}_ms": moment_ms(name, wanted[name], CITY_ZONE) for name in ("since", "until")}
 
 
 def is_event(text: str) -> bool:
@@ -155,7 +156,7 @@ def file_name(name: str) -> str:
 
 def zone_of(venue: str, venues: dict[str, Venue]) -> str:
     """Of a venue; the console's own where it is not known."""
-    return venues[venue].zone if venue in venues else str(ZONE)
+    return venues[venue].zone if venue in venues else CITY_ZONE
 
 
 def _batch_asked(ask: Asking) -> dict[str, str]:
@@ -202,4 +203,4 @@ def _moment(at_ms: int, zone: str, form: str) -> str:
 
 
 def _field(at_ms: int) -> str:
-    return _moment(at_ms, str(ZONE), "%Y-%m-%dT%H:%M")
+    return _moment(at_ms, CITY_ZONE, "%Y-%m-%dT%H:%M")

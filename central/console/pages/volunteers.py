@@ -6,12 +6,14 @@ from zoneinfo import ZoneInfo
 
 from central.actions.action import ActionFailed
 from central.console.csv_out import csv_response
+from central.console.local_times import field_of
 from central.console.page import _N, Answer, Asking, Page, See, form, page
 from central.console.rendering import url
 from central.console.titles import choices, title_of
 from central.console.words import say
 from central.neighbours.vols.roc import month_slashed
 from central.neighbours.vols.sheet import sheet_table
+from protocol.time_zones import CITY_ZONE
 
 AT_ONCE = 50
 FIRST_MONTHS = 24
@@ -117,7 +119,7 @@ async def session(ask: Asking) -> Page:
         raise ActionFailed(say(ask.lang, "There is no such session among yours."))
     newest = max(rows, key=lambda row: (not row.month, row.month))
     teams = await _teams(ask)
-    zone = teams[newest.team]["zone"] if newest.team in teams else ""
+    zone = teams[newest.team]["zone"] if newest.team in teams else CITY_ZONE
     team_choices = _team_choices(ask, teams, _N("As it is"))
     return Page(
         "volunteer_session.html",
@@ -125,21 +127,14 @@ async def session(ask: Asking) -> Page:
         row=newest,
         teams=teams,
         zone=zone,
-        began=_local(newest.in_ms, zone),
-        ended=_local(newest.out_ms or newest.shift_end_ms, zone),
+        began=field_of(newest.in_ms or 0, zone),
+        ended=field_of(newest.out_ms or newest.shift_end_ms or 0, zone),
         team_choices=team_choices,
         others=[(value, text) for value, text in team_choices if value not in ("", newest.team)],
         states=STATES,
         why=WHY,
         amounts=AMOUNTS,
     )
-
-
-def _local(at_ms: int | None, zone: str) -> str:
-    """As a field for a date and a time wants it."""
-    if at_ms is None:
-        return ""
-    return dt.datetime.fromtimestamp(at_ms / 1_000, ZoneInfo(zone or "Asia/Taipei")).isoformat()[:16]
 
 
 @form("/volunteers/sessions/{session}/settle", needs="volunteer.settle", again=session)
@@ -186,7 +181,7 @@ async def team(ask: Asking) -> Page:
     name = ask.path["team"]
     shown = await ask("volunteer.team.show", id=name)
     months = await ask("volunteer.months", team=name, before=ask.query.get("before", ""), limit=FIRST_MONTHS)
-    zone = ZoneInfo((await _teams(ask)).get(name, {"zone": "Asia/Taipei"})["zone"])
+    zone = ZoneInfo((await _teams(ask)).get(name, {"zone": CITY_ZONE})["zone"])
     today = dt.datetime.fromtimestamp(ask.now_ms / 1_000, zone)
     month = ask.query.get("month", "") or f"{today:%Y-%m}"
     listed = await ask("volunteer.sessions", team=name, month=month, after=ask.query.get("after", ""), limit=AT_ONCE)
@@ -282,7 +277,7 @@ async def honours(ask: Asking) -> Page:
         rows=sorted(found, key=lambda one: (list(HONOURS).index(one.state) != 1, one.member)),
         member=member,
         rule=rules["certificate"],
-        today=_local(ask.now_ms, "")[:10],
+        today=field_of(ask.now_ms)[:10],
         states=HONOURS,
     )
 

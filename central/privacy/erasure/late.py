@@ -6,7 +6,6 @@ import datetime as dt
 import time
 from collections.abc import Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import delete, func, insert, select, update
@@ -37,10 +36,11 @@ from central.store.schema import (
 from protocol.erasure import Forget
 from protocol.errors import Refused
 from protocol.messages import PartName, Personal, Poll, decode
+from protocol.time_zones import CITY
 from protocol.wire import LAST_MS
 
 EVERY_S = 60.0
-CITY, NIGHT = ZoneInfo("Asia/Taipei"), range(2, 5)
+NIGHT = range(2, 5)
 """When a large database is written anew: writers wait meanwhile, and gates keep what they have."""
 BATCHES_AT_ONCE = 50
 LOOK_BACK_MS = 10 * 60_000

@@ -26,6 +26,7 @@ from central.store.schema import (
     point_months,
     point_plans,
 )
+from protocol.time_zones import CITY_ZONE
 from protocol.wire import MAX_BATCH_EVENTS
 
 AT_ONCE = 200
@@ -52,7 +53,7 @@ class DomainPlans:
     @property
     def time_zone(self) -> str:
         """All plans of a domain are in one."""
-        return next((plan.time_zone for plan in self.plans.values()), "Asia/Taipei")
+        return next((plan.time_zone for plan in self.plans.values()), CITY_ZONE)
 
     @property
     def reserve(self) -> int:

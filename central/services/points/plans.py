@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from central.services.points.ledger import Given
 from protocol.errors import Failure, Refused
-from protocol.hours import zone_named
+from protocol.time_zones import CITY_ZONE, zone_named
 from protocol.wire import Name
 
 Points = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -64,7 +64,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """What is given in a domain. Of `monthly` the first line that fits a person decides."""
 
     domain: Name
-    time_zone: Name = "Asia/Taipei"
+    time_zone: Name = CITY_ZONE
     monthly: Annotated[tuple[Monthly, ...], Meta(max_length=200)] = ()
     earn: Annotated[tuple[Earn, ...], Meta(max_length=200)] = ()
     hours: Annotated[tuple[Hours, ...], Meta(max_length=200)] = ()

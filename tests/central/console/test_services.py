@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from central.console.rendering import ZONE
 from central.keys import Keys
 from central.lists import refresh_domain
 from central.store.database import Database
 from central.store.schema import gates, member_classes, members, venues
+from protocol.time_zones import CITY
 from tests.central.actors import NOW_MS
 from tests.central.admin import Admin, admin_of
 from tests.central.city import City
@@ -19,7 +19,7 @@ from tests.central.console.person import Console
 
 EN = {"Accept-Language": "en"}
 DAY_MS = 86_400_000
-TODAY = dt.datetime.fromtimestamp(NOW_MS / 1_000, ZONE)
+TODAY = dt.datetime.fromtimestamp(NOW_MS / 1_000, CITY)
 PLAN = """
 domain = "library"
 monthly = [{class = "senior", points = 480, valid_from = "2016-01-01"}]

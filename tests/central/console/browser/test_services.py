@@ -5,9 +5,9 @@ import datetime as dt
 import pytest
 import pytest_asyncio
 
-from central.console.rendering import ZONE
 from central.store.schema import member_classes, members
 from central.store.schema import visits as visit_rows
+from protocol.time_zones import CITY
 from tests.central.actors import NOW_MS
 from tests.central.admin import Admin
 from tests.central.city import City
@@ -17,7 +17,7 @@ from tests.central.console.person import Console
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
 HOUR_MS = 3_600_000
-TOMORROW = f"{dt.datetime.fromtimestamp(NOW_MS / 1_000, ZONE) + dt.timedelta(days=1):%Y-%m-%d}"
+TOMORROW = f"{dt.datetime.fromtimestamp(NOW_MS / 1_000, CITY) + dt.timedelta(days=1):%Y-%m-%d}"
 PLAN = {"domain": "library", "monthly": [{"class": "senior", "points": 480, "valid_from": "2016-01-01"}]}
 
 
