@@ -4,11 +4,8 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from itertools import count
 from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from central.keys import Keys
@@ -17,15 +14,18 @@ from central.store.migrate import migrate_async
 from tests.central.actors import NOW_MS
 from tests.central.city import City
 from tests.central.terminal import Operator, Served, founded, serving
-from tests.support.postgres import cluster
-
-_numbers = count()
+from tests.support.postgres import Databases, cluster
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     with cluster() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: str) -> Databases:
+    return Databases(postgres_server)
 
 
 @pytest.fixture(scope="session")
@@ -44,12 +44,13 @@ async def empty_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path)
     """A database without any table."""
     if engine == "sqlite":
         return f"sqlite:///{tmp_path / 'central.db'}"
-    return await _create_database(request.getfixturevalue("postgres_server"), "template1")
+    databases: Databases = request.getfixturevalue("postgres_databases")
+    return await databases.empty()
 
 
 @pytest.fixture
-async def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database with the newest schema."""
+async def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """An empty database with the newest schema."""
     if engine == "sqlite":
         template = request.getfixturevalue("sqlite_template")
         if not template.exists():
@@ -57,11 +58,12 @@ async def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Pa
             with closing(sqlite3.connect(template)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copy(template, tmp_path / "central.db")
-        return f"sqlite:///{tmp_path / 'central.db'}"
-    server = request.getfixturevalue("postgres_server")
-    if not await _exists(server, "migrated"):
-        await migrate_async(await _create_database(server, "template1", "migrated"))
-    return await _create_database(server, "migrated")
+        yield f"sqlite:///{tmp_path / 'central.db'}"
+        return
+    databases: Databases = request.getfixturevalue("postgres_databases")
+    url = await databases.take()
+    yield url
+    await databases.give_back(url)
 
 
 @pytest.fixture
@@ -101,21 +103,3 @@ def served(run: Operator, tmp_path: Path) -> Iterator[Served]:
     """A server that holds it."""
     with serving(run.directory, tmp_path / "central.toml") as served:
         yield served
-
-
-async def _exists(server: str, name: str) -> bool:
-    connection = await asyncpg.connect(f"{server}/postgres")
-    try:
-        return bool(await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name))
-    finally:
-        await connection.close()
-
-
-async def _create_database(server: str, template: str, name: str = "") -> str:
-    name = name or f"t{next(_numbers)}_{uuid4().hex[:6]}"
-    connection = await asyncpg.connect(f"{server}/postgres")
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    finally:
-        await connection.close()
-    return f"{server}/{name}"
