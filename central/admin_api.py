@@ -6,6 +6,8 @@
 The console's pages ask the same actions; `/api/v1/openapi.json` describes them all.
 """
 
+import asyncio
+import functools
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -95,14 +97,19 @@ def _failed(status: int, kind: str, failure: str) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/json")
 
 
+@functools.cache
+def _described() -> bytes:
+    """A megabyte, made when somebody asks for the first time: most servers are never asked."""
+    return json.dumps(document(ACTIONS.values()), ensure_ascii=False, indent=1).encode()
+
+
 class _Api:
     def __init__(self, services: Services, config: Config) -> None:
         self._services, self._config = services, config
-        self._document = json.dumps(document(ACTIONS.values()), ensure_ascii=False, indent=1).encode()
 
     async def describe(self, _request: web.Request) -> web.Response:
         """The OpenAPI document; for everybody, since it says nothing about a city."""
-        return web.Response(body=self._document, content_type="application/json")
+        return web.Response(body=await asyncio.to_thread(_described), content_type="application/json")
 
     def answering(self, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The handler of an action."""
