@@ -7,7 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from central.access import passwords
 from central.keys import Keys
 from central.store.database import Database, open_database
 from central.store.migrate import migrate_async
@@ -15,6 +17,26 @@ from tests.central.actors import NOW_MS
 from tests.central.city import City
 from tests.central.terminal import Operator, Served, founded, serving
 from tests.support.postgres import Databases, cluster
+
+HASHER, NOBODYS = passwords._hasher, passwords._nobodys
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Passwords that cost a millisecond: what they cost otherwise is tested by itself."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    nobodys = cheap.hash("of nobody")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", cheap)
+        patch.setattr(passwords, "_nobodys", lambda: nobodys)
+        yield
+
+
+@pytest.fixture
+def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords that cost what they cost people."""
+    monkeypatch.setattr(passwords, "_hasher", HASHER)
+    monkeypatch.setattr(passwords, "_nobodys", NOBODYS)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 
-from central.access import passwords, perform
+from central.access import perform
 from central.access.accounts import read_account
 from central.access.caller import Caller, on_this_machine
 from central.access.sign_in import SignedIn, sign_in
@@ -65,15 +64,6 @@ class House:
 
 
 @pytest.fixture
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords that cost a millisecond: what they cost otherwise is tested by itself."""
-    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    nobodys = cheap.hash("of nobody")
-    monkeypatch.setattr(passwords, "_hasher", cheap)
-    monkeypatch.setattr(passwords, "_nobodys", lambda: nobodys)
-
-
-@pytest.fixture
-async def house(cheap_hashes: None, database: Database, keys: Keys, database_url: str, tmp_path: Path) -> House:
+async def house(database: Database, keys: Keys, database_url: str, tmp_path: Path) -> House:
     config = parse({"data_dir": str(tmp_path), "database": database_url, "keys_dir": str(keys.directory)})
     return House(config, database, keys)

@@ -19,6 +19,8 @@ from central.access.passwords import (
     require_good,
 )
 
+pytestmark = pytest.mark.usefixtures("real_hashes")
+
 GOOD = "green tea and dumplings"
 
 

@@ -12,12 +12,8 @@ from central.access.totp import code_at
 from central.actions.action import Context
 from central.console.changes import Change, differing, named, text_of
 from central.store.schema import accounts
-from tests.central.access.conftest import cheap_hashes
 from tests.central.console.person import PASSWORD, Console
 
-__all__ = ["cheap_hashes"]
-
-pytestmark = pytest.mark.usefixtures("cheap_hashes")
 NEW = "a new one, and longer"
 SECRET = re.compile(r'id="(?:password|token)">([^<]+)<')
 

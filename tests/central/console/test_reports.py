@@ -16,15 +16,11 @@ from central.reporting.gate_state import TEXTS, State
 from central.reporting.visit_counts import count_due
 from central.store.schema import devices, gates, venues
 from protocol.messages import encode
-from tests.central.access.conftest import cheap_hashes
 from tests.central.actors import NOW_MS, Device
 from tests.central.city import City
 from tests.central.console.person import Console
 from tests.central.services.scenes import Diary, Town, person
 
-__all__ = ["cheap_hashes"]
-
-pytestmark = pytest.mark.usefixtures("cheap_hashes")
 ON_SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 NOON_MS, MINUTE_MS = 1_789_963_200_000, 60_000
 EN = {"Accept-Language": "en"}

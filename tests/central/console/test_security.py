@@ -15,14 +15,11 @@ from central.access.totp import code_at
 from central.console.guard import SESSION_COOKIE, VISITOR_COOKIE, csrf_of
 from central.console.page import ROUTES, SIGNED_IN
 from central.store.schema import accounts, api_tokens, audit, sign_ins
-from tests.central.access.conftest import cheap_hashes
 from tests.central.console.person import PASSWORD, Console, Person, console_over
 from tests.central.console.test_accounts import NEW, secret_of
 from tests.central.console.test_routes import filled
 
-__all__ = ["cheap_hashes"]
-
-pytestmark = [pytest.mark.usefixtures("cheap_hashes"), pytest.mark.parametrize("engine", ["sqlite"])]
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"])
 SIGN_IN = "/console/sign-in"
 HOSTILE = '"><script>alert(1)</script>'
 

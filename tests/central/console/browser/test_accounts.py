@@ -5,18 +5,14 @@ import re
 import pytest
 
 from central.access.totp import code_at
-from tests.central.access.conftest import cheap_hashes
 from tests.central.city import City
 from tests.central.console.browser.conftest import PASSWORD, Open, is_sound, looks_right
 from tests.central.console.person import Console
 from tests.central.console.test_accounts import NEW, secret_of
 
-__all__ = ["cheap_hashes"]
-
 pytestmark = [
     pytest.mark.system,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.usefixtures("cheap_hashes"),
 ]
 
 

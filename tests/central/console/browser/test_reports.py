@@ -12,19 +12,16 @@ from central.reporting import city as city_module
 from central.reporting.visit_counts import count_due
 from central.store.schema import device_states, devices, gates, venues
 from protocol.messages import encode
-from tests.central.access.conftest import cheap_hashes
 from tests.central.actors import NOW_MS, Device
 from tests.central.city import City
 from tests.central.console.browser.conftest import Open, is_sound, looks_right
 from tests.central.console.person import Console
 from tests.central.services.scenes import Diary, Town, person
 
-__all__ = ["cheap_hashes"]
-
 pytestmark = [
     pytest.mark.system,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.usefixtures("cheap_hashes", "always_fresh"),
+    pytest.mark.usefixtures("always_fresh"),
 ]
 
 HOUR_MS, DAY_MS, MINUTE_MS = 3_600_000, 86_400_000, 60_000
