@@ -26,7 +26,7 @@ TAP = "tw.tapgate.tap.v1"
 HOLD_READY = "您預約的資料已到館"
 HAND_S, AGAIN_S = 1.0, 4.0
 """Before a card is held, and before it is held once more."""
-LET_GO_S = 180.0
+LET_GO_S = 60.0
 """A gate polls every 20 s."""
 SUBJECTS = "SELECT s.subject FROM subjects s JOIN members m ON m.id = s.member WHERE m.reference = ?"
 

@@ -16,6 +16,7 @@ from central.access.audit import STRUCK
 from central.keys import Keys
 from central.lists import drop_cards
 from central.privacy.destroying import destroy
+from central.privacy.erasure.places import step_back
 from central.privacy.found import EventName, Person, audit_of, evidence_of, holds
 from central.privacy.kept import keep_hours, keep_points
 from central.privacy.tables import BY_MEMBER, BY_SUBJECT
@@ -58,6 +59,7 @@ async def erase(
     """How many rows of what went. `names`: what `found.events_of` found a moment ago; events that came since are found
     as late ones."""
     await one_at_a_time(connection)
+    await step_back(connection, person)
     counts: Counter[str] = Counter()
     for domain, subject in sorted(person.subjects.items()):
         await keep_hours(connection, domain, subject)

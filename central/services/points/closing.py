@@ -47,7 +47,7 @@ async def close(
 ) -> int:
     """Close a month that was begun, in short transactions. Returns how many members it went through."""
     async with database.read() as connection:
-        total = (await connection.execute(select(func.count()).select_from(_everybody(domain).subquery()))).scalar_one()
+        total = (await connection.execute(select(func.count()).select_from(everybody(domain).subquery()))).scalar_one()
     done = 0
     while True:
         async with database.write() as connection:
@@ -66,12 +66,13 @@ async def closed_until_ms(connection: AsyncConnection, domain: str) -> int:
 
 async def members_after(connection: AsyncConnection, domain: str, cursor: bytes) -> Sequence[bytes]:
     """The next members of a domain, also those who left it and have a ledger."""
-    every = _everybody(domain).subquery()
+    every = everybody(domain).subquery()
     query = select(every.c.subject).where(every.c.subject > cursor).order_by(every.c.subject).limit(AT_ONCE)
     return (await connection.execute(query)).scalars().all()
 
 
-def _everybody(domain: str) -> Any:
+def everybody(domain: str) -> Any:
+    """A query of all subjects that a domain keeps points of, or could: what a closing walks over."""
     tables = (subjects, ledger, facts, point_books)
     asked = [select(table.c.subject).where(table.c.domain == domain, table.c.subject != b"") for table in tables]
     spent = (marks.c.domain == domain) & (marks.c.subject != b"") & (marks.c.points > 0)
@@ -86,7 +87,7 @@ async def _close_some(connection: AsyncConnection, domain: str, month: str, now_
         return 0
     members = await members_after(connection, domain, closing.cursor)
     if not members:
-        await connection.execute(update(point_closings).where(this).values(closed_ms=now_ms))
+        await connection.execute(update(point_closings).where(this).values(closed_ms=now_ms, cursor=b""))
         return 0
     accounts = await read_members(connection, domain, members)
     closing_lines: dict[bytes, list[Line]] = {}

@@ -88,7 +88,7 @@ async def step(database: Database, domain: str, now_ms: int) -> int:
             await _look_after(connection, domain, plans, day, rows, now_ms)
         else:
             await forget_old(connection, now_ms)
-        last = rows[-1].subject if rows else cursor
+        last = rows[-1].subject if rows else b""
         note = {"domain": domain, "day": day.isoformat(), "cursor": last, "is_done": not rows}
         await put_rows(connection, point_rounds, [note])
     return len(rows)

@@ -71,7 +71,7 @@ point_closings = Table(  # months that a person closed
     Column("domain", String(64), primary_key=True),
     Column("month", String(7), primary_key=True),
     Column("until_ms", BigInteger, nullable=False),  # the month's end
-    Column("cursor", LargeBinary(16), nullable=False),  # through this subject it is done
+    Column("cursor", LargeBinary(16), nullable=False),  # through this subject it is done; empty once it is closed
     Column("begun_ms", BigInteger, nullable=False),
     Column("closed_ms", BigInteger),  # null = it is still going on
     Column("who", String(64), nullable=False),
@@ -82,7 +82,7 @@ point_rounds = Table(  # how far the day's round over a domain's members has com
     metadata,
     Column("domain", String(64), primary_key=True),
     Column("day", String(10), nullable=False),  # local
-    Column("cursor", LargeBinary(16), nullable=False),
+    Column("cursor", LargeBinary(16), nullable=False),  # through this subject; empty once it is done
     Column("is_done", Boolean, nullable=False),
 )
 

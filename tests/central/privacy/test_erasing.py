@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select
 
+from central import rotating
 from central.actions.action import ActionFailed
 from central.actions.custody.restore import restore
 from central.config import parse
@@ -20,17 +21,21 @@ from central.store.schema import (
     attendance_months,
     attendance_sessions,
     card_bindings,
+    consent_rules,
     devices,
     erasures_pending,
     events,
     kept_hours,
     kept_visits,
+    key_rotations,
     list_entries,
     lists,
     marks,
     members,
     metadata,
     point_books,
+    point_closings,
+    point_rounds,
     registrations,
     subjects,
     visit_counts,
@@ -58,6 +63,9 @@ OTHER = "M-2"
 
 IN_CLEAR = {"reference", "masked", "member", "member in hex", "subject", "index", "token"}
 """What a running server's database says of a member without a seal; names, numbers and UIDs rest sealed."""
+
+
+WALKS = (point_rounds, point_closings, key_rotations, consent_rules)
 
 
 class Scene(NamedTuple):
@@ -178,6 +186,23 @@ async def test_nothing_is_left_in_any_row_and_everything_still_verifies(scene: S
     found = await scene.admin.act("verify")
     assert (found.problems, scene.admin.items) == (0, [])
     assert (await scene.admin.act("audit.verify")).problems == 0
+
+
+async def test_a_walk_that_had_come_to_the_person_goes_on_behind_who_stands_before(scene: Scene) -> None:
+    mine, member = scene.needles["subject"], scene.needles["member"]
+    mark = {"domain": "library", "cursor": mine}
+    await scene.city.add(point_rounds, {**mark, "day": "2026-09-01", "is_done": False})
+    await scene.city.add(point_closings, {**mark, "month": "2026-08", "until_ms": 1, "begun_ms": 1, "who": "ana"})
+    async with scene.city.database.write() as connection:
+        await rotating.begin(connection, scene.city.keys, "library")
+    await scene.city.change(key_rotations, key_rotations.c.domain == "library", cursor=member)
+    rule = {"purpose": "caring", "required": True, "from_ms": 0, "at_ms": 1, "who": "ana", "why": ""}
+    await scene.city.add(consent_rules, {**rule, "cursor": member})
+    await erase(scene, apply=True)
+    subject = max((each.subject for each in await scene.city.rows(subjects) if each.subject < mine), default=b"")
+    someone = max((each.id for each in await scene.city.rows(members) if each.id < member), default=b"")
+    stands = {table: (await scene.city.rows(table))[0].cursor for table in WALKS}
+    assert stands == dict(zip(WALKS, (subject, subject, someone, someone), strict=True))
 
 
 async def test_what_was_computed_is_what_a_rebuild_computes(scene: Scene) -> None:
@@ -446,6 +471,7 @@ def test_every_table_that_speaks_of_people_is_named() -> None:
     speaks = {table for table in metadata.sorted_tables if {"member", "subject"} & set(table.columns.keys())}
     hashes = {table for table in speaks if table.name == "erased_subjects"}
     assert speaks - hashes - {*BY_MEMBER, *BY_SUBJECT, *OTHERWISE} == set()
+    assert {table for table in metadata.sorted_tables if "cursor" in table.columns} == {*WALKS}
     assert all("member" in table.columns for table in BY_MEMBER)
     assert all("subject" in table.columns for table in BY_SUBJECT)
 
