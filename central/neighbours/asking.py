@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -19,12 +19,12 @@ from protocol.time_zones import CITY
 @asynccontextmanager
 async def line_to(library: Library) -> AsyncIterator[Line]:
     """Signed in. Raises LineFault, also where the password cannot be read."""
-    try:
-        password = password_of(library)
-        async with opened(library, password, tls_context) as line:
-            yield line
-    except Unsendable as error:
-        raise LineFault(FaultKind.LOGIN, f"the login cannot be sent: {error}") from None
+    async with AsyncExitStack() as stack:
+        try:
+            line = await stack.enter_async_context(opened(library, password_of(library), tls_context))
+        except Unsendable as error:
+            raise LineFault(FaultKind.LOGIN, f"the login cannot be sent: {error}") from None
+        yield line
 
 
 def password_of(library: Library) -> str:

@@ -88,6 +88,12 @@ async def test_what_never_reached_the_library_is_not_done(town: LibraryTown) -> 
     assert loans_asked(town) == []
 
 
+async def test_a_barcode_that_cannot_be_sent_is_named_as_that(town: LibraryTown) -> None:
+    with pytest.raises(ActionFailed, match=r"^tc: AB: a control character or \|; nothing was done$"):
+        await lend(town, item="B1|AAx")
+    assert loans_asked(town) == []
+
+
 async def test_nothing_is_lent_by_a_lost_card_or_to_nobody(town: LibraryTown) -> None:
     await town.city.set_card_state(town.members[0], CardState.LOST)
     with pytest.raises(ActionFailed, match="this card is lost"):
