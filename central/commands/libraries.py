@@ -16,7 +16,7 @@ def library() -> None:
 
 
 @library.command("status")
-@click.argument("library_id", metavar="LIBRARY", default="")
+@click.argument("library_id", metavar="[LIBRARY]", default="")
 @as_json
 @click.pass_obj
 def status(settings: Config, library_id: str, as_json: bool) -> None:

@@ -219,7 +219,7 @@ def _longest_word(text: str) -> int:
     return max((cell_len(word) for word in text.split()), default=0)
 
 
-LENGTHS = ("left_ms", "skew_ms", "median_skew_ms", "list_age_ms", "longest_silent_ms")
+LENGTHS = ("left_ms", "skew_ms", "median_skew_ms", "list_age_ms", "longest_silent_ms", "took_ms")
 """Lengths of time, where all else that ends in `_ms` is a moment."""
 
 

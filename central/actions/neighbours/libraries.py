@@ -185,7 +185,9 @@ def settings_of(context: Context, id_: str) -> Library:
     for library in context.config.libraries:
         if library.id == id_:
             return library
-    raise ActionFailed(f"the settings name no library {id_!r}: see [[libraries]] there")
+    raise ActionFailed(
+        f"the settings name no library {id_!r}: see [[libraries]] there, which a server reads as it starts"
+    )
 
 
 async def patron_of_reference(connection: AsyncConnection, library: Library, reference: str) -> bytes:

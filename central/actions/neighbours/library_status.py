@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.actions.action import Context, Params, Result, action
+from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.within import domains_of
 from central.neighbours import library_state
 from central.neighbours.asking import is_quiet, zones_of
@@ -71,6 +71,8 @@ async def library_status(context: Context, params: LibrariesParams) -> Libraries
             is_asked_for = params.library in ("", library.id) and (theirs is None or library.domain in theirs)
             if library.id not in found and is_asked_for:
                 found[library.id] = _new(library)
+    if params.library and not found:
+        raise ActionFailed(f"nothing is known of a library {params.library!r}: see `library status`")
     return LibrariesListed(libraries=[state for _, state in sorted(found.items())])
 
 

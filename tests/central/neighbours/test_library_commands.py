@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,9 @@ def test_a_librarys_day_at_the_terminal(settings: Path, server: Sip2Server) -> N
     assert before["state"] == "new"
     checked = json.loads(command(settings, "check", "tc", "--json").stdout)
     assert checked["lends"]
+    assert re.search(r"took +[0-9.]+ s\n", command(settings, "check", "tc").stdout)
+    assert "no library 'elsewhere'" in command(settings, "check", "elsewhere", code=1).stderr
+    assert "library 'elsewhere'" in command(settings, "status", "elsewhere", code=1).stderr
     asked = json.loads(command(settings, "refresh", "tc", "A-1", "--json").stdout)
     assert (asked["standing"], asked["hold_ready"]) == ("good", True)
     assert "answers" in command(settings, "status").stdout
