@@ -39,6 +39,8 @@ def test_a_coordinators_month(desk: Operator) -> None:
     (signed,) = desk.json(*SIGN, "--in", "2026-02-03T09:00", "--out", "2026-02-03T12:10")
     assert (signed["member"], signed["minutes"], signed["shift"]) == ("A-1", 190, "morning")
     session = signed["session"]
+    overlapping = desk.refused(*SIGN, "--in", "2026-02-03T10:00", "--out", "2026-02-03T13:00")
+    assert f"it overlaps the session {session} of this member" in overlapping
     (served,) = desk.json("volunteer", "served", session, "--people", "34", "--transport", "60", *BY_LIN)
     assert (served["people"], served["transport"]) == (34, 60)
     assert "A-1" in desk("volunteer", "sessions", "--team", "desk").stdout

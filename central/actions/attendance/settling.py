@@ -203,7 +203,8 @@ async def _state(
     doubted = {row.key for row in before if shown(row, "", context.now_ms).state == "review"}
     for row in after:
         if row.state == "review" and row.key not in doubted:
-            raise ActionFailed(_IN_DOUBT.get(row.why, _DOUBT).format(session=row.key.hex(), why=row.why))
+            why = "overlap" if len(statements) > 1 else row.why  # both ends were stated: another session is in the way
+            raise ActionFailed(_IN_DOUBT.get(why, _DOUBT).format(session=row.key.hex(), why=why))
     member = (await references(connection, domain, [subject])).get(subject, subject.hex())
     return Stated(sessions=[shown(row, member, context.now_ms) for row in after if row not in before])
 
