@@ -223,7 +223,7 @@ async def must_exist(connection: AsyncConnection, table: Table, id_: str, what: 
     if not await _exists(connection, table, id_):
         raise ActionFailed(
             f"there is no {what} {id_!r}: add it first"
-            f" (`{what} {'put' if what == 'policy' else 'invite' if what == 'device' else 'add'}`)"
+            f" (`{what} {'put' if what in ('policy', 'activity') else 'invite' if what == 'device' else 'add'}`)"
         )
 
 
