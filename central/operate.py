@@ -22,7 +22,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from central.access import perform
 from central.access.caller import on_this_machine
 from central.access.rules import leaves_trace
-from central.actions.action import Action, ActionFailed, Context, Emit, Params, Progress, no_items, no_progress
+from central.actions.action import (
+    Action,
+    ActionFailed,
+    Context,
+    Emit,
+    Params,
+    Progress,
+    no_items,
+    no_progress,
+    require_content,
+)
 from central.config import Config
 from central.keys import Keys
 from central.only_writer import LOCK_FILE, SOCKET_FILE, Locked, only_writer
@@ -115,6 +125,7 @@ def _one_line(error: BaseException) -> str:
 async def _run_there(
     config: Config, action: Action[Any], params: Params, file: Path | None, progress: Progress, emit: Emit
 ) -> dict[str, Any]:
+    require_content(file)
     connector = aiohttp.UnixConnector(path=str(config.data_dir / SOCKET_FILE))
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:

@@ -12,7 +12,7 @@ from central.access.reach import Asked, Forbidden, require
 from central.access.redaction import difference
 from central.access.rules import CITIZEN, ON_BEHALF, RULES, Rule, may
 from central.access.shows import SHOWS, target_of
-from central.actions.action import Action, ActionFailed, Context, Params, Result, no_items
+from central.actions.action import Action, ActionFailed, Context, Params, Result, no_items, require_content
 from central.actions.registry import ACTIONS
 from protocol.errors import Refused
 
@@ -81,6 +81,7 @@ async def perform(context: Context, name: str, values: dict[str, Any], *, strict
 
 async def run(context: Context, action: Action[Any], params: Params) -> Result:
     """The same, with parameters that were read already."""
+    require_content(context.file)
     rule, caller = RULES.get(action.name, Rule()), context.caller
     told = msgspec.to_builtins(params)
     if not may(caller, action.name, writes=action.writes):

@@ -81,6 +81,12 @@ class Context:
         return self.file
 
 
+def require_content(file: Path | None) -> None:
+    """Raises ActionFailed for a file that is empty: it must not pass for one that nobody attached."""
+    if file is not None and file.is_file() and not file.stat().st_size:
+        raise ActionFailed("the file is empty: nothing was done")
+
+
 P = TypeVar("P", bound=Params)
 
 

@@ -54,7 +54,7 @@ async def read_form(
 async def _parts(
     request: web.Request, directory: Path, max_file_bytes: int, stack: contextlib.ExitStack
 ) -> tuple[Fields, File | None]:
-    """Everything of a form in parts; whatever a part is, it counts. At most one file, made at its first byte."""
+    """Everything of a form in parts; whatever a part is, it counts. At most one file, which may be empty."""
     pairs, file = MultiDict[str](), None
     count, room = 0, max_file_bytes + MAX_TEXT_BYTES
     reader = await request.multipart()
@@ -68,14 +68,14 @@ async def _parts(
             pairs.add(part.name or "", value.decode())
             continue
         spool, size = None, 0
+        if file is None:
+            made = tempfile.NamedTemporaryFile(dir=directory, prefix=SPOOLED)  # noqa: SIM115 - the stack closes it
+            spool = stack.enter_context(made)
         while data := await part.read_chunk(1 << 16):
             size += len(data)
             room -= len(data)
-            if file is not None or size > max_file_bytes or room < 0:
+            if spool is None or size > max_file_bytes or room < 0:
                 raise web.HTTPRequestEntityTooLarge(max_file_bytes, size)
-            if spool is None:
-                made = tempfile.NamedTemporaryFile(dir=directory, prefix=SPOOLED)  # noqa: SIM115 - the stack closes it
-                spool = stack.enter_context(made)
             spool.write(data)
         if spool is not None:
             spool.flush()

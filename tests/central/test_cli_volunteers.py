@@ -120,6 +120,9 @@ def test_a_month_goes_to_the_ministry_and_to_paper(desk: Operator, tmp_path: Pat
     refused = desk(*export, "--json", code=1)
     assert ('"reason":"no-number"' in refused.stdout, "nothing is written" in refused.stderr) == (True, True)
     assert not book.exists()
+    identities.write_text("")
+    assert "the file is empty" in desk.refused(*export, "--list", str(identities))
+    assert not book.exists()
     identities.write_text("member,id_number\nA-1,A123456789\n")
     assert "1 sessions, 3 h 10 min; 0 are left out." in desk(*export, "--list", str(identities)).stdout
     row = xlrd.open_workbook(book).sheet_by_index(0).row_values(1)

@@ -125,7 +125,7 @@ async def import_begun(ask: Asking) -> Answer:
         raise ActionFailed("kind: choose what the table holds")
     if not ask.may(kind.action):
         raise ActionFailed("your account may not do this")
-    if ask.file is None:
+    if ask.file is None or not ask.file.size:
         raise ActionFailed("file: choose a CSV file that is not empty")
     fields = {**ask.form, "name": ask.form.get("batch", "")}
     params = {name: text for name in kind.takes if (text := fields.get(name, "").strip())}
