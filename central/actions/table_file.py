@@ -65,9 +65,7 @@ class TableFile:
                     cells.append("")  # what place -1 of a column that is not there finds
                     yield number, [unguarded(cells[place].strip()) for place in places], problem
             except csv.Error as error:
-                raise ActionFailed(
-                    f"{self.path.name}, row {number + 1}: {error} (a quotation mark left open?)"
-                ) from None
+                raise ActionFailed(f"row {number + 1}: {error} (a quotation mark left open?)") from None
         self.offset = self.size
 
     def character_problem(self, text: str) -> str:
@@ -135,9 +133,9 @@ def _detect(path: Path) -> str:
     if start.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ActionFailed(f"{path.name} is UTF-16: save it as CSV in UTF-8")
+        raise ActionFailed("the file is UTF-16: save it as CSV in UTF-8")
     if start.startswith(b"PK\x03\x04"):
-        raise ActionFailed(f"{path.name} is a spreadsheet, not a CSV: save it as CSV in UTF-8")
+        raise ActionFailed("the file is a spreadsheet, not a CSV: save it as CSV in UTF-8")
     failures = []
     for encoding in ("utf-8-sig", "cp950"):
         failure = _first_undecodable(path, encoding)
@@ -145,7 +143,7 @@ def _detect(path: Path) -> str:
             return encoding
         failures.append(failure)
     raise ActionFailed(
-        f"{path.name} is neither UTF-8 ({failures[0]}) nor CP950 ({failures[1]}): state --encoding, and the rows"
+        f"the file is neither UTF-8 ({failures[0]}) nor CP950 ({failures[1]}): state --encoding, and the rows"
         " that it does not fit are refused by name"
     )
 

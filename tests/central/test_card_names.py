@@ -146,7 +146,7 @@ async def test_the_encodings_that_agencies_send(admin: Admin, city: City, tmp_pa
         (b"member,name,agree\n", "there is no column 'agree'; did you mean 'agreed'"),
         (b"member;name;agreed;agreed\n", "'agreed' stands twice"),
         (HEADER.encode() + b'M-0,"x' + b"x,yes\n" * 30_000, "a quotation mark left open"),
-        (HEADER.encode("utf-16"), "is UTF-16"),
+        (HEADER.encode("utf-16"), "^the file is UTF-16"),
         (b"PK\x03\x04", "is a spreadsheet"),
         (HEADER.encode() + b"M-0,\xff\xff,yes\n", "neither UTF-8 .*byte ff in row 2"),
     ],

@@ -71,7 +71,7 @@ def _loaded(file: Path | None, params: CalendarParams) -> tuple[Days, list[int]]
             raise ActionFailed(f"country: no calendar of {params.country!r} is known; attach a table") from None
     rows = list(_rows(TableFile(file, REQUIRED, OPTIONAL)))
     if not rows:
-        raise ActionFailed(f"{file.name}: it has no day")
+        raise ActionFailed("the table has no day")
     return of_rows(rows), sorted({date.year for date, _, _ in rows})
 
 
@@ -82,4 +82,4 @@ def _rows(table: TableFile) -> Iterator[tuple[dt.date, bool, str]]:
                 raise ValueError(problem or f"是否放假 is {off!r}, not 0 or 2")
             yield parse_date(date), DAY_OFF[off], remark
         except ValueError as error:
-            raise ActionFailed(f"{table.path.name}, row {number}: {error}") from None
+            raise ActionFailed(f"row {number}: {error}") from None
