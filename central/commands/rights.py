@@ -1,13 +1,14 @@
 """`member copy`, `looks`, `correct`, `erase`; `erasure`, `hold`, `retention`: what the law asks for."""
 
 import base64
+import contextlib
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 import msgspec
 
-from central.commands.shell import act, as_json, fail, say, say_json, say_rows, who_option
+from central.commands.shell import act, as_json, fail, private_file, say, say_json, say_rows, who_option
 from central.config import Config
 from central.privacy.copying import title_of
 from central.privacy.retention.rules import ADMISSION, Ruled
@@ -33,8 +34,8 @@ def copy(settings: Config, member: str, file: Path | None, as_json: bool) -> Non
     """
     found = act(settings, "member.copy", {"member": member})
     if file is not None:
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
-        file.chmod(0o600)
+        with private_file(file) as out:
+            out.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     if as_json:
         say_json(found)
         return
@@ -50,7 +51,7 @@ def copy(settings: Config, member: str, file: Path | None, as_json: bool) -> Non
 @as_json
 @click.pass_obj
 def looks(settings: Config, /, as_json: bool, **values: Any) -> None:
-    """Who looked at a member's data or changed it, the newest first. Commands that read leave no trace.
+    """Who looked at a member's data or changed it, the newest first: by a page, the API or a command.
 
     Example: tapgate-central member looks A-1024
     """
@@ -96,10 +97,11 @@ def erase(settings: Config, /, person: str, apply: bool, receipt: Path | None, w
     """
     if apply and receipt is None:
         fail("state --receipt: it is shown once and kept nowhere")
-    done = act(settings, "member.erase", {"person": person, "apply": apply, "who": who})
-    if receipt is not None and done["receipt_base64"]:
-        receipt.write_bytes(base64.b64decode(done["receipt_base64"]))
-        receipt.chmod(0o600)
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(private_file(receipt)) if apply and receipt is not None else None
+        done = act(settings, "member.erase", {"person": person, "apply": apply, "who": who})
+        if out is not None:
+            out.write(base64.b64decode(done["receipt_base64"]))
     if as_json:
         say_json(done)
         return
@@ -245,8 +247,8 @@ def held(settings: Config, device: str, members: Path | None, as_json: bool) -> 
     seen: list[str] = []
     found = act(settings, "device.held", {"device": device}, on_items=seen.extend)
     if members is not None:
-        members.write_text("".join(f"{each}\n" for each in seen))
-        members.chmod(0o600)
+        with private_file(members) as out:
+            out.write("".join(f"{each}\n" for each in seen).encode())
     say(found, as_json)
 
 

@@ -5,11 +5,12 @@ Exit codes: 0 done, 1 not done (one line on standard error says why), 2 wrong us
 
 import asyncio
 import datetime as dt
+import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import click
 import msgspec
@@ -90,7 +91,9 @@ def finish(work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run(work)
     except Locked as error:
         fail(f"{error}: stop it first")
-    except (ActionFailed, ConfigError, SchemaNewer, OSError) as error:
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
+    except (ActionFailed, ConfigError, SchemaNewer) as error:
         fail(str(error))
     except Refused as refused:
         fail(refused.detail)
@@ -137,6 +140,22 @@ def table_in(file: Path, what: str) -> dict[str, Any]:
     if not isinstance(body, dict):
         fail(f"{file}: {what} is a table of names and values")
     return body
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """For its owner alone, and put in place at the end. Entered before what goes into it is had: of some there is only
+    one. Ends the program with 1 where there is no such place."""
+    aside = path.with_name(path.name + ".new")
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            yield file
+        aside.replace(path)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    finally:
+        with suppress(OSError):  # it is in place, or never was
+            aside.unlink()
 
 
 # --- showing ------------------------------------------------------------------------------------------------

@@ -213,10 +213,15 @@ def test_commands_give_a_copy_and_erase_with_a_receipt(run: Operator, tmp_path: 
     assert "case 115-42" in run.refused("member", "erase", "A-7714-K", "--apply", "--receipt", str(tmp_path / "r"))
     assert "case 115-42" in run("hold", "list").stdout
     run("hold", "end", hold["id"], "--who", "lin")
+    nowhere = str(tmp_path / "none" / "file")
+    assert "No such file or directory" in run.refused("member", "copy", "A-7714-K", "--to", nowhere)
+    assert "No such file or directory" in run.refused("member", "erase", "A-7714-K", "--apply", "--receipt", nowhere)
+    assert run.json("erasure", "list", "--member", "A-7714-K") == [], "nobody goes whose receipt has no place"
     (tmp_path / "copy.json").unlink()
     done = run.json("member", "erase", "A-7714-K", "--apply", "--receipt", str(tmp_path / "receipt"), "--who", "lin")
     assert done["files_clean"]
     assert (tmp_path / "receipt").stat().st_size > 100
+    assert (tmp_path / "receipt").stat().st_mode & 0o077 == 0
     assert "no such member" in run.refused("member", "erase", "A-7714-K")
     needles = {"reference": b"A-7714-K", "name": NAME.encode()}
     assert in_files(run.directory, needles) == []
