@@ -1,5 +1,6 @@
 """Central's keys: files of mode 0600 in one directory outside the database, never in a backup of it."""
 
+import errno
 import hashlib
 import hmac
 import os
@@ -188,7 +189,14 @@ def state_keys(directory: Path, certificate_digests: list[bytes], now_ms: int) -
 
 
 def _read(path: Path) -> bytes:
-    return bytes.fromhex(path.read_text().strip())
+    """Raises OSError, also where something else stands in the file."""
+    try:
+        secret = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != KEY_BYTES:
+        raise OSError(errno.EINVAL, "this is no key: bring the file that belongs to this data", str(path))
+    return secret
 
 
 def _write(path: Path, secret: bytes) -> None:

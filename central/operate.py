@@ -79,6 +79,8 @@ async def _run_here(
             context = Context(config, database, Keys(config.keys_dir), now_ms(), progress, emit, file, caller)
             return dict(msgspec.to_builtins(await perform.run(context, action, params)))
     except (SQLAlchemyError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:  # of a file of ours, not of the database
+            raise ActionFailed(f"{error.filename}: {error.strerror}") from error
         raise ActionFailed(f"{name_of(config)}: {_one_line(error)}") from error
 
 

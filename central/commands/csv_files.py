@@ -76,4 +76,5 @@ def writing(path: Path, encoding: Encoding, mark: str) -> Iterator[CsvFile]:
     except OSError as error:
         fail(f"{path}: {error.strerror}")
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is in place, or never was
+            aside.unlink()

@@ -293,6 +293,23 @@ def test_evidence_is_shown_to_who_asks(run: Operator) -> None:
     assert run.json("evidence", "--device", "another") == []
 
 
+@pytest.mark.parametrize("content", [b"\xd1\x9b" * 16, b"", b"abcd\n"])
+def test_a_file_that_is_no_key_is_named(run: Operator, tmp_path: Path, content: bytes) -> None:
+    run("backup", str(tmp_path / "b.backup"))
+    seal = run.directory / "keys" / "card-seal.key"
+    seal.write_bytes(content)
+    for command in (("venue", "list"), ("restore", str(tmp_path / "b.backup"), "--replace")):
+        assert run.refused(*command).startswith(f"tapgate-central: {seal}: this is no key")
+
+
+def test_a_folder_that_cannot_be_made_is_named_and_not_the_database(run: Operator, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = run.refused("export", "events", "--to", str(tmp_path / "file" / "history"))
+    assert (str(tmp_path / "file") in said, "central.db" in said) == (True, False)
+    table = str(tmp_path / "file" / "classes.csv")
+    assert "Not a directory" in run.refused("export", "list", "classes", table, "--domain", "library")
+
+
 def test_stated_keys_name_the_certificates_and_rise(run: Operator) -> None:
     keys_dir = run.directory / "keys"
     before = run.json("keys", "show")
