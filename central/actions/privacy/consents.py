@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.cards.named import members_by_reference, subjects_within
 from central.actions.dates import start_ms
+from central.actions.places.places import must_exist
 from central.actions.privacy.purposes import PurposeId, known
 from central.actions.table_file import Cells, TableFile
 from central.actions.table_rows import REFUSED, RowSaid, TableDone, TableParams, TableRun
 from central.privacy.consent import GIVEN, WITHDRAWN, Said, newest_ms, standing, state_consents
 from central.privacy.notices import newest_versions
 from central.privacy.publishing import publish_consents
-from central.store.schema import consents
+from central.store.schema import consents, domains
 from protocol.time_zones import CITY
 
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -139,6 +140,7 @@ async def consent_list(context: Context, params: MemberConsentsParams) -> Consen
 async def consent_import(context: Context, params: ImportParams) -> TableDone:
     """Plan, and with `apply` write, a list of signed forms; each block of rows is at the gates once it is written."""
     async with context.database.read() as connection:
+        await must_exist(connection, domains, params.domain, "domain")
         notice = await _notice(connection, params.purpose, params.notice, GIVEN)
     file = TableFile(context.attached(), ("member", "answer"), ("date",), params.encoding, params.delimiter)
     run = TableRun(context, params, file, (CHANGED, UNCHANGED))

@@ -158,6 +158,8 @@ async def notice_show(context: Context, params: NoticeParams) -> NoticeShown:
         c = consent_notices.c
         query = select(c.at_ms, c.who).where(c.purpose == params.purpose, c.version == version)
         made = (await connection.execute(query)).one_or_none()
+    if not version:
+        raise ActionFailed(f"there is no notice of {params.purpose} yet: `notice put {params.purpose}`")
     if notice is None or made is None:
         raise ActionFailed(f"there is no version {version} of the notice of {params.purpose}: see `purpose list`")
     told = {"version": version, "newest": newest, "at_ms": made.at_ms, "who": made.who}

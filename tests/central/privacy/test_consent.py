@@ -135,6 +135,7 @@ async def test_nobody_agrees_to_what_they_were_not_told(admin: Admin) -> None:
         ("purpose.require", {"purpose": "caring", "when": "soon"}, "when: "),
         ("purpose.require", {"purpose": "caring", "when": ""}, "when: "),
         ("notice.show", {"purpose": "caring", "version": 9}, "no version 9"),
+        ("notice.show", {"purpose": "points"}, "no notice of points yet: `notice put points`"),
     ],
 )
 async def test_what_cannot_be_done_is_said(told: Admin, action: str, values: dict[str, Any], why: str) -> None:
@@ -181,6 +182,8 @@ async def test_a_list_of_signed_forms_is_followed_row_by_row(told: Admin, listed
         *("M-1,no,", "M-4,yes,2099-01-01"),
     )
     values = {"domain": "library", "purpose": "caring", "report": True, "who": "ana"}
+    with pytest.raises(ActionFailed, match="there is no domain 'nowhere'"):
+        await told.act("consent.import", file=file, **values | {"domain": "nowhere"})
     planned = await told.act("consent.import", file=file, **values)
     assert (planned.verdicts, planned.applied) == ({"changed": 2, "unchanged": 0, "refused": 5}, False)
     assert await classes_at_gates(listed, 1) == {"citizen"}
