@@ -261,9 +261,11 @@ def text_of(name: str, value: Any) -> str:
     if name.endswith("_ms"):
         return "–" if value == 0 else dt.datetime.fromtimestamp(value / 1_000).astimezone().isoformat(" ", "seconds")
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return (
+            "; ".join(text_of("", each) for each in value) if isinstance(value[0], dict) else ", ".join(map(str, value))
+        )
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {each}" for key, each in value.items())
+        return ", ".join(f"{key.removesuffix('_ms')}: {text_of(key, each)}" for key, each in value.items())
     return str(value)
 
 

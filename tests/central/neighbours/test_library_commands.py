@@ -81,6 +81,8 @@ def test_a_librarys_day_at_the_terminal(settings: Path, server: Sip2Server) -> N
     asked = json.loads(command(settings, "refresh", "tc", "A-1", "--json").stdout)
     assert (asked["standing"], asked["hold_ready"]) == ("good", True)
     assert "answers" in command(settings, "status").stdout
+    shown = CliRunner().invoke(cli, ["--config", str(settings), "member", "show", "A-1"]).stdout
+    assert ("flag: hold-ready, until: –" in shown, "checked: 20" in shown, "_ms" in shown) == (True, True, False)
     lent = command(settings, "checkout", "tc", "B1", "--uid", "2A83155E", "--notation", "hex")
     assert "2026-12-20 23:59" in lent.stdout
     again = command(settings, "checkout", "tc", "B1", "--member", "A-1", code=1)
