@@ -254,6 +254,9 @@ def _say_sheet(sheet: dict[str, Any], as_json: bool) -> None:
     say_rows(rows, False, "Nothing is booked.")
     by = f" by {sheet['by']}" if sheet["by"] else ""
     click.echo(f"{sheet['team']} {sheet['month']}: {sheet['state']}{by}, {sheet['minutes']} minutes in all.")
+    if sheet["erased_people"]:
+        hours = _hours(sheet["erased_minutes"])
+        click.echo(f"{sheet['erased_people']} people are not known any more: their {hours} h stand in no line.")
     if sheet["unsettled"]:
         click.echo(f"{sheet['unsettled']} sessions are in review and count for nothing: see `volunteer review`.")
 

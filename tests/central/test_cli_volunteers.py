@@ -35,7 +35,7 @@ def desk(run: Operator, tmp_path: Path) -> Operator:
     return run
 
 
-def test_a_coordinators_month(desk: Operator) -> None:
+def test_a_coordinators_month(desk: Operator, tmp_path: Path) -> None:
     (signed,) = desk.json(*SIGN, "--in", "2026-02-03T09:00", "--out", "2026-02-03T12:10")
     assert (signed["member"], signed["minutes"], signed["shift"]) == ("A-1", 190, "morning")
     session = signed["session"]
@@ -60,6 +60,9 @@ def test_a_coordinators_month(desk: Operator) -> None:
     assert desk.json("volunteer", "certificates")[0]["state"] == "due"
     made = desk.json("volunteer", "certify", "A-1", "--valid-from", "2026-03-01", "--who", "chen")
     assert made[0]["valid_until"] == "2029-03-01"
+    desk("member", "erase", "A-1", "--apply", "--receipt", str(tmp_path / "receipt"))
+    text = desk("volunteer", "month", "desk", "2026-02").stdout
+    assert "1 people are not known any more: their 3:10 h stand in no line." in text
 
 
 def test_review_and_settling(desk: Operator) -> None:
