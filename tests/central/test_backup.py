@@ -261,6 +261,9 @@ async def test_other_keys_or_another_schema_are_refused(admin: Admin, keys: Keys
     strangers.new_domain_key("library", 1)
     with pytest.raises(ActionFailed, match="sealed with another key"):
         await restored(strangers, tmp_path / "b", tmp_path / "other")
+    (strangers.directory / "card-seal.key").write_bytes((keys.directory / "card-seal.key").read_bytes())
+    with pytest.raises(ActionFailed, match="found by another key than .*card-index.key"):
+        await restored(Keys(strangers.directory), tmp_path / "b", tmp_path / "other")
     assert not (tmp_path / "other" / "central.db").exists()
     data = (tmp_path / "b").read_bytes()[:-32].replace(b"\xa4%s" % head().encode(), b"\xa49999", 1)
     (tmp_path / "b").write_bytes(data + hashlib.sha256(data).digest())

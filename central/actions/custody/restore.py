@@ -263,15 +263,17 @@ def _check_keys_exist(keys: Keys, reader: BackupReader) -> None:
 
 
 async def _check_seal(connection: AsyncConnection, keys: Keys) -> None:
-    row = (await connection.execute(select(cards.c.id, cards.c.uid_sealed).limit(1))).first()
+    row = (await connection.execute(select(cards.c.id, cards.c.uid_sealed, cards.c.uid_index).limit(1))).first()
     if row is None:
         return
     try:
-        keys.open_uid(row.uid_sealed, row.id)
+        uid = keys.open_uid(row.uid_sealed, row.id)
     except Refused:
         raise ActionFailed(
             f"the cards of this backup were sealed with another key than the one in {keys.directory}"
         ) from None
+    if keys.uid_index(uid) != row.uid_index:  # nobody would be found, nor be erased again
+        raise ActionFailed(f"the cards of this backup are found by another key than {keys.directory}/card-index.key")
 
 
 def remembered_generation(data_dir: Path) -> int:
