@@ -82,8 +82,8 @@ async def running(config: Config, admin_routes: AddRoutes | None = None) -> Asyn
     async with AsyncExitStack() as stack:
         if config.is_sqlite:
             stack.enter_context(only_writer(config))
-        context = tls_context(config)
         keys = load_keys(config)
+        context = tls_context(config)
         await migrate_async(config.database)
         forget_spooled(config.data_dir)
         services = await stack.enter_async_context(_services(config, keys))

@@ -26,7 +26,7 @@ class Keys:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.root_public = bytes.fromhex((directory / "root.public").read_text().strip())
+        self.root_public = _read(directory / "root.public")
         self.receipt = Signer(_read(directory / "receipt.key"))
         self.publish = Signer(_read(directory / "publish.key"))
         self.statement_envelope = (directory / STATEMENT_FILE).read_bytes()

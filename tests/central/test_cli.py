@@ -293,13 +293,18 @@ def test_evidence_is_shown_to_who_asks(run: Operator) -> None:
     assert run.json("evidence", "--device", "another") == []
 
 
+@pytest.mark.parametrize("name", ["card-seal.key", "root.public"])
 @pytest.mark.parametrize("content", [b"\xd1\x9b" * 16, b"", b"abcd\n"])
-def test_a_file_that_is_no_key_is_named(run: Operator, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_key_is_named(run: Operator, tmp_path: Path, content: bytes, name: str) -> None:
     run("backup", str(tmp_path / "b.backup"))
-    seal = run.directory / "keys" / "card-seal.key"
+    seal = run.directory / "keys" / name
     seal.write_bytes(content)
     for command in (("venue", "list"), ("restore", str(tmp_path / "b.backup"), "--replace")):
         assert run.refused(*command).startswith(f"tapgate-central: {seal}: this is no key")
+
+
+def test_a_server_without_keys_says_what_comes_first(tmp_path: Path) -> None:
+    assert "run `tapgate-central init` first" in Operator(tmp_path / "new").refused("serve")
 
 
 def test_a_folder_that_cannot_be_made_is_named_and_not_the_database(run: Operator, tmp_path: Path) -> None:
