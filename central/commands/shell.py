@@ -146,11 +146,16 @@ def table_in(file: Path, what: str) -> dict[str, Any]:
 def private_file(path: Path) -> Iterator[BinaryIO]:
     """For its owner alone, and put in place at the end. Entered before what goes into it is had: of some there is only
     one. Ends the program with 1 where there is no such place."""
-    aside = path.with_name(path.name + ".new")
+    place = path.resolve()  # what a link leads to is replaced, not the link
+    if place.exists() and not place.is_file():
+        fail(f"{path}: it is no file")
+    aside = place.with_name(place.name + ".new")
     try:
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             yield file
-        aside.replace(path)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(place)
     except OSError as error:
         fail(f"{path}: {error.strerror}")
     finally:

@@ -216,6 +216,7 @@ def test_commands_give_a_copy_and_erase_with_a_receipt(run: Operator, tmp_path: 
     nowhere = str(tmp_path / "none" / "file")
     assert "No such file or directory" in run.refused("member", "copy", "A-7714-K", "--to", nowhere)
     assert "No such file or directory" in run.refused("member", "erase", "A-7714-K", "--apply", "--receipt", nowhere)
+    assert "it is no file" in run.refused("member", "erase", "A-7714-K", "--apply", "--receipt", "/dev/null")
     assert run.json("erasure", "list", "--member", "A-7714-K") == [], "nobody goes whose receipt has no place"
     (tmp_path / "copy.json").unlink()
     done = run.json("member", "erase", "A-7714-K", "--apply", "--receipt", str(tmp_path / "receipt"), "--who", "lin")
