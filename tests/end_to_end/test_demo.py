@@ -31,11 +31,11 @@ def directory() -> Iterator[Path]:
         yield Path(path)
 
 
-def start(directory: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+def start(directory: Path) -> "subprocess.Popen[bytes]":
     """As a shell starts it: the leader of a process group that the terminal's signals go to."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return subprocess.Popen(
-        [*DEMO, *arguments],
+        DEMO,
         cwd=directory,
         env=os.environ | {"PYTHONPATH": path},
         stdin=subprocess.DEVNULL,
@@ -60,19 +60,8 @@ def session_of(leader: int) -> set[int]:
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.xdist_group("demo-once")
-def test_the_town_plays_its_scenario_checks_it_and_ends_with_0(directory: Path) -> None:
-    demo = start(directory, "--once")
-    said, _ = demo.communicate(timeout=1000)
-    assert demo.returncode == 0, said.decode()
-    assert "All checks hold" in said.decode()
-    assert [what for what in SHOWN if what not in said.decode()] == []
-    assert session_of(demo.pid) == set()
-
-
-@pytest.mark.timeout(1200)
-@pytest.mark.xdist_group("demo-interrupted")
-def test_ctrl_c_ends_the_town_and_leaves_no_process(directory: Path) -> None:
+@pytest.mark.xdist_group("demo-played")
+def test_the_town_plays_its_scenario_checks_it_and_ends_by_ctrl_c_with_no_process_left(directory: Path) -> None:
     """A terminal sends it to every process of the foreground group at once."""
     demo = start(directory)
     said = read_until(demo, SETTLED)
@@ -83,6 +72,8 @@ def test_ctrl_c_ends_the_town_and_leaves_no_process(directory: Path) -> None:
     said += rest
     assert demo.returncode == 0, said.decode()
     assert b"Traceback" not in said
+    assert "All checks hold" in said.decode()
+    assert [what for what in SHOWN if what not in said.decode()] == []
     assert session_of(demo.pid) == set()
     assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
 
