@@ -31,7 +31,7 @@ SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
   UNION ALL SELECT attrelid::regclass || '.' || attname || atttypid::regtype || attnotnull FROM pg_attribute
     WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
   UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-  UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+  UNION ALL SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
   UNION ALL SELECT prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 ) AS lines
 """
