@@ -75,7 +75,7 @@ async def perform(context: Context, name: str, values: dict[str, Any], *, strict
     """
     action = find(name)
     if not may(context.caller, action.name, writes=action.writes):  # before anything of the parameters is told
-        await _refuse(context, action, {}, f"{context.caller.name} may not ask for {action.name}")
+        await _refuse_right(context, action, {})
     return await run(context, action, typed(action, values, context.caller, strict=strict))
 
 
@@ -85,7 +85,7 @@ async def run(context: Context, action: Action[Any], params: Params) -> Result:
     rule, caller = RULES.get(action.name, Rule()), context.caller
     told = msgspec.to_builtins(params)
     if not may(caller, action.name, writes=action.writes):
-        await _refuse(context, action, told, f"{caller.name} may not ask for {action.name}")
+        await _refuse_right(context, action, told)
     if action.writes and caller.sees_everywhere_to_read:
         caller = caller.as_writer()  # whoever also audits sees the whole city, and changes none of it for that
         context = replace(context, caller=caller)
@@ -123,6 +123,13 @@ async def run(context: Context, action: Action[Any], params: Params) -> Result:
     was, now = difference(before, after)
     await _note(context, action, audit.DONE, {}, asked, told=told, was=was, now=now, answer=msgspec.to_builtins(answer))
     return answer
+
+
+async def _refuse_right(context: Context, action: Action[Any], told: dict[str, Any]) -> NoReturn:
+    caller = context.caller
+    if caller.token:  # its account may do more
+        await _refuse(context, action, told, f"the token {caller.token} is not for {action.name}")
+    await _refuse(context, action, told, f"{caller.name} may not ask for {action.name}")
 
 
 async def _refuse(context: Context, action: Action[Any], told: dict[str, Any], why: str) -> NoReturn:

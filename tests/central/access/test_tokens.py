@@ -35,7 +35,7 @@ async def test_a_token_lets_in_as_its_account_for_what_it_names(house: House, li
     assert found is not None
     assert (found.name, found.roles, found.venues, found.token) == ("lin", {Role.OPERATOR}, {"main"}, "counter")
     await house.act("gate.list", found)
-    with pytest.raises(Forbidden):
+    with pytest.raises(Forbidden, match="the token"):
         await house.act("venue.list", found)
 
 
