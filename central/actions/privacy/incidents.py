@@ -102,7 +102,9 @@ async def incident_told(context: Context, params: IncidentToldParams) -> Inciden
     """The authority, or those concerned, were told. Said again it is put right; the audit log keeps what stood."""
     at_ms = instant_of(params.when, CITY, context.now_ms)
     async with context.database.write() as connection:
-        await _must_be_open(connection, params.id)
+        learned_ms = (await _must_be_open(connection, params.id)).learned_ms
+        if at_ms < learned_ms - learned_ms % 60_000:  # a page's field has no seconds
+            raise ActionFailed("when: nobody is told of it before it was learned of")
         told = {f"{params.whom}_ms": at_ms, f"{params.whom}_note": params.note}
         await connection.execute(update(incidents).where(incidents.c.id == params.id).values(told))
         return _shown(await _one(connection, params.id), context.now_ms)
@@ -135,13 +137,14 @@ async def _one(connection: AsyncConnection, id_: str) -> Any:
     return (await connection.execute(select(incidents).where(incidents.c.id == id_))).one_or_none()
 
 
-async def _must_be_open(connection: AsyncConnection, id_: str) -> None:
+async def _must_be_open(connection: AsyncConnection, id_: str) -> Any:
     query = select(incidents).where(incidents.c.id == id_).with_for_update()
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise ActionFailed(f"there is no incident {id_!r}: see `incident list`")
     if row.closed_ms:
         raise ActionFailed(f"{id_} is closed already, by {row.closed_by}")
+    return row
 
 
 def _shown(row: Any, now_ms: int) -> Incident:

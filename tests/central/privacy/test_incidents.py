@@ -62,6 +62,7 @@ async def test_one_that_is_closed_is_listed_when_asked_for_and_stays_as_it_is(wa
     refused: list[tuple[str, str, dict[str, Any]]] = [
         ("closed already", "incident.close", {"id": first.id, "why": "again"}),
         ("closed already", "incident.told", {"id": first.id, "whom": "authority"}),
+        ("before it was learned", "incident.told", {"id": second.id, "whom": "authority", "when": "2020-01-01T00:00"}),
         ("no incident", "incident.told", {"id": "i1", "whom": "authority"}),
         ("still to come", "incident.open", {"what": "x", "learned": "2100-01-01T00:00"}),
         ("no time", "incident.open", {"what": "x", "learned": "yesterday"}),
