@@ -78,8 +78,10 @@ async def put_config(
     newest = select(func.max(gate_configs.c.version)).where(gate_configs.c.gate == content.gate)
     held = (await connection.execute(newest)).scalar()
     version = max(held + 1, now_ms) if held is not None else now_ms
+    place = select(venues.c.id).join(gates, gates.c.venue == venues.c.id).join(domains, domains.c.id == venues.c.domain)
+    keyed = place.where(gates.c.id == content.gate).with_for_update(read=True, of=domains)  # no other key meanwhile
+    venue = (await connection.execute(keyed)).scalar_one()
     people = await staff_of(connection, keys, content)
-    venue = (await connection.execute(select(gates.c.venue).where(gates.c.id == content.gate))).scalar_one()
     closed = at_venue(await read_closures(connection) if stated is None else stated, venue, now_ms)
     body = _body(msgspec.structs.replace(content, version=version, staff=people, closures=closed))
     if len(body) > MAX_CONFIG_BYTES:

@@ -1,10 +1,11 @@
 """Staff who may admit by hand: what gates are told, and what nobody can read back."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from central.actions.action import ActionFailed
 from central.configs import read_configs
@@ -105,6 +106,19 @@ async def test_a_gate_that_begins_to_offer_it_knows_the_staff_and_one_that_ends_
     assert [person.id for person in await held(admin, "door-2")] == ["lin"]
     await admin.act("gate.config.put", venue="main", body={"screen": {"staff_admit": False}})
     assert await held(admin, "door-2") == ()
+
+
+async def test_a_pin_that_is_put_while_the_domains_key_changes_is_under_the_new_one(
+    admin: Admin, city: City, keys: Any
+) -> None:
+    keys.new_domain_key("library", 2)
+    async with admin.database.write() as connection:
+        await connection.execute(update(domains).where(domains.c.id == "library").values(key_number=2))
+        adding = asyncio.create_task(admin.act("staff.add", venue="main", id="lin", pin="246813"))
+        assert not (await asyncio.wait({adding}, timeout=0.3))[0]
+    await adding
+    (person,) = await held(admin)
+    assert fits(keys.domain_key("library", 2), "lin", person.salt, person.verifier, "246813")
 
 
 async def test_verifiers_follow_the_domains_key(admin: Admin, city: City, keys: Any) -> None:
