@@ -169,7 +169,7 @@ def test_an_output_that_the_settings_name_cycles_the_power_of_its_reader(side: S
     assert any(
         "reader front: reopen, re-establish, power-cycle did not help" in line for line in side.readers.troubles()
     )
-    assert side.details(Kind.READER, ReaderDetail)[-1].why.startswith("alarm: ")
+    until(lambda: side.details(Kind.READER, ReaderDetail)[-1].why.startswith("alarm: "))
 
 
 def published(side: Side, version: int) -> Profiles:

@@ -121,7 +121,7 @@ def untouched(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Quick
     ("text", "words"),
     [
         ("uid,member\n2A83155E,A\n", ("class",)),
-        ("", ("'uid'",)),
+        ("", ("the file is empty",)),
         ("uid,member,class,valid_from,valid_until\n2A83155E,A,citizen,2026-13-01,\n", ("row 2", "2026-13-01")),
         ("uid,member,class,valid_from,valid_until\nXYZ,A,citizen,,\n", ("row 2",)),
     ],
