@@ -13,6 +13,8 @@ from central.actions.action import ActionFailed
 from central.actions.custody.restore import restore
 from central.config import parse
 from central.privacy.erasure import late, ledger
+from central.privacy.retention import hours, points
+from central.privacy.retention.progress import MembersPass, note_progress, read_progress
 from central.privacy.tables import BY_MEMBER, BY_SUBJECT, OTHERWISE
 from central.reporting.visit_counts import count_due
 from central.store.database import open_database
@@ -203,6 +205,20 @@ async def test_a_walk_that_had_come_to_the_person_goes_on_behind_who_stands_befo
     someone = max((each.id for each in await scene.city.rows(members) if each.id < member), default=b"")
     stands = {table: (await scene.city.rows(table))[0].cursor for table in WALKS}
     assert stands == dict(zip(WALKS, (subject, subject, someone, someone), strict=True))
+
+
+@pytest.mark.parametrize("key", [hours.PROGRESS, points.PROGRESS])
+async def test_a_pass_of_retention_that_had_come_to_the_person_names_whoever_stands_before(
+    scene: Scene, key: str
+) -> None:
+    mine = scene.needles["subject"]
+    async with scene.city.database.write() as connection:
+        await note_progress(connection, key, MembersPass(NOW_MS, {"library": mine.hex(), "other": "00"}))
+    await erase(scene, apply=True)
+    before = max((each.subject for each in await scene.city.rows(subjects) if each.subject < mine), default=b"")
+    async with scene.city.database.read() as connection:
+        held = await read_progress(connection, key, MembersPass, NOW_MS)
+    assert held == MembersPass(NOW_MS, {"library": before.hex(), "other": "00"})
 
 
 async def test_what_was_computed_is_what_a_rebuild_computes(scene: Scene) -> None:
