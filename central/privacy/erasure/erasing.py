@@ -17,6 +17,7 @@ from central.keys import Keys
 from central.lists import drop_cards
 from central.privacy.destroying import destroy
 from central.privacy.erasure.places import step_back
+from central.privacy.erasure.through import look_again
 from central.privacy.found import EventName, Person, audit_of, evidence_of, holds
 from central.privacy.kept import keep_hours, keep_points
 from central.privacy.tables import BY_MEMBER, BY_SUBJECT
@@ -56,9 +57,10 @@ class Ordered(NamedTuple):
 async def erase(
     connection: AsyncConnection, keys: Keys, person: Person, names: Sequence[EventName], ordered: Ordered
 ) -> dict[str, int]:
-    """How many rows of what went. `names`: what `found.events_of` found a moment ago; events that came since are found
-    as late ones."""
+    """How many rows of what went. `names`: what `found.events_of` found after `ordered.at_ms`; events that came since
+    then are found as late ones."""
     await one_at_a_time(connection)
+    await look_again(connection, ordered.at_ms)
     await step_back(connection, person)
     counts: Counter[str] = Counter()
     for domain, subject in sorted(person.subjects.items()):
@@ -66,7 +68,7 @@ async def erase(
         counts["points in closed months"] += await keep_points(connection, domain, subject)
     destroyed = await destroy(connection, names, ordered.at_ms)
     counts["events"] += destroyed.events
-    counts["evidence"] += await _evidence(connection, person.needles)
+    counts["evidence"] += await strip_evidence(connection, person.needles)
     said = await _what_was_said(connection, person)
     counts += await _of_subjects(connection, person, ordered.at_ms)
     version = await _off_the_lists(connection, keys, person, ordered)
@@ -154,7 +156,7 @@ async def _bindings(connection: AsyncConnection, person: Person) -> int:
     return int(gone + (await connection.execute(theirs.values(emptied))).rowcount)
 
 
-async def _evidence(connection: AsyncConnection, needles: Sequence[bytes]) -> int:
+async def strip_evidence(connection: AsyncConnection, needles: Sequence[bytes]) -> int:
     """Forked and refused uploads keep their batch, which is signed; the personal parts beside it that are this person's
     go."""
     rows = await evidence_of(connection, needles)

@@ -4,18 +4,20 @@ let go of the cards, what was kept to tell it goes. Bounded work, beside everyth
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.config import Config
 from central.keys import Keys
 from central.privacy.destroying import destroy
+from central.privacy.erasure.erasing import strip_evidence
 from central.privacy.erasure.files import scrub, scrub_what_is_due
 from central.privacy.erasure.telling import told_of
+from central.privacy.erasure.through import BATCHES, EVIDENCE, go_on, through_ms
 from central.privacy.found import EventName
 from central.store import faults
 from central.store.database import Database
@@ -26,30 +28,29 @@ from central.store.schema import (
     erasures,
     erasures_pending,
     events,
+    evidence,
     gates,
     list_entries,
     lists,
-    meta,
     subject_states,
     venues,
 )
+from central.store.slices import slices
 from protocol.erasure import Forget
 from protocol.errors import Refused
-from protocol.messages import PartName, Personal, Poll, decode
+from protocol.messages import PartName, Personal, Poll, Upload, decode
 from protocol.time_zones import CITY
 from protocol.wire import LAST_MS
 
 EVERY_S = 60.0
 NIGHT = range(2, 5)
 """When a large database is written anew: writers wait meanwhile, and gates keep what they have."""
-BATCHES_AT_ONCE = 50
+AT_ONCE = 50
 LOOK_BACK_MS = 10 * 60_000
-"""Batches of one moment may become visible out of their order: so far back is looked again."""
+"""What came in one moment may become visible out of its order: so far back is looked again."""
 HEARD_MS = 30 * 86_400_000
 """After so long a gate that was never heard of again has nothing left to say that would be believed: it is closed by
 its own ages."""
-THROUGH = "late-of-erased"
-"""Key in `meta`: batches received until then were looked through."""
 
 log = structlog.get_logger()
 
@@ -73,28 +74,51 @@ async def sweep_for_ever(config: Config, database: Database, keys: Keys) -> None
 
 
 async def destroy_late(database: Database, keys: Keys, now_ms: int) -> int:
-    """Look through the next batches; returns how many were looked at that were not before."""
+    """Look through the next batches, and the next uploads that were kept as evidence; returns how many were looked at
+    that were not before."""
+    return await _late_events(database, keys, now_ms) + await _late_evidence(database, keys)
+
+
+async def _late_events(database: Database, keys: Keys, now_ms: int) -> int:
     async with database.read() as connection:
-        if (await connection.execute(select(erased_subjects.c.subject).limit(1))).first() is None:
+        since_ms, b = await through_ms(connection, BATCHES), batches.c
+        ours, last_ms, fresh = await _next(connection, b.received_ms, since_ms)
+        if not fresh:
             return 0
-        since = (await connection.execute(select(meta.c.value).where(meta.c.key == THROUGH))).scalar()
-        first = (await connection.execute(select(func.min(erasures.c.at_ms)))).scalar() or 0
-        since_ms = int(since) if since is not None else int(first) - LOOK_BACK_MS
-        b = batches.c
-        query = select(b.device, b.epoch, b.first, b.through, b.received_ms)
-        query = query.where(b.received_ms > since_ms - LOOK_BACK_MS).order_by(b.received_ms)
-        fresh = (await connection.execute(query.where(b.received_ms > since_ms).limit(BATCHES_AT_ONCE))).all()
-        again = (await connection.execute(query.where(b.received_ms <= since_ms))).all()
-        names = await _of_erased(connection, keys, [*again, *fresh]) if fresh else []
-    if not fresh:
-        return 0
+        query = select(b.device, b.epoch, b.first, b.through).where(ours)
+        names = await _of_erased(connection, keys, (await connection.execute(query)).all())
     async with database.write() as connection:
         if names:
             await destroy(connection, names, now_ms)
             log.info("late-events-of-erased-people-destroyed", events=len(names))
-        await connection.execute(delete(meta).where(meta.c.key == THROUGH))
-        await connection.execute(insert(meta).values(key=THROUGH, value=str(fresh[-1].received_ms)))
-    return len(fresh)
+        await go_on(connection, BATCHES, since_ms, last_ms)
+    return fresh
+
+
+async def _late_evidence(database: Database, keys: Keys) -> int:
+    async with database.read() as connection:
+        since_ms, e = await through_ms(connection, EVIDENCE), evidence.c
+        ours, last_ms, fresh = await _next(connection, e.at_ms, since_ms)
+        if not fresh:
+            return 0
+        bodies = (await connection.execute(select(e.body).where(ours))).scalars()
+        gone = await _erased(connection, keys, {_subject(part) for body in bodies for part in _parts(body)})
+    async with database.write() as connection:
+        await strip_evidence(connection, sorted(gone))
+        await go_on(connection, EVIDENCE, since_ms, last_ms)
+    return fresh
+
+
+async def _next(connection: AsyncConnection, came: Any, since_ms: int | None) -> tuple[ColumnElement[bool], int, int]:
+    """What to look through by when it came, through which moment, and how much of it was not looked at before: nothing
+    where nobody was erased."""
+    first_ms = (await connection.execute(select(func.min(erasures.c.at_ms)))).scalar()
+    if first_ms is None:
+        return false(), 0, 0
+    after_ms = first_ms - LOOK_BACK_MS if since_ms is None else since_ms
+    some = select(came).where(came > after_ms).order_by(came).limit(AT_ONCE).subquery()
+    last_ms, fresh = (await connection.execute(select(func.max(some.c[0]), func.count()).select_from(some))).one()
+    return and_(came > after_ms - LOOK_BACK_MS, came <= (last_ms or 0)), last_ms or 0, fresh
 
 
 async def _of_erased(connection: AsyncConnection, keys: Keys, looked_at: Sequence[Any]) -> list[EventName]:
@@ -104,13 +128,26 @@ async def _of_erased(connection: AsyncConnection, keys: Keys, looked_at: Sequenc
         query = select(e.sequence, e.personal).where(e.device == batch.device, e.epoch == batch.epoch)
         within = query.where(e.sequence >= batch.first, e.sequence <= batch.through, e.personal.is_not(None))
         told = {sequence: _subject(personal) for sequence, personal in await connection.execute(within)}
-        hashes = {keys.erased_hash("subject", subject): subject for subject in set(told.values()) if subject}
-        if not hashes:
-            continue
-        known = select(erased_subjects.c.subject).where(erased_subjects.c.subject.in_(sorted(hashes)))
-        gone = {hashes[bytes(each)] for each in (await connection.execute(known)).scalars()}
+        gone = await _erased(connection, keys, set(told.values()))
         found += [(batch.device, batch.epoch, sequence) for sequence, subject in told.items() if subject in gone]
     return found
+
+
+async def _erased(connection: AsyncConnection, keys: Keys, subjects: Collection[bytes]) -> set[bytes]:
+    """Those of these who were erased."""
+    hashes = {keys.erased_hash("subject", subject): subject for subject in subjects if subject}
+    found: set[bytes] = set()
+    for some in slices(sorted(hashes)):
+        known = select(erased_subjects.c.subject).where(erased_subjects.c.subject.in_(some))
+        found |= {hashes[bytes(each)] for each in (await connection.execute(known)).scalars()}
+    return found
+
+
+def _parts(body: bytes) -> tuple[bytes, ...]:
+    try:
+        return decode(Upload, body).personal
+    except Refused:  # an envelope without personal parts
+        return ()
 
 
 def _subject(personal: bytes) -> bytes:

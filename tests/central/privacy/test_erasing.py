@@ -13,6 +13,9 @@ from central.actions.action import ActionFailed
 from central.actions.custody.restore import restore
 from central.config import parse
 from central.privacy.erasure import late, ledger
+from central.privacy.erasure.erasing import Ordered
+from central.privacy.erasure.erasing import erase as erase_person
+from central.privacy.found import person_of
 from central.privacy.retention import hours, points
 from central.privacy.retention.progress import MembersPass, note_progress, read_progress
 from central.privacy.tables import BY_MEMBER, BY_SUBJECT, OTHERWISE
@@ -27,6 +30,7 @@ from central.store.schema import (
     devices,
     erasures_pending,
     events,
+    evidence,
     kept_hours,
     kept_visits,
     key_rotations,
@@ -44,7 +48,7 @@ from central.store.schema import (
 )
 from protocol.envelope import Keyring, open_as
 from protocol.erasure import Erasure, person_digest
-from protocol.messages import Kind, Part, PartName, Personal, encode
+from protocol.messages import Kind, Part, PartName, Personal, Upload, decode, encode
 from protocol.token import token
 from protocol.uid import CardUID
 from tests.central.actors import NOW_MS
@@ -171,6 +175,12 @@ async def gates_heard(scene: Scene) -> None:
     poll = scene.city.device.poll_message(parts=(Part(PartName.ALLOWLIST, version, bytes(32)),))
     await scene.city.change(devices, devices.c.id == scene.city.device.id, report=encode(poll))
     assert await late.let_go(scene.city.database, NOW_MS) == 1
+
+
+async def look_through(scene: Scene) -> None:
+    """What came late."""
+    while await late.destroy_late(scene.city.database, scene.city.keys, scene.town.now_ms):
+        pass
 
 
 async def test_nothing_is_left_in_any_row_and_everything_still_verifies(scene: Scene) -> None:
@@ -340,14 +350,52 @@ async def test_what_a_gate_delivers_late_loses_its_personal_part_too(scene: Scen
     await scene.town.take(scene.diary, late_tap)
     await scene.town.settle()
     assert scene.needles["subject"] in await everything(scene.city.database)
-    while await late.destroy_late(scene.city.database, scene.city.keys, NOW_MS + 2_000):
-        pass
+    await look_through(scene)
     held = {row.sequence: row.personal for row in await scene.city.rows(events)}
     assert held[late_tap] is None
     assert held[others] is not None
     await gates_heard(scene)
     assert scene.needles["subject"] not in await everything(scene.city.database)
     assert (await scene.admin.act("verify")).problems == 0
+
+
+async def test_evidence_that_comes_late_is_kept_without_the_person(scene: Scene) -> None:
+    await erase(scene, apply=True)
+    await look_through(scene)
+    scene.town.now_ms += 1_000
+    await _forked(scene.town, scene.diary, scene.needles["subject"])
+    (*_, kept) = sorted(await scene.city.rows(evidence), key=lambda row: row.at_ms)
+    assert scene.needles["subject"] in kept.body
+    await look_through(scene)
+    (*_, now) = sorted(await scene.city.rows(evidence), key=lambda row: row.at_ms)
+    assert (now.digest, decode(Upload, now.body).batch) == (kept.digest, decode(Upload, kept.body).batch)
+    assert scene.needles["subject"] not in now.body
+    assert (await scene.admin.act("verify")).problems == 0
+
+
+@ONE_ENGINE
+async def test_what_came_while_the_persons_events_were_looked_for_is_found_though_others_were_looked_through(
+    scene: Scene,
+) -> None:
+    async with scene.city.database.read() as connection:
+        found = await person_of(connection, scene.city.keys, scene.needles["member"])
+    assert found is not None
+    other = await ask(scene.admin, ANA, "member.erase", person=OTHER, apply=True)
+    assert other.applied
+    tap = scene.diary.came(scene.needles["subject"], NOW_MS)
+    scene.town.now_ms += 1_000
+    await scene.town.take(scene.diary, tap)
+    again = scene.diary.was_denied(os.urandom(16), NOW_MS)
+    scene.town.now_ms += 2 * late.LOOK_BACK_MS
+    await scene.town.take(scene.diary, again)
+    await look_through(scene)
+    async with scene.city.database.write() as connection:
+        ordered = Ordered(os.urandom(16), "ana", NOW_MS)
+        await erase_person(connection, scene.city.keys, found, [], ordered)
+    await look_through(scene)
+    held = {row.sequence: row.personal for row in await scene.city.rows(events)}
+    assert held[tap] is None
+    assert held[again] is not None
 
 
 @ONE_ENGINE
