@@ -96,10 +96,11 @@ async def next_slice(connection: AsyncConnection, found: Iterable[Behind], most:
     return Slice(await _events(connection, taken), taken)
 
 
-async def number_of(connection: AsyncConnection, reach: Sequence[Behind]) -> int:
-    """How many events a slice of these has."""
-    query = select(func.count()).where(_e.outcome == "accepted", _e.kind.in_(KINDS), or_(*map(_between, reach)))
-    return int((await connection.execute(query)).scalar_one())
+async def number_of(connection: AsyncConnection, reach: Sequence[Behind]) -> tuple[int, int]:
+    """How many events a slice of these has, and how many of them with a personal part."""
+    these = (_e.outcome == "accepted", _e.kind.in_(KINDS), or_(*map(_between, reach)))
+    every, personal = (await connection.execute(select(func.count(), func.count(_e.personal)).where(*these))).one()
+    return every, personal
 
 
 async def _part(connection: AsyncConnection, of: Behind, most: int) -> Slice:
@@ -137,11 +138,13 @@ class Overtaken(Exception):
 
 async def take(connection: AsyncConnection, part: Slice) -> None:
     """From here on these epochs are settled through their reach, so an upload that brings lost events of them after all
-    waits, and sets them back. Raises Overtaken where some were settled or came since they were read."""
+    waits, and sets them back. Raises Overtaken where some were settled, came, or lost their personal parts since they
+    were read."""
     if not await _is_as_read(connection, part.reach):
         raise Overtaken
     await put_rows(connection, projected, [_projected(each) for each in part.reach])
-    if part.happened and await number_of(connection, part.reach) != len(part.happened):
+    read = len(part.happened), sum(event.personal is not None for event in part.happened)
+    if part.happened and await number_of(connection, part.reach) != read:
         raise Overtaken
 
 

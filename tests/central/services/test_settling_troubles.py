@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import insert, select
 
 from central.keys import Keys
+from central.privacy.destroying import destroy
 from central.services import follower as follower_module
 from central.services import registry, telling
 from central.services.projector import settle
 from central.services.service import Touched
 from central.store.database import Database
-from central.store.schema import epochs, events, marks, projected, states
+from central.store.schema import denials, epochs, events, marks, projected, states, subject_states, visits
 from protocol.messages import Kind, Personal, encode
 from tests.central.actors import NOW_MS, Device
 from tests.central.city import City
@@ -94,6 +95,31 @@ async def test_lost_events_that_come_while_those_after_them_are_settled_count(
     await town.settle()
     assert not late
     assert {sequence for _, sequence in await town.fates()} == {first, lost, last}
+
+
+async def test_what_is_destroyed_between_reading_and_settling_is_settled_without_the_person(
+    town: Town, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diary = Diary(city.device)
+    tap, denied = diary.came(A), diary.was_denied(A)
+    other = diary.came(B)
+    await town.take(diary)
+    real, left = follower_module.backlog.next_slice, [1]
+
+    async def next_slice(connection: Any, found: Any, most: int) -> Any:
+        part = await real(connection, found, most)
+        while left:
+            left.pop()
+            names = [(diary.device.id, diary.epoch, sequence) for sequence in (tap, denied)]
+            async with town.database.write() as connection:
+                assert (await destroy(connection, names, NOW_MS)).events == 2
+        return part
+
+    monkeypatch.setattr(follower_module.backlog, "next_slice", next_slice)
+    await town.settle()
+    assert {sequence for _, sequence in await town.fates()} == {other}
+    for table in (marks, denials, visits, subject_states):
+        assert all(A not in row for row in await town.rows(table))
 
 
 async def test_lost_events_that_come_while_a_transaction_settles_count(
