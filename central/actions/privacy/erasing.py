@@ -185,11 +185,11 @@ async def erasure_list(context: Context, params: ErasuresParams) -> ErasuresList
 
 @action("erasure.compact", CompactParams, writes=True)
 async def erasure_compact(context: Context, _params: CompactParams) -> Compacted:
-    """Destroy what came late of who was erased, let go of what every gate has heard of, and write the database file
+    """Let go of what every gate has heard of, destroy what came late of who was erased, and write the database file
     anew, whatever its size: nothing that was deleted is in any file then."""
+    await let_go(context.database, context.now_ms)
     while await destroy_late(context.database, context.keys, context.now_ms):
         pass
-    await let_go(context.database, context.now_ms)
     return Compacted(files_clean=await scrub(context.config, context.database, whatever_size=True))
 
 

@@ -5,7 +5,7 @@ One transaction. What has to be gone from files as well is the affair of `erasur
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,7 +21,7 @@ from central.privacy.erasure.through import look_again
 from central.privacy.found import EventName, Person, audit_of, evidence_of, holds
 from central.privacy.kept import keep_hours, keep_points
 from central.privacy.tables import BY_MEMBER, BY_SUBJECT
-from central.services.projector import settle_services, tell
+from central.services.projector import Member, settle_services, tell
 from central.services.service import Touched
 from central.services.turns import one_at_a_time
 from central.shared_parts import put_names
@@ -70,7 +70,9 @@ async def erase(
     counts["events"] += destroyed.events
     counts["evidence"] += await strip_evidence(connection, person.needles)
     said = await _what_was_said(connection, person)
-    counts += await _of_subjects(connection, person, ordered.at_ms)
+    forgotten, changed = await forget_subjects(connection, person.subjects)
+    await tell(connection, changed | set(person.subjects.items()), ordered.at_ms)  # gates forget the history, too
+    counts += forgotten
     version = await _off_the_lists(connection, keys, person, ordered)
     counts += await _of_member(connection, person)
     for domain in sorted(person.subjects):
@@ -86,7 +88,7 @@ async def rows_held(connection: AsyncConnection, person: Person) -> dict[str, in
     for table in BY_MEMBER:
         counts[str(table.name)] += await _number(connection, table, table.c.member == person.id)
     for table in BY_SUBJECT:
-        counts[str(table.name)] += await _number(connection, table, _is_of(connection, table, person))
+        counts[str(table.name)] += await _number(connection, table, _is_of(connection, table, person.subjects))
     counts["card_bindings"] += await _number(connection, card_bindings, card_bindings.c.member == person.id)
     counts["audit log"] += len(await audit_of(connection, person))
     counts["evidence"] += len(await evidence_of(connection, person.needles))
@@ -98,37 +100,38 @@ async def _number(connection: AsyncConnection, table: Any, condition: Any) -> in
     return int((await connection.execute(query)).scalar_one())
 
 
-def _is_of(connection: AsyncConnection, table: Any, person: Person) -> ColumnElement[bool]:
+def _is_of(connection: AsyncConnection, table: Any, who: Mapping[str, bytes]) -> ColumnElement[bool]:
     """Rows of these subjects; facts about others that name one of them as well (a card was bound to the wrong one)."""
-    subjects = list(person.subjects.values())
+    subjects = list(who.values())
     own: ColumnElement[bool] = table.c.subject.in_(subjects)
     if table is facts:
         return or_(own, *(holds(connection, facts.c.body, subject) for subject in subjects))
     return own
 
 
-async def _of_subjects(connection: AsyncConnection, person: Person, now_ms: int) -> Counter[str]:
-    """Facts first, so that what is computed again comes out empty, and days whose visits went are counted again."""
+async def forget_subjects(connection: AsyncConnection, who: Mapping[str, bytes]) -> tuple[Counter[str], set[Member]]:
+    """How many rows of these subjects (by domain) went, and of whom the state feed has something else to tell. Facts
+    first, so that what is computed again comes out empty, and days whose visits went are counted again."""
     counts: Counter[str] = Counter()
-    if not person.subjects:
-        return counts
+    changed: set[Member] = set()
+    if not who:
+        return counts, changed
     for table in BY_SUBJECT[:2]:
-        gone = await connection.execute(delete(table).where(_is_of(connection, table, person)))
+        gone = await connection.execute(delete(table).where(_is_of(connection, table, who)))
         counts[str(table.name)] += gone.rowcount
-    await connection.execute(delete(marks).where(marks.c.subject.in_(list(person.subjects.values()))))
-    changed = await settle_services(connection, [Touched(*member, 0) for member in sorted(person.subjects.items())])
-    await tell(connection, changed | set(person.subjects.items()), now_ms)  # gates forget the history, too
+    await connection.execute(delete(marks).where(marks.c.subject.in_(list(who.values()))))
+    changed = await settle_services(connection, [Touched(*member, 0) for member in sorted(who.items())])
     for table in BY_SUBJECT[2:]:
-        gone = await connection.execute(delete(table).where(_is_of(connection, table, person)))
+        gone = await connection.execute(delete(table).where(_is_of(connection, table, who)))
         counts[str(table.name)] += gone.rowcount
-    return counts
+    return counts, changed
 
 
 async def _off_the_lists(connection: AsyncConnection, keys: Keys, person: Person, ordered: Ordered) -> dict[str, int]:
     """By domain: the version of the list that has dropped the member's cards."""
     await drop_cards(connection, keys, list(person.cards.values()), ordered.at_ms)
     entry_history = next(table for table in BY_SUBJECT if table.name == "entry_history")
-    await connection.execute(delete(entry_history).where(_is_of(connection, entry_history, person)))
+    await connection.execute(delete(entry_history).where(_is_of(connection, entry_history, person.subjects)))
     own = lists.c.domain.in_(sorted(person.subjects)) & under_own_key(lists)
     query = select(lists.c.domain, lists.c.version).where(own)
     return {row.domain: row.version for row in await connection.execute(query)}

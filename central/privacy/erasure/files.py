@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.config import Config
 from central.store.database import Database
+from central.store.put_rows import put_new_row
 from central.store.schema import meta
 
 COPIES = ("*.before-*", "*.backup")
@@ -46,12 +48,17 @@ async def scrub(config: Config, database: Database, *, whatever_size: bool = Fal
     async with database.write() as connection:
         await connection.execute(delete(meta).where(meta.c.key == DUE))
         if not is_clean:
-            await connection.execute(insert(meta).values(key=DUE, value="an erasure"))
+            await note_due(connection)
     return is_clean
 
 
+async def note_due(connection: AsyncConnection) -> None:
+    """The database is written anew at night."""
+    await put_new_row(connection, meta, {"key": DUE, "value": "an erasure"})
+
+
 async def scrub_what_is_due(config: Config, database: Database) -> None:
-    """What was too large for the day."""
+    """What was too large for the day, and what came late."""
     async with database.read() as connection:
         due = (await connection.execute(select(meta.c.value).where(meta.c.key == DUE))).first()
     if due is not None:

@@ -5,7 +5,7 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import ColumnElement, and_, delete, false, func, select, update
@@ -14,13 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from central.config import Config
 from central.keys import Keys
 from central.privacy.destroying import destroy
-from central.privacy.erasure.erasing import strip_evidence
-from central.privacy.erasure.files import scrub, scrub_what_is_due
+from central.privacy.erasure.erasing import forget_subjects, strip_evidence
+from central.privacy.erasure.files import note_due, scrub, scrub_what_is_due
+from central.privacy.erasure.places import step_back_within
 from central.privacy.erasure.telling import told_of
 from central.privacy.erasure.through import BATCHES, EVIDENCE, go_on, through_ms
 from central.privacy.found import EventName
+from central.services.turns import one_at_a_time
 from central.store import faults
 from central.store.database import Database
+from central.store.put_rows import put_new_row
 from central.store.schema import (
     batches,
     devices,
@@ -52,7 +55,18 @@ HEARD_MS = 30 * 86_400_000
 """After so long a gate that was never heard of again has nothing left to say that would be believed: it is closed by
 its own ages."""
 
+NO_LIST = 0
+"""Any list that a gate holds is as new."""
+
 log = structlog.get_logger()
+
+
+class Late(NamedTuple):
+    """An event of somebody who was erased."""
+
+    name: EventName
+    gate: str
+    subject: bytes
 
 
 async def sweep_for_ever(config: Config, database: Database, keys: Keys) -> None:
@@ -61,12 +75,12 @@ async def sweep_for_ever(config: Config, database: Database, keys: Keys) -> None
         await asyncio.sleep(EVERY_S)
         try:
             now_ms = time.time_ns() // 1_000_000
+            if await let_go(database, now_ms):
+                await scrub(config, database)
             looked_at = 1
             while looked_at:
                 looked_at = await destroy_late(database, keys, now_ms)
                 await asyncio.sleep(0)
-            if await let_go(database, now_ms):
-                await scrub(config, database)
             if dt.datetime.fromtimestamp(now_ms / 1_000, CITY).hour in NIGHT:
                 await scrub_what_is_due(config, database)
         except Exception as error:
@@ -86,11 +100,13 @@ async def _late_events(database: Database, keys: Keys, now_ms: int) -> int:
         if not fresh:
             return 0
         query = select(b.device, b.epoch, b.first, b.through).where(ours)
-        names = await _of_erased(connection, keys, (await connection.execute(query)).all())
+        found = await _of_erased(connection, keys, (await connection.execute(query)).all())
     async with database.write() as connection:
-        if names:
-            await destroy(connection, names, now_ms)
-            log.info("late-events-of-erased-people-destroyed", events=len(names))
+        if found:
+            await destroy(connection, [each.name for each in found], now_ms)
+            await _gates_hear(connection, keys, found)
+            await note_due(connection)
+            log.info("late-events-of-erased-people-destroyed", events=len(found))
         await go_on(connection, BATCHES, since_ms, last_ms)
     return fresh
 
@@ -104,7 +120,8 @@ async def _late_evidence(database: Database, keys: Keys) -> int:
         bodies = (await connection.execute(select(e.body).where(ours))).scalars()
         gone = await _erased(connection, keys, {_subject(part) for body in bodies for part in _parts(body)})
     async with database.write() as connection:
-        await strip_evidence(connection, sorted(gone))
+        if await strip_evidence(connection, sorted(gone)):
+            await note_due(connection)
         await go_on(connection, EVIDENCE, since_ms, last_ms)
     return fresh
 
@@ -121,16 +138,32 @@ async def _next(connection: AsyncConnection, came: Any, since_ms: int | None) ->
     return and_(came > after_ms - LOOK_BACK_MS, came <= (last_ms or 0)), last_ms or 0, fresh
 
 
-async def _of_erased(connection: AsyncConnection, keys: Keys, looked_at: Sequence[Any]) -> list[EventName]:
-    found: list[EventName] = []
+async def _of_erased(connection: AsyncConnection, keys: Keys, looked_at: Sequence[Any]) -> list[Late]:
+    found: list[Late] = []
     e = events.c
     for batch in looked_at:
-        query = select(e.sequence, e.personal).where(e.device == batch.device, e.epoch == batch.epoch)
+        query = select(e.sequence, e.personal, e.gate).where(e.device == batch.device, e.epoch == batch.epoch)
         within = query.where(e.sequence >= batch.first, e.sequence <= batch.through, e.personal.is_not(None))
-        told = {sequence: _subject(personal) for sequence, personal in await connection.execute(within)}
-        gone = await _erased(connection, keys, set(told.values()))
-        found += [(batch.device, batch.epoch, sequence) for sequence, subject in told.items() if subject in gone]
+        rows = [(row, _subject(row.personal)) for row in await connection.execute(within)]
+        gone = await _erased(connection, keys, {subject for _, subject in rows})
+        found += [
+            Late((batch.device, batch.epoch, row.sequence), row.gate, subject)
+            for row, subject in rows
+            if subject in gone
+        ]
     return found
+
+
+async def _gates_hear(connection: AsyncConnection, keys: Keys, found: Collection[Late]) -> None:
+    """Gates may have been told of these taps: the subjects stay until they heard that nothing is known of them."""
+    v, s = venues.c, erased_subjects.c
+    for gate, subject in sorted({(each.gate, each.subject) for each in found}):
+        domain = select(v.domain).join(gates, gates.c.venue == v.id).where(gates.c.id == gate).scalar_subquery()
+        by_hash = s.subject == keys.erased_hash("subject", subject)
+        told = (await connection.execute(select(s.erasure, domain.label("domain")).where(by_hash))).one()
+        if told.domain is not None:
+            row = {"erasure": told.erasure, "domain": told.domain, "subject": subject, "version": NO_LIST}
+            await put_new_row(connection, erasures_pending, row)
 
 
 async def _erased(connection: AsyncConnection, keys: Keys, subjects: Collection[bytes]) -> set[bytes]:
@@ -174,8 +207,10 @@ async def let_go(database: Database, now_ms: int) -> int:
     if not due:
         return 0
     async with database.write() as connection:
+        await one_at_a_time(connection)
         for row in due:
             await _let_go(connection, row)
+        await note_due(connection)
         left = select(erasures_pending.c.erasure)
         done = (erasures.c.heard_ms == 0) & erasures.c.id.not_in(left)
         ended = await connection.execute(update(erasures).where(done).values(heard_ms=now_ms))
@@ -183,7 +218,11 @@ async def let_go(database: Database, now_ms: int) -> int:
 
 
 async def _let_go(connection: AsyncConnection, row: Any) -> None:
-    """No delta leads over the version any more: a gate that is older than it fetches the whole list."""
+    """No delta leads over the version any more: a gate that is older than it fetches the whole list. What somebody
+    wrote of the subject who had read of it before it was erased goes with it."""
+    who = {row.domain: bytes(row.subject)}
+    await step_back_within(connection, who)
+    await forget_subjects(connection, who)
     e, s, p = list_entries.c, subject_states.c, erasures_pending.c
     dropped = (e.domain == row.domain) & e.dropped.is_(True) & (e.version <= row.version)
     await connection.execute(delete(list_entries).where(dropped))

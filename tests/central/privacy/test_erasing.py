@@ -12,14 +12,19 @@ from central import rotating
 from central.actions.action import ActionFailed
 from central.actions.custody.restore import restore
 from central.config import parse
+from central.facts import About, append
 from central.privacy.erasure import late, ledger
 from central.privacy.erasure.erasing import Ordered
 from central.privacy.erasure.erasing import erase as erase_person
+from central.privacy.erasure.files import scrub_what_is_due
 from central.privacy.found import person_of
 from central.privacy.retention import hours, points
 from central.privacy.retention.progress import MembersPass, note_progress, read_progress
 from central.privacy.tables import BY_MEMBER, BY_SUBJECT, OTHERWISE
 from central.reporting.visit_counts import count_due
+from central.services.points.stated import PointsGranted
+from central.services.projector import settle
+from central.services.service import Touched
 from central.store.database import open_database
 from central.store.schema import (
     activities,
@@ -43,6 +48,7 @@ from central.store.schema import (
     point_closings,
     point_rounds,
     registrations,
+    subject_states,
     subjects,
     visit_counts,
 )
@@ -357,6 +363,47 @@ async def test_what_a_gate_delivers_late_loses_its_personal_part_too(scene: Scen
     await gates_heard(scene)
     assert scene.needles["subject"] not in await everything(scene.city.database)
     assert (await scene.admin.act("verify")).problems == 0
+
+
+async def test_what_comes_after_every_gate_heard_leaves_nothing_once_they_heard_again(scene: Scene) -> None:
+    await erase(scene, apply=True)
+    await gates_heard(scene)
+    tap = scene.diary.came(scene.needles["subject"], NOW_MS - HOUR_MS)
+    scene.town.now_ms += 1_000
+    await scene.town.take(scene.diary, tap)
+    await scene.town.settle()
+    await look_through(scene)
+    told = {bytes(row.subject) for row in await scene.city.rows(subject_states)}
+    assert scene.needles["subject"] in told, "or gates that heard of the tap go on counting it"
+    await late.let_go(scene.city.database, NOW_MS + 2_000)
+    assert scene.needles["subject"] not in await everything(scene.city.database)
+
+
+@ONE_ENGINE
+async def test_what_came_late_is_in_no_file_once_the_night_is_over(scene: Scene, tmp_path: Path) -> None:
+    await erase(scene, apply=True)
+    await gates_heard(scene)
+    tap = scene.diary.came(scene.needles["subject"], NOW_MS - HOUR_MS)
+    scene.town.now_ms += 1_000
+    await scene.town.take(scene.diary, tap)
+    await scene.town.settle()
+    await look_through(scene)
+    await late.let_go(scene.city.database, NOW_MS + 2_000)
+    await scrub_what_is_due(parse({"data_dir": str(tmp_path)}), scene.city.database)
+    (tmp_path / "table.csv").unlink()
+    assert in_files(tmp_path, {"subject": scene.needles["subject"]}) == []
+
+
+async def test_what_somebody_wrote_who_had_read_of_the_person_before_goes_too(scene: Scene) -> None:
+    await erase(scene, apply=True)
+    mine = scene.needles["subject"]
+    async with scene.city.database.write() as connection:
+        await append(connection, About("ana", NOW_MS, "library", mine), PointsGranted(points=5, why="feast"), NOW_MS)
+        await settle(connection, [Touched("library", mine, NOW_MS)], NOW_MS)
+        await note_progress(connection, points.PROGRESS, MembersPass(NOW_MS, {"library": mine.hex()}))
+    await gates_heard(scene)
+    after = await everything(scene.city.database)
+    assert [name for name in ("subject", "subject in hex") if scene.needles[name] in after] == []
 
 
 async def test_evidence_that_comes_late_is_kept_without_the_person(scene: Scene) -> None:
