@@ -30,6 +30,7 @@ from central.neighbours.events.notice_sources import (
 from central.neighbours.events.outgoing import PURPOSE
 from central.neighbours.events.store import DEAD, read_all
 from central.privacy.consent import consented
+from central.services.turns import one_at_a_time
 from central.store.database import Database
 from central.store.put_rows import put_new_row
 from central.store.schema import notices
@@ -119,11 +120,12 @@ class Noticing:
         if not new:
             return 0
         async with self._database.write() as connection:
+            await one_at_a_time(connection)  # nobody is erased meanwhile
             if connection.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             newest = (await connection.execute(select(func.max(_n.number)))).scalar() or 0
-            made = 0
-            for wish in new:
+            agree, made = await consented(connection, {wish.member for wish in new}, PURPOSE), 0
+            for wish in (wish for wish in new if wish.member in agree):
                 made += await put_new_row(connection, notices, _row(newest + made + 1, wish, self._now_ms()))
         return made
 

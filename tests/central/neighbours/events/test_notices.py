@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from central.flags import set_flags
+from central.neighbours.events import noticing
 from central.neighbours.events.kinds import HOLD_READY, NO_SIGN_OUT, NOTICES, OVERDUE, POINTS_EXPIRING
 from central.neighbours.events.noticing import KEPT_MS, POINTS_EVERY_S, Noticing
 from central.neighbours.events.quiet import is_quiet
 from central.privacy.consent import Said, state_consents
-from central.store.schema import attendance_sessions, notices, subjects
+from central.store.schema import attendance_sessions, consents, notices, subjects
 from tests.central.actors import NOW_MS
 from tests.central.neighbours.events.conftest import Telling
 from tests.support import webhook_traps as traps
@@ -195,6 +197,25 @@ async def test_what_was_told_long_ago_is_forgotten_but_for_flags_that_stand(citi
     assert await citizens.look() == 0
     assert [row.type for row in await telling.city.rows(notices)] == [OVERDUE]
     assert sorted(citizens.told) == [(HOLD_READY, 0), (OVERDUE, 0)]
+
+
+async def test_who_is_erased_while_notices_are_written_down_stands_in_none(
+    citizens: Citizens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for member in range(2):
+        await citizens.say(member)
+        await citizens.flag(member, "hold-ready")
+    real, left = noticing._known, [citizens.members[0]]
+
+    async def known(*asked: Any) -> set[str]:
+        while left:
+            async with citizens.telling.city.database.write() as connection:
+                await connection.execute(delete(consents).where(consents.c.member == left.pop()))
+        return await real(*asked)
+
+    monkeypatch.setattr(noticing, "_known", known)
+    assert await citizens.look() == 1
+    assert {row.member for row in await citizens.telling.city.rows(notices)} == {citizens.members[1]}
 
 
 async def test_two_processes_write_each_down_once(citizens: Citizens) -> None:
