@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.facts import About, Fact, FactBody, append, read
-from central.store.schema import audit, members, subjects
+from central.people.leaving import ever
+from central.store.schema import audit, members
 
 
 class ReferenceCorrected(FactBody, frozen=True):
@@ -34,7 +35,7 @@ class Held(NamedTuple):
 
 async def references_held(connection: AsyncConnection, member: bytes, reference: str) -> tuple[Held, ...]:
     """The earliest first; the last one is `reference`, which the member has now."""
-    query = select(subjects.c.subject).where(subjects.c.member == member)
+    query = select(ever.c.subject).where(ever.c.member == member)
     own = {bytes(subject) for subject in (await connection.execute(query)).scalars()}
     return held_by(own, await read(connection, [ReferenceCorrected]), reference)
 
@@ -74,7 +75,7 @@ async def correct_reference(
     connection: AsyncConnection, member: bytes, corrected: ReferenceCorrected, who: str, now_ms: int
 ) -> None:
     """From now on. Whether the new one is free has been looked for."""
-    s = subjects.c
+    s = ever.c
     for domain, subject in (await connection.execute(select(s.domain, s.subject).where(s.member == member))).all():
         await append(connection, About(who, now_ms, domain, bytes(subject)), corrected, now_ms)
     await connection.execute(update(members).where(members.c.id == member).values(reference=corrected.after))

@@ -37,6 +37,7 @@ TITLES: dict[str, tuple[str, str, str]] = {
     "legal_holds": ("依法保留", "Legal holds", "admission"),
     "uid_looks": ("卡號調閱", "Looks at the card's number", "admission"),
     "subjects": ("各領域代號", "Pseudonyms by domain", "admission"),
+    "former_subjects": ("離開領域之代號", "Pseudonyms in domains that were left", "admission"),
     "facts": ("人工紀錄", "What people stated", "admission"),
     "point_months": ("每月配點", "Points given by month", "points"),
     "denials": ("未放行紀錄", "Denied taps", "admission"),

@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, LargeBinary, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.keys import Keys
+from central.people.leaving import ever
 from central.references import Held, references_held
-from central.store.schema import audit, cards, domains, epochs, events, evidence, marks, members, subjects
+from central.store.schema import audit, cards, domains, epochs, events, evidence, marks, members
 from central.store.slices import named
 from protocol.token import token
 from protocol.uid import CardUID
@@ -19,8 +20,8 @@ ROWS_AT_ONCE = 5_000
 
 
 class Person(NamedTuple):
-    """One member. `references`: this one and those before. `subjects`: by domain. `tokens`: of the member's cards,
-    under every key."""
+    """One member. `references`: this one and those before. `subjects`: by domain, also those that the member left.
+    `tokens`: of the member's cards, under every key."""
 
     id: bytes
     reference: str
@@ -42,7 +43,7 @@ async def person_of(connection: AsyncConnection, keys: Keys, member: bytes) -> P
     row = (await connection.execute(select(members).where(members.c.id == member))).one_or_none()
     if row is None:
         return None
-    s, c = subjects.c, cards.c
+    s, c = ever.c, cards.c
     within = (await connection.execute(select(s.domain, s.subject).where(s.member == member))).all()
     held = (await connection.execute(select(c.id, c.uid_index, c.uid_sealed).where(c.member == member))).all()
     uids = {card.id: keys.open_uid(card.uid_sealed, card.id) for card in held}

@@ -5,13 +5,14 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.store.schema import legal_holds, subjects, venues
+from central.people.leaving import ever
+from central.store.schema import legal_holds, venues
 
 
 async def holds_on(connection: AsyncConnection, member: bytes) -> list[Any]:
     """Holds in force that keep this member: the member's own, those of venues of the member's domains, the city's."""
     h = legal_holds.c
-    theirs = select(venues.c.id).join(subjects, subjects.c.domain == venues.c.domain).where(subjects.c.member == member)
+    theirs = select(venues.c.id).join(ever, ever.c.domain == venues.c.domain).where(ever.c.member == member)
     everything = (h.member == b"") & (h.venue == "")
     query = select(legal_holds).where(h.ended_ms == 0, or_(h.member == member, h.venue.in_(theirs), everything))
     return list((await connection.execute(query.order_by(h.id))).all())
@@ -35,5 +36,5 @@ async def held_members(connection: AsyncConnection) -> frozenset[bytes]:
 async def held_subjects(connection: AsyncConnection) -> frozenset[bytes]:
     """Who the members under a hold are, in every domain."""
     h = legal_holds.c
-    query = select(subjects.c.subject).join(legal_holds, h.member == subjects.c.member).where(h.ended_ms == 0)
+    query = select(ever.c.subject).join(legal_holds, h.member == ever.c.member).where(h.ended_ms == 0)
     return frozenset(bytes(each) for each in (await connection.execute(query)).scalars())

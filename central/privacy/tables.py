@@ -15,6 +15,7 @@ from central.store.schema import (
     erasures,
     erasures_pending,
     facts,
+    former_subjects,
     ledger,
     legal_holds,
     library_patrons,
@@ -53,6 +54,7 @@ BY_MEMBER: tuple[Table, ...] = (
     legal_holds,
     uid_looks,
     subjects,
+    former_subjects,
 )
 """Rows whose `member` it is go, in this order; then the member's own."""
 BY_SUBJECT: tuple[Table, ...] = (

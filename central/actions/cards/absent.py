@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context
@@ -11,6 +11,7 @@ from central.actions.cards.class_store import Stated
 from central.actions.cards.import_repeats import RepeatFinder
 from central.actions.cards.statements import cards_now, set_state
 from central.actions.places import publishing
+from central.people.leaving import leave
 from central.store.schema import cards, subjects
 from central.store.slices import slices
 from protocol.allowlist import CardState
@@ -64,9 +65,7 @@ async def apply_absent(context: Context, domain: str, finder: RepeatFinder, what
                 continue
             staying = await _staying(context, connection, [row.member for row in gone], finder)
             await _mark(context, connection, [row.id for row in gone if row.member in staying], CardState.REPLACED)
-            for some in slices(sorted({row.member for row in gone} - staying)):
-                leave = (subjects.c.domain == domain) & subjects.c.member.in_(some)
-                await connection.execute(delete(subjects).where(leave))
+            await leave(connection, domain, {row.member for row in gone} - staying)
 
 
 def _is_absent(context: Context, row: Any, finder: RepeatFinder) -> bool:

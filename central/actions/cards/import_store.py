@@ -23,6 +23,7 @@ from central.actions.cards.statements import state as state_cards
 from central.actions.places.places import require_zone
 from central.keys import Keys
 from central.people.bindings import Bound, Statement
+from central.people.leaving import come_back
 from central.store.schema import (
     cards,
     domains,
@@ -99,6 +100,12 @@ async def held_members(
     }
 
 
+async def _as_before(connection: AsyncConnection, domain: str, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Who comes back to the domain is who they were there."""
+    before = await come_back(connection, domain, [member for _, member, _ in rows])
+    return [(domain, member, before.get(member, subject)) for _, member, subject in rows]
+
+
 async def _classes(connection: AsyncConnection, ids: Sequence[bytes]) -> dict[bytes, frozenset[str]]:
     found: dict[bytes, set[str]] = {}
     for some in slices(ids):
@@ -149,6 +156,7 @@ class Writer:
         before = {member: rows.get(member, set()) for member in gathered.reclassed}
         await self._drop_classes(connection, gathered.lapsed)
         await _drop_found_by(connection, [one["member"] for one in gathered.names], gathered.renumbered)
+        gathered.new[subjects] = await _as_before(connection, self._domain, gathered.new[subjects])
         for table, inserted in gathered.new.items():
             await _insert(connection, table, inserted)
         await record_classes(connection, before, await rows_held(connection, gathered.reclassed), stated)

@@ -18,6 +18,7 @@ from central.actions.cards.within import domains_of
 from central.actions.places.places import must_exist
 from central.actions.places.publishing import publish_members
 from central.people.class_feed import Change, Classes, Deed, changed
+from central.people.leaving import come_back
 from central.people.search_keys import is_readable, number_form, number_problem
 from central.store.schema import domains, members, subjects
 
@@ -151,7 +152,8 @@ async def _name(context: Context, connection: AsyncConnection, member: bytes, na
 async def _domain(connection: AsyncConnection, member: bytes, domain: str) -> bool:
     if await subjects_within(connection, domain, [member]):
         return False
-    values = {"domain": domain, "member": member, "subject": secrets.token_bytes(16)}
+    before = await come_back(connection, domain, [member])
+    values = {"domain": domain, "member": member, "subject": before.get(member) or secrets.token_bytes(16)}
     await connection.execute(insert(subjects).values(values))
     return True
 

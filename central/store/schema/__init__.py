@@ -25,6 +25,7 @@ from central.store.schema.metadata import PROJECTION, meta, metadata
 from central.store.schema.people import (
     ENDING,
     cards,
+    former_subjects,
     member_classes,
     member_name_keys,
     member_numbers,
@@ -137,6 +138,7 @@ __all__ = [
     "evidence",
     "facts",
     "fates",
+    "former_subjects",
     "freezes",
     "gate_configs",
     "gates",

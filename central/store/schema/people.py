@@ -51,6 +51,15 @@ subjects = Table(  # who a member is within a domain; being in it puts the membe
     Index("subjects_member", "member"),
 )
 
+former_subjects = Table(  # who a member was within a domain that they left, and is again once they come back
+    "former_subjects",
+    metadata,
+    Column("domain", ForeignKey("domains.id"), primary_key=True),
+    Column("member", ForeignKey("members.id"), primary_key=True),
+    Column("subject", LargeBinary(16), nullable=False, unique=True),
+    Index("former_subjects_member", "member"),
+)
+
 names = Table(  # what screens may call a member who agreed: masked, the name itself is not here
     "names",
     metadata,

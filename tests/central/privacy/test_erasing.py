@@ -36,6 +36,7 @@ from central.store.schema import (
     erasures_pending,
     events,
     evidence,
+    former_subjects,
     kept_hours,
     kept_visits,
     key_rotations,
@@ -71,6 +72,7 @@ HOUR_MS = 3_600_000
 CARD = CardUID(bytes.fromhex("04a1b2c3d4e5f6"))
 REFERENCE, NAME, NUMBER = "A-7714-K", "歐陽菲菲", "L-0099887"
 OTHER = "M-2"
+COLUMNS = "uid,member,class,valid_from,valid_until"
 
 
 IN_CLEAR = {"reference", "masked", "member", "member in hex", "subject", "index", "token"}
@@ -204,6 +206,47 @@ async def test_nothing_is_left_in_any_row_and_everything_still_verifies(scene: S
     found = await scene.admin.act("verify")
     assert (found.problems, scene.admin.items) == (0, [])
     assert (await scene.admin.act("audit.verify")).problems == 0
+
+
+async def leave_the_domain(scene: Scene, write: Write) -> None:
+    """A full list names other cards alone."""
+    values = {"domain": "library", "notation": "hex", "apply": True, "full": True, "absent": "remove", "force": True}
+    await scene.admin.act("card.import", file=write(COLUMNS, "DEADBEEF,M-3,citizen,,"), **values)
+    assert scene.needles["subject"] not in {bytes(row.subject) for row in await scene.city.rows(subjects)}
+
+
+async def test_who_left_the_domain_leaves_nothing_there_either(scene: Scene, write: Write) -> None:
+    await leave_the_domain(scene, write)
+    done = await erase(scene, apply=True)
+    assert done.rows["events"] == 4
+    await gates_heard(scene)
+    after = await everything(scene.city.database)
+    assert [name for name, needle in scene.needles.items() if needle in after] == []
+    assert (await scene.admin.act("verify")).problems == 0
+
+
+@ONE_ENGINE
+async def test_who_left_the_domain_and_comes_back_is_who_they_were_there(scene: Scene, write: Write) -> None:
+    async def mine() -> list[bytes]:
+        return [row.subject for row in await scene.city.rows(subjects) if row.member == scene.needles["member"]]
+
+    before = await mine()
+    await leave_the_domain(scene, write)
+    await ask(scene.admin, ANA, "member.put", member=REFERENCE, domain="library")
+    assert await mine() == before
+    await leave_the_domain(scene, write)
+    file = write(COLUMNS, f"{CARD.raw.hex()},{REFERENCE},citizen,,")
+    await scene.admin.act("card.import", file=file, domain="library", notation="hex", apply=True)
+    assert await mine() == before
+    assert scene.needles["member"] not in {row.member for row in await scene.city.rows(former_subjects)}
+
+
+@ONE_ENGINE
+async def test_a_hold_on_a_venue_of_a_domain_that_they_left_stops_it(scene: Scene, write: Write) -> None:
+    await leave_the_domain(scene, write)
+    await scene.admin.act("hold.put", why="case 115-42", who="ana", venue="main")
+    with pytest.raises(ActionFailed, match="a legal hold keeps this member"):
+        await erase(scene, apply=True)
 
 
 async def test_a_walk_that_had_come_to_the_person_goes_on_behind_who_stands_before(scene: Scene) -> None:
