@@ -88,13 +88,7 @@ class Snapshots:
 
     def _files(self, domain: str) -> list[SnapshotFile]:
         """Finished ones, the newest first."""
-        prefix = f"{_file_name(domain)}-"
-        found = [
-            SnapshotFile(path, int(version))
-            for path in self._directory.glob("*.snap")
-            if path.name.startswith(prefix) and (version := path.stem.removeprefix(prefix)).isdigit()
-        ]
-        return sorted(found, key=lambda file: file.version, reverse=True)
+        return sorted(_files_of(self._directory, domain), key=lambda file: file.version, reverse=True)
 
     async def _build(self, connection: AsyncConnection, head: Any, chunk_rows: int) -> SnapshotFile:
         """Of exactly the version that `head` is: both come out of one reading transaction."""
@@ -114,6 +108,22 @@ class Snapshots:
             await asyncio.to_thread(writer.close)
         log.info("snapshot-built", domain=head.domain, version=head.version, rows=head.count)
         return SnapshotFile(path, head.version)
+
+
+def drop_before(directory: Path, domain: str, version: int) -> None:
+    """Files of a domain that are older than a version."""
+    for file in _files_of(directory, domain):
+        if file.version < version:
+            file.path.unlink(missing_ok=True)
+
+
+def _files_of(directory: Path, domain: str) -> list[SnapshotFile]:
+    prefix = f"{_file_name(domain)}-"
+    return [
+        SnapshotFile(path, int(version))
+        for path in directory.glob("*.snap")
+        if path.name.startswith(prefix) and (version := path.stem.removeprefix(prefix)).isdigit()
+    ]
 
 
 class _ChunkTooLarge(Exception):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import MultiDict
 
 from central.console.page import Fields, File
+from central.store.scratch import SCRATCH
 
 MAX_FIELD_BYTES = 2 * 1024 * 1024
 """A policy of the largest size, as text. Encoded as in a URL it would be larger than any other form may be, so the
@@ -93,7 +95,10 @@ async def _text(part: BodyPartReader, most: int) -> bytes:
 
 
 def forget_spooled(directory: Path) -> None:
-    """At start: what was being sent when the process was killed is nobody's any more, and holds UIDs and names."""
-    for pattern in (f"{SPOOLED}*", "attached-*"):
+    """At start: what was being sent, computed in a copy, or built when the process was killed is nobody's any more, and
+    holds UIDs, names and lists."""
+    for pattern in (f"{SPOOLED}*", "attached-*", "snapshots/*.new"):
         for path in directory.glob(pattern):
             path.unlink(missing_ok=True)
+    for path in directory.glob(f"{SCRATCH}*"):
+        shutil.rmtree(path, ignore_errors=True)

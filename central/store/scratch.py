@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.store.database import open_database
 
+SCRATCH = "scratch-"
+"""How the names of copies begin."""
+
 
 class _Undone(Exception):
     """Ends a transaction without a trace."""
@@ -25,7 +28,7 @@ async def scratch(url: str, directory: Path) -> AsyncIterator[AsyncConnection]:
         async with _undone(url) as connection:
             yield connection
         return
-    with tempfile.TemporaryDirectory(prefix="scratch-", dir=directory) as folder:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=directory) as folder:
         copy = Path(folder) / "central.db"
         with (
             closing(sqlite3.connect(f"file:{parsed.database}?mode=ro", uri=True)) as source,

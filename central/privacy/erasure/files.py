@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.config import Config
+from central.snapshots import drop_before
 from central.store.database import Database
 from central.store.put_rows import put_new_row
-from central.store.schema import meta
+from central.store.schema import erasures_pending, lists, meta, under_own_key
 
 COPIES = ("*.before-*", "*.backup")
 """Copies that an upgrade or a restore set aside in the data directory."""
@@ -25,6 +26,20 @@ def drop_snapshots(data_dir: Path) -> int:
     for file in files:
         file.unlink(missing_ok=True)
     return len(files)
+
+
+async def drop_stale_snapshots(config: Config, database: Database) -> None:
+    """One that was being built meanwhile, and those of another server than the one that erased: no gate is sent a list
+    from before the last erasure that one has still to hear of, or that no delta leads from."""
+    p = erasures_pending.c
+    async with database.read() as connection:
+        floors = dict(
+            (await connection.execute(select(lists.c.domain, lists.c.base).where(under_own_key(lists)))).all()
+        )
+        for domain, version in await connection.execute(select(p.domain, func.max(p.version)).group_by(p.domain)):
+            floors[domain] = max(version, floors.get(domain, 0))
+    for domain, version in floors.items():
+        drop_before(config.data_dir / "snapshots", domain, version)
 
 
 def copies(data_dir: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from central.config import Config
 from central.keys import Keys
 from central.privacy.destroying import destroy
 from central.privacy.erasure.erasing import forget_subjects, strip_evidence
-from central.privacy.erasure.files import note_due, scrub, scrub_what_is_due
+from central.privacy.erasure.files import drop_stale_snapshots, note_due, scrub, scrub_what_is_due
 from central.privacy.erasure.places import step_back_within
 from central.privacy.erasure.telling import told_of
 from central.privacy.erasure.through import BATCHES, EVIDENCE, go_on, through_ms
@@ -75,6 +75,7 @@ async def sweep_for_ever(config: Config, database: Database, keys: Keys) -> None
         await asyncio.sleep(EVERY_S)
         try:
             now_ms = time.time_ns() // 1_000_000
+            await drop_stale_snapshots(config, database)
             if await let_go(database, now_ms):
                 await scrub(config, database)
             looked_at = 1

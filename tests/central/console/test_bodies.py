@@ -53,10 +53,12 @@ async def test_one_file_is_enough(console: Console) -> None:
 
 
 async def test_what_was_being_sent_when_the_process_was_killed_is_forgotten(tmp_path: Path) -> None:
-    for name in ("uploaded-abc", "attached-abc", "central.db"):
+    for name in ("uploaded-abc", "attached-abc", "central.db", "scratch-abc/central.db", "snapshots/6c-1.77.new"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("uid")
     forget_spooled(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["central.db"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["central.db"]
+    assert not (tmp_path / "scratch-abc").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from central.facts import About, append
 from central.privacy.erasure import late, ledger
 from central.privacy.erasure.erasing import Ordered
 from central.privacy.erasure.erasing import erase as erase_person
-from central.privacy.erasure.files import scrub_what_is_due
+from central.privacy.erasure.files import drop_stale_snapshots, scrub_what_is_due
 from central.privacy.found import person_of
 from central.privacy.retention import hours, points
 from central.privacy.retention.progress import MembersPass, note_progress, read_progress
@@ -338,6 +338,31 @@ async def test_no_file_of_the_data_directory_holds_it(scene: Scene, tmp_path: Pa
     await scene.admin.act("backup", path=str(tmp_path / "after.backup"), compression="none")
     assert in_files(tmp_path, scene.needles) == []
     assert (await scene.admin.act("verify")).problems == 0
+
+
+@ONE_ENGINE
+async def test_a_list_of_before_that_was_being_built_or_is_another_servers_goes_from_the_disk(
+    scene: Scene, tmp_path: Path
+) -> None:
+    config = parse({"data_dir": str(tmp_path)})
+    (before,) = await scene.city.rows(lists)
+    await erase(scene, apply=True)
+    (after,) = await scene.city.rows(lists)
+    (tmp_path / "snapshots").mkdir(exist_ok=True)
+
+    def put(*versions: int) -> None:
+        for version in versions:
+            (tmp_path / "snapshots" / f"{b'library'.hex()}-{version}.snap").touch()
+
+    async def left() -> set[int]:
+        await drop_stale_snapshots(config, scene.city.database)
+        return {int(path.stem.split("-")[1]) for path in (tmp_path / "snapshots").iterdir()}
+
+    put(before.version, after.version)
+    assert await left() == {after.version}
+    await gates_heard(scene)
+    put(before.version, after.version)
+    assert await left() == {after.version}
 
 
 @ONE_ENGINE
