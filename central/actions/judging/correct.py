@@ -136,9 +136,9 @@ async def _corrected(connection: AsyncConnection, scene: Scene) -> dict[EventNam
 
 async def _book(context: Context, params: CorrectParams, scene: Scene, found: Sequence[Correction]) -> None:
     for at in range(0, len(found), TAPS_AT_ONCE):
-        some = found[at : at + TAPS_AT_ONCE]
         async with context.database.write() as connection:
             await one_at_a_time(connection)
+            some = await _of_payers(connection, found[at : at + TAPS_AT_ONCE])  # nobody is who was erased meanwhile
             now = await _corrected(connection, scene)
             if any(now.get(each.name) != scene.corrected.get(each.name) for each in some):
                 raise ActionFailed("somebody else corrects the same taps just now: correct again, it books the rest")
@@ -146,7 +146,7 @@ async def _book(context: Context, params: CorrectParams, scene: Scene, found: Se
                 await _book_one(connection, params, scene.domain_of[each.tap.gate], each, context.now_ms)
             touched = [Touched(scene.domain_of[each.tap.gate], each.tap.subject, each.tap.at_ms) for each in some]
             await settle(connection, touched, context.now_ms)
-        await context.progress("booked", at + len(some), len(found))
+        await context.progress("booked", min(at + TAPS_AT_ONCE, len(found)), len(found))
 
 
 async def _book_one(

@@ -33,9 +33,8 @@ async def drop_stale_snapshots(config: Config, database: Database) -> None:
     from before the last erasure that one has still to hear of, or that no delta leads from."""
     p = erasures_pending.c
     async with database.read() as connection:
-        floors = dict(
-            (await connection.execute(select(lists.c.domain, lists.c.base).where(under_own_key(lists)))).all()
-        )
+        heads = select(lists.c.domain, lists.c.base).where(under_own_key(lists))
+        floors = {row.domain: row.base for row in await connection.execute(heads)}
         for domain, version in await connection.execute(select(p.domain, func.max(p.version)).group_by(p.domain)):
             floors[domain] = max(version, floors.get(domain, 0))
     for domain, version in floors.items():

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from central import facts as stated
 from central.actions.action import ActionFailed
+from central.actions.judging import correct as correct_module
 from central.actions.judging.correct import Corrected
 from central.people.attribution import Reattributed
+from central.privacy.destroying import destroy
 from central.services.judging import past as past_taps
 from central.services.judging.corrections import correction_of
 from central.services.judging.replay import Different, PastTap, Replay
@@ -304,6 +306,25 @@ async def test_a_correction_is_shown_before_it_is_booked_and_booked_once(borough
     ]
     again = await correct(borough, apply=True)
     assert (again.corrected, await booked(borough)) == (0, after)
+
+
+async def test_of_who_is_erased_before_it_is_booked_nothing_is(
+    borough: Borough, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = borough.tap(borough.here, NOW_MS - 30 * MINUTE_MS, due=60)
+    borough.tap(borough.here, NOW_MS - 15 * MINUTE_MS, who=2, due=60)
+    await borough.take()
+    real = correct_module.references
+
+    async def references(*asked: Any) -> Any:
+        device, epoch, sequence = gone.split("/")
+        async with borough.database.write() as connection:
+            await destroy(connection, [(device, bytes.fromhex(epoch), int(sequence))], NOW_MS)
+        return await real(*asked)
+
+    monkeypatch.setattr(correct_module, "references", references)
+    await correct(borough, apply=True)
+    assert await booked(borough) == [("ChargeCorrected", "lin", borough.subjects[2], 0, -35)]
 
 
 async def test_a_correction_can_be_corrected(borough: Borough) -> None:
