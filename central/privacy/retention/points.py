@@ -27,13 +27,13 @@ from central.services.projector import settle_services, tell
 from central.services.service import Touched
 from central.services.turns import one_at_a_time
 from central.store.database import Database
-from central.store.schema import domains, marks, point_months
+from central.store.schema import domains, marks, point_months, reservations
 
 PROGRESS = "retained-points"
 """Key in `meta`."""
 MOST_TAPS = 250
 """Of one member in one transaction, if a month has no more."""
-_m = marks.c
+_m, _r = marks.c, reservations.c
 
 
 class Going(NamedTuple):
@@ -118,6 +118,8 @@ async def _destroy(connection: AsyncConnection, domain: str, subject: bytes, goi
     p = point_months.c
     mine = (p.domain == domain) & (p.subject == subject) & (p.at_ms < going.before_ms)
     await connection.execute(delete(point_months).where(mine))
+    promised = (_r.domain == domain) & (_r.subject == subject) & (_r.state != "open")
+    await connection.execute(delete(reservations).where(promised, _r.lapse_ms < going.before_ms))
     stated = await read(connection, ENTRIES, domain=domain, subjects=[subject])
     await forget_facts(connection, [(domain, fact.id) for fact in stated if fact.at_ms < going.before_ms])
     await keep_points(connection, domain, subject, going.before_ms)

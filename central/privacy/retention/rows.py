@@ -11,17 +11,20 @@ from central.neighbours.events.notice_sources import FLAG
 from central.privacy.holds import held_members, held_subjects, held_venues
 from central.privacy.purposes import purpose_of_class, purposes
 from central.privacy.retention.progress import Pass, note_progress, read_progress
-from central.privacy.retention.rules import ADMISSION, DAY_MS, NOTICES, cutoffs, due_before
+from central.privacy.retention.rules import ADMISSION, DAY_MS, HEALTH_CHECK, NOTICES, cutoffs, due_before
 from central.services.turns import one_at_a_time
 from central.store.database import Database
 from central.store.schema import (
+    activities,
     bind_sessions,
     consents,
     devices,
     evidence,
     gates,
+    kept_attendance,
     member_class_history,
     notices,
+    registrations,
     uid_looks,
 )
 from central.store.slices import named
@@ -101,6 +104,15 @@ async def _bind_sessions(connection: AsyncConnection, _progress: Progress, now_m
     return await _delete(connection, Rows(ADMISSION, bind_sessions, over, b.ended_ms), now_ms)
 
 
+async def _registrations(connection: AsyncConnection, _progress: Progress, now_ms: int) -> int:
+    """For activities whose attendance is kept as counts: of who was under a hold then, or was registered later."""
+    a, r, (held, _) = activities.c, registrations.c, await held_venues(connection)
+    counted = select(kept_attendance.c.activity).join(activities, a.id == kept_attendance.c.activity)
+    over = r.activity.in_(counted.where(a.venue.not_in(sorted(held))))
+    until_ms = select(a.until_ms).where(a.id == r.activity).scalar_subquery()
+    return await _delete(connection, Rows(HEALTH_CHECK, registrations, over, until_ms), now_ms)
+
+
 async def _uid_looks(connection: AsyncConnection, _progress: Progress, now_ms: int) -> int:
     """The audit log keeps that somebody looked."""
     return await _delete(connection, Rows(ADMISSION, uid_looks, uid_looks.c.at_ms > 0, uid_looks.c.at_ms), now_ms)
@@ -165,6 +177,7 @@ _KINDS: dict[str, Callable[[AsyncConnection, Progress, int], Awaitable[int]]] = 
     "consents": _superseded_consents,
     "classes": _classes_before,
     "bind-sessions": _bind_sessions,
+    "registrations": _registrations,
     "uid-looks": _uid_looks,
     "notices": _notices,
     "evidence": _evidence,

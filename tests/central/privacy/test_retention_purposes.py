@@ -23,6 +23,7 @@ from central.store.schema import (
     point_books,
     point_months,
     registrations,
+    reservations,
     subjects,
     uid_looks,
 )
@@ -145,6 +146,18 @@ async def test_points_of_closed_months_go_once_no_balance_depends_on_them(pool: 
     await pool.admin.act("rebuild.apply")
     assert await pool.told() == before
     assert await destroy(pool.city, now_ms) == 0
+
+
+@ONE_ENGINE
+async def test_reservations_that_somebody_wrote_off_go_with_the_points(pool: Pool) -> None:
+    promise = {"domain": "library", "device": "gone", "gate": "gone", "amount": 10, "untold": 0, "base": 0}
+    promise |= {"made_ms": 1, "since_ms": 1, "state": "written-off", "done_ms": 1, "subject": pool.who["spends"]}
+    lapsed = [at(f"{month}-20T00:00:00") for month in ("2026-01", "2026-04")]
+    await pool.city.add(reservations, *({**promise, "lapse_ms": lapse_ms} for lapse_ms in lapsed))
+    await pool.admin.act("retention.put", days=60, purpose="points")
+    await destroy(pool.city, at("2026-06-15T12:00:00"))
+    left = [row.lapse_ms for row in await pool.city.rows(reservations) if row.device == "gone"]
+    assert left == lapsed[1:]
 
 
 @ONE_ENGINE
@@ -309,6 +322,25 @@ async def test_how_many_came_to_a_health_check_stays_and_who_they_were_goes(
     assert await city.rows(registrations) == []
     assert [row for row in await city.rows(events) if row.personal is not None] == []
     await holds(admin, [])
+
+
+async def test_a_registration_that_a_hold_kept_goes_once_the_hold_is_over(admin: Admin, city: City) -> None:
+    old_ms = NOW_MS - 100 * DAY_MS
+    day = {"from_ms": old_ms, "until_ms": old_ms + DAY_MS, "capacity": 0, "walk_ins": True, "at_ms": 1, "who": "ana"}
+    check = {"id": "check", "venue": "main", "rule": "health-check", "title_zh": "健檢", "title_en": "Health check"}
+    await city.add(activities, check | day)
+    of = {row.reference: row.id for row in await city.rows(members)}
+    for name in ("M-1", "M-2"):
+        await city.add(registrations, {"activity": "check", "member": of[name], "at_ms": 1})
+    hold = await admin.act("hold.put", member="M-1", why="case 115-42", who="ana")
+    await admin.act("retention.put", days=90, purpose="health-check")
+    await destroy(city, NOW_MS)
+    assert [row.member for row in await city.rows(registrations)] == [of["M-1"]]
+    counted = (await admin.act("activity.attendance", id="check")).counts
+    await admin.act("hold.end", id=hold.id, who="ana")
+    await destroy(city, NOW_MS + 8 * DAY_MS)
+    assert await city.rows(registrations) == []
+    assert (await admin.act("activity.attendance", id="check")).counts == counted
 
 
 # --- what hangs on no event ---------------------------------------------------------------------------------------
