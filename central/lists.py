@@ -264,5 +264,5 @@ def _entry(entry: Entry) -> bytes:
             break
         kept = kept[:-1]
     if len(kept) < len(entry.classes):
-        log.warning("classes-left-out", subject=entry.subject.hex(), classes=len(entry.classes), kept=len(kept))
+        log.warning("classes-left-out", classes=len(entry.classes), kept=len(kept))
     return data

@@ -17,6 +17,7 @@ from protocol.uid import CardUID
 
 EventName = tuple[str, bytes, int]
 ROWS_AT_ONCE = 5_000
+SHORT = 3
 
 
 class Person(NamedTuple):
@@ -126,7 +127,14 @@ async def audit_of(connection: AsyncConnection, person: Person) -> list[int]:
 
 def _words(texts: Iterable[str]) -> re.Pattern[str]:
     """Any of these as a word of its own."""
-    return re.compile("|".join(rf"(?<![\w-]){re.escape(text)}(?![\w-])" for text in texts))
+    return re.compile("|".join(map(_word, texts)))
+
+
+def _word(text: str) -> str:
+    """Chinese has no spaces, so that it begins and ends with neither letter nor digit of ASCII is all that can be asked
+    for; of a Chinese name of two characters that would be too little, as longer names hold it."""
+    letter = r"[\w-]" if len(text) < SHORT and not text.isascii() else r"[0-9A-Za-z_-]"
+    return rf"(?<!{letter}){re.escape(text)}(?!{letter})"
 
 
 def holds(connection: AsyncConnection, column: Any, needle: bytes) -> ColumnElement[bool]:

@@ -30,6 +30,7 @@ from central.store.schema import (
     activities,
     attendance_months,
     attendance_sessions,
+    audit,
     card_bindings,
     consent_rules,
     devices,
@@ -596,6 +597,19 @@ async def test_the_audit_log_says_that_somebody_was_erased_and_not_who(scene: Sc
     assert next(entry for entry in entries if entry.action == "member.erase").account == "ana"
     assert all(REFERENCE not in f"{entry}" for entry in entries)
     assert {entry.target for entry in entries if entry.action == "consent.give"} == {"", OTHER}
+
+
+async def test_rows_of_the_audit_log_that_name_the_person_within_a_sentence_are_struck(scene: Scene) -> None:
+    why = {"why": f"查{NAME}（會員{REFERENCE}的卡）的案件", "other": f"與{REFERENCE}0及{REFERENCE}-2無關"}
+    for said in why.values():
+        hold = await scene.admin.act("hold.put", venue="main", why=said, who="ana")
+        await scene.admin.act("hold.end", id=hold.id, who="ana")
+        await ask(scene.admin, ANA, "member.correct", member=OTHER, name="林美", why=said)
+    await erase(scene, apply=True)
+    bodies = [row.body for row in await scene.city.rows(audit)]
+    assert [body for body in bodies if NAME in body or f"{REFERENCE}的" in body] == []
+    assert [body for body in bodies if why["other"] in body] != []
+    assert (await scene.admin.act("audit.verify")).problems == 0
 
 
 async def test_restoring_an_older_backup_erases_again(scene: Scene, tmp_path: Path) -> None:
