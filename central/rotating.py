@@ -88,6 +88,9 @@ async def _take_over(
         await compile_whole(connection, keys, rows)
     rows.renew()
     await opened.close()
+    e = list_entries.c  # what was dropped meanwhile no gate ever held
+    gone = delete(list_entries).where(e.domain == domain, e.key_number == number, e.dropped.is_(True))
+    await connection.execute(gone)
     await note_key(connection, domain, rows.version, number)
     await connection.execute(update(domains).where(domains.c.id == domain).values(key_number=number))
     await connection.execute(delete(lists).where(lists.c.domain == domain, lists.c.key_number != number))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import ColumnElement, and_, delete, false, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.config import Config
@@ -36,6 +36,7 @@ from central.store.schema import (
     list_entries,
     lists,
     subject_states,
+    under_own_key,
     venues,
 )
 from central.store.slices import slices
@@ -219,13 +220,15 @@ async def let_go(database: Database, now_ms: int) -> int:
 
 
 async def _let_go(connection: AsyncConnection, row: Any) -> None:
-    """No delta leads over the version any more: a gate that is older than it fetches the whole list. What somebody
+    """No delta leads over the version any more: a gate that is older than it fetches the whole list; of one that is not
+    published gates hear nothing. What somebody
     wrote of the subject who had read of it before it was erased goes with it."""
     who = {row.domain: bytes(row.subject)}
     await step_back_within(connection, who)
     await forget_subjects(connection, who)
     e, s, p = list_entries.c, subject_states.c, erasures_pending.c
-    dropped = (e.domain == row.domain) & e.dropped.is_(True) & (e.version <= row.version)
+    dropped = (e.domain == row.domain) & e.dropped.is_(True)
+    dropped &= or_(e.version <= row.version, ~under_own_key(list_entries))
     await connection.execute(delete(list_entries).where(dropped))
     raised = (lists.c.domain == row.domain) & (lists.c.base < row.version)
     await connection.execute(update(lists).where(raised).values(base=row.version))

@@ -226,6 +226,26 @@ async def test_who_left_the_domain_leaves_nothing_there_either(scene: Scene, wri
     assert (await scene.admin.act("verify")).problems == 0
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_a_list_that_is_made_under_the_next_key_keeps_no_token_either(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, is_over: bool
+) -> None:
+    database, keys = scene.city.database, scene.city.keys
+    monkeypatch.setattr("central.lists.BLOCK_MEMBERS", 2)
+    async with database.write() as connection:
+        await rotating.begin(connection, keys, "library")
+    mine = token(keys.domain_key("library", 2), CARD)
+    blocks = 0
+    while mine not in {bytes(row.token) for row in await scene.city.rows(list_entries)} or blocks < 3:
+        assert await rotating.make_next(database, keys, "library", NOW_MS) is not None
+        blocks += 1
+    await erase(scene, apply=True)
+    if is_over:
+        await rotating.go_on(database, keys, "library", NOW_MS)
+    assert await late.let_go(database, NOW_MS + late.HEARD_MS) == 1
+    assert {mine, scene.needles["token"]} & {bytes(row.token) for row in await scene.city.rows(list_entries)} == set()
+
+
 @ONE_ENGINE
 async def test_who_left_the_domain_and_comes_back_is_who_they_were_there(scene: Scene, write: Write) -> None:
     async def mine() -> list[bytes]:
