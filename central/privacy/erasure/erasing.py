@@ -61,7 +61,6 @@ async def erase(
     then are found as late ones."""
     await one_at_a_time(connection)
     await look_again(connection, ordered.at_ms)
-    await step_back(connection, person)
     counts: Counter[str] = Counter()
     for domain, subject in sorted(person.subjects.items()):
         await keep_hours(connection, domain, subject)
@@ -74,6 +73,7 @@ async def erase(
     await tell(connection, changed | set(person.subjects.items()), ordered.at_ms)  # gates forget the history, too
     counts += forgotten
     version = await _off_the_lists(connection, keys, person, ordered)
+    await step_back(connection, person)  # walks that make lists are waited for by now
     counts += await _of_member(connection, person)
     for domain in sorted(person.subjects):
         await put_names(connection, domain, ordered.at_ms)
