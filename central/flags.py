@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 
-import structlog
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.keys import Keys
 from central.lists import refresh_members
+from central.store import faults
 from central.store.database import Database
 from central.store.schema import member_flags
 
@@ -20,7 +20,6 @@ FLAGS = ("hold-ready", "library-blocked", "library-expired", "overdue")
 LAPSE_EVERY_S = 60.0
 LAPSED_AT_ONCE = 500
 
-log = structlog.get_logger()
 
 Held = dict[str, int]
 """Flag → until when, in UTC ms; 0 = until it is cleared."""
@@ -79,8 +78,8 @@ async def lapse_for_ever(database: Database, keys: Keys) -> None:
                         break
                 async with database.write() as connection:
                     more = await lapse_flags(connection, keys, now_ms)
-        except Exception:  # the next minute finds the same ones
-            log.exception("flags-not-lapsed")
+        except Exception as error:  # the next minute finds the same ones
+            faults.say("flags-not-lapsed", error)
 
 
 async def _is_any_due(connection: AsyncConnection, now_ms: int) -> bool:

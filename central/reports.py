@@ -5,9 +5,9 @@ cost one commit.
 import asyncio
 from typing import Any
 
-import structlog
 from sqlalchemy import bindparam, update
 
+from central.store import faults
 from central.store.database import Database
 from central.store.schema import devices
 from protocol.messages import Health, Poll, encode
@@ -15,7 +15,6 @@ from protocol.messages import Health, Poll, encode
 WRITE_EVERY_S = 1.0
 """What a crash may lose: a second's worth of when a device was last seen."""
 
-log = structlog.get_logger()
 
 _UPDATE = (
     update(devices)
@@ -53,8 +52,8 @@ class Reports:
             await asyncio.sleep(WRITE_EVERY_S)
             try:
                 await self.write()
-            except Exception:  # the next ones are newer anyhow
-                log.exception("reports-not-written")
+            except Exception as error:  # the next ones are newer anyhow
+                faults.say("reports-not-written", error)
 
     async def write(self) -> None:
         """All that is not written yet, in one transaction, in one order so that processes do not wait in a ring."""

@@ -5,7 +5,6 @@ import asyncio
 import time
 from typing import Any
 
-import structlog
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,14 +12,13 @@ from central.keys import Keys
 from central.lists import refresh_members
 from central.privacy.purposes import purposes
 from central.shared_parts import put_names
+from central.store import faults
 from central.store.database import Database
 from central.store.schema import consent_rules, domains, member_classes
 
 EVERY_S = 30.0
 MEMBERS_AT_ONCE = 1_000
 FROM_THE_FIRST = b""
-
-log = structlog.get_logger()
 
 
 async def state_rule(
@@ -88,5 +86,5 @@ async def follow_for_ever(database: Database, keys: Keys) -> None:
         await asyncio.sleep(EVERY_S)
         try:
             await follow(database, keys, time.time_ns() // 1_000_000)
-        except Exception:  # the next round goes on where this one stopped
-            log.exception("consent-rules-not-followed")
+        except Exception as error:  # the next round goes on where this one stopped
+            faults.say("consent-rules-not-followed", error)
