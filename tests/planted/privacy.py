@@ -37,8 +37,25 @@ PRIVACY = (
         "late-events-keep-the-erased",
         "A gate that was apart brings an erased person back.",
         "central/privacy/erasure/late.py",
-        (Edit("        if names:\n            await destroy(", "        if not names:\n            await destroy("),),
+        (Edit("        if found:\n            await destroy(", "        if not found:\n            await destroy("),),
         (f"{HERE}/test_erasing.py::test_what_a_gate_delivers_late_loses_its_personal_part_too",),
+    ),
+    Fault(
+        "who-left-a-domain-stays-in-it",
+        "What members did in a domain that they left is erased with nobody.",
+        "central/people/leaving.py",
+        (Edit("union_all(select(subjects), select(former_subjects))", "select(subjects)"),),
+        (f"{HERE}/test_erasing.py::test_who_left_the_domain_leaves_nothing_there_either",),
+    ),
+    Fault(
+        "settled-by-what-was-destroyed",
+        "A tap that is settled while its person is erased stays theirs.",
+        "central/services/backlog.py",
+        (Edit("    if part.happened and await number_of(connection, part.reach) != read:", "    if not read:"),),
+        (
+            "tests/central/services/test_settling_troubles.py"
+            "::test_what_is_destroyed_between_reading_and_settling_is_settled_without_the_person",
+        ),
     ),
     Fault(
         "restore-forgets-who-was-erased",
