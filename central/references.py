@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.facts import About, Fact, FactBody, append, read
-from central.people.leaving import ever
+from central.leaving import ever
 from central.store.schema import audit, members
 
 

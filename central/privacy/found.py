@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, LargeBinary, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.keys import Keys
-from central.people.leaving import ever
+from central.leaving import ever
 from central.references import Held, references_held
 from central.store.schema import audit, cards, domains, epochs, events, evidence, marks, members
 from central.store.slices import named

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from central.people.leaving import ever
+from central.leaving import ever
 from central.store.schema import legal_holds, venues
 
 

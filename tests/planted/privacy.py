@@ -43,7 +43,7 @@ PRIVACY = (
     Fault(
         "who-left-a-domain-stays-in-it",
         "What members did in a domain that they left is erased with nobody.",
-        "central/people/leaving.py",
+        "central/leaving.py",
         (Edit("union_all(select(subjects), select(former_subjects))", "select(subjects)"),),
         (f"{HERE}/test_erasing.py::test_who_left_the_domain_leaves_nothing_there_either",),
     ),

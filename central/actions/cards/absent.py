@@ -11,7 +11,7 @@ from central.actions.cards.class_store import Stated
 from central.actions.cards.import_repeats import RepeatFinder
 from central.actions.cards.statements import cards_now, set_state
 from central.actions.places import publishing
-from central.people.leaving import leave
+from central.leaving import leave
 from central.store.schema import cards, subjects
 from central.store.slices import slices
 from protocol.allowlist import CardState

@@ -22,8 +22,8 @@ from central.actions.cards.statements import cards_now, last_numbers, read_state
 from central.actions.cards.statements import state as state_cards
 from central.actions.places.places import require_zone
 from central.keys import Keys
+from central.leaving import come_back
 from central.people.bindings import Bound, Statement
-from central.people.leaving import come_back
 from central.store.schema import (
     cards,
     domains,

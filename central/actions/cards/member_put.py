@@ -17,8 +17,8 @@ from central.actions.cards.named import members_by_reference, subjects_within
 from central.actions.cards.within import domains_of
 from central.actions.places.places import must_exist
 from central.actions.places.publishing import publish_members
+from central.leaving import come_back
 from central.people.class_feed import Change, Classes, Deed, changed
-from central.people.leaving import come_back
 from central.people.search_keys import is_readable, number_form, number_problem
 from central.store.schema import domains, members, subjects
 
