@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from central.actions.action import ActionFailed, Context, Params, Result, action
 from central.actions.places.places import must_exist
+from central.leaving import ever
 from central.privacy.incidents import TELL_WITHIN_MS, learned_of
 from central.rotating import begin, go_on
 from central.store.schema import (
@@ -22,7 +23,6 @@ from central.store.schema import (
     members,
     names,
     staff,
-    subjects,
     under_own_key,
     venues,
 )
@@ -151,8 +151,8 @@ async def _seen(connection: AsyncConnection, row: Any, lost_ms: int) -> list[str
         t = table.c
         found.append(select(t.subject).where(t.domain == row.domain, t.gate == row.gate, t.at_ms > lost_ms - KEPT_MS))
     seen = union(*found).subquery()
-    query = select(members.c.reference).join(subjects, subjects.c.member == members.c.id)
-    query = query.join(seen, seen.c.subject == subjects.c.subject).where(subjects.c.domain == row.domain)
+    query = select(members.c.reference).join(ever, ever.c.member == members.c.id)
+    query = query.join(seen, seen.c.subject == ever.c.subject).where(ever.c.domain == row.domain)
     return list((await connection.execute(query.order_by(members.c.reference))).scalars())
 
 

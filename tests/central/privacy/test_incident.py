@@ -6,6 +6,7 @@ import pytest
 
 from central.actions.action import ActionFailed
 from central.actions.privacy.incident import KEPT_MS
+from central.leaving import leave
 from central.privacy.incidents import TELL_WITHIN_MS
 from central.publish import manifest_for
 from central.store.schema import devices, list_entries, members, subjects
@@ -31,6 +32,8 @@ async def test_what_a_stolen_gate_held_and_whom_it_concerns(admin: Admin, city: 
     parts = (Part(PartName.ALLOWLIST, 7, bytes(32)), Part(PartName.DOMAIN_KEY, 1, bytes(32)))
     report = encode(city.device.poll_message(parts=parts, backlog=3))
     await city.change(devices, devices.c.id == city.device.id, report=report, seen_ms=NOW_MS)
+    async with city.database.write() as connection:
+        await leave(connection, "library", [row.id for row in await city.rows(members) if row.reference == "M-3"])
     found = await admin.act("device.held", device=city.device.id, learned_ms=NOW_MS - 1_000)
     assert admin.items == ["M-2", "M-3"]
     assert (found.people_seen, found.cards, found.classes) == (2, 5, {"citizen": 5})
