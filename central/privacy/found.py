@@ -68,7 +68,7 @@ def _keys_of(keys: Keys, domain: str, newest: int) -> list[bytes]:
     for number in range(1, newest + 1):
         try:
             found.append(keys.domain_key(domain, number))
-        except OSError:  # some numbers were never used
+        except FileNotFoundError:  # some numbers were never used
             continue
     return found
 

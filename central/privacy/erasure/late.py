@@ -221,8 +221,8 @@ async def let_go(database: Database, now_ms: int) -> int:
 
 async def _let_go(connection: AsyncConnection, row: Any) -> None:
     """No delta leads over the version any more: a gate that is older than it fetches the whole list; of one that is not
-    published gates hear nothing. What somebody
-    wrote of the subject who had read of it before it was erased goes with it."""
+    published gates hear nothing. What somebody wrote of the subject, who had read of it before it was erased, goes with
+    it."""
     who = {row.domain: bytes(row.subject)}
     await step_back_within(connection, who)
     await forget_subjects(connection, who)
