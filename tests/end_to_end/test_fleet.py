@@ -27,12 +27,15 @@ async def test_health_comes_by_itself_and_a_bundle_when_it_is_asked_for(town: Qu
     async def told() -> bool:
         return (await shown())["health"] is not None
 
+    async def is_current() -> bool:
+        found = await shown()
+        return bool(found["is_taken_up"]) and all(part["is_current"] for part in found["published_parts"])  # type: ignore[attr-defined]
+
     await eventually(told, "the agent tells its health")
+    await eventually(is_current, "what is published is taken up")
     found = await shown()
     assert found["disk_bytes"] > found["disk_free_bytes"] > 0  # type: ignore[operator]
     assert abs(int(found["skew_ms"])) < 5_000  # type: ignore[call-overload]
-    assert found["is_taken_up"]
-    assert all(part["is_current"] for part in found["published_parts"])  # type: ignore[attr-defined]
 
     asked = json.loads(await town.do("device", "bundle", "ask", device, "--who", "chen", "--json"))["bundle"]["bundle"]
 
