@@ -454,7 +454,8 @@ async def test_what_a_gate_delivers_late_loses_its_personal_part_too(scene: Scen
     assert (await scene.admin.act("verify")).problems == 0
 
 
-async def test_what_comes_after_every_gate_heard_leaves_nothing_once_they_heard_again(scene: Scene) -> None:
+async def tapped_once_gates_had_heard(scene: Scene) -> None:
+    """A gate delivers a tap of who was erased, and it is looked through."""
     await erase(scene, apply=True)
     await gates_heard(scene)
     tap = scene.diary.came(scene.needles["subject"], NOW_MS - HOUR_MS)
@@ -462,6 +463,10 @@ async def test_what_comes_after_every_gate_heard_leaves_nothing_once_they_heard_
     await scene.town.take(scene.diary, tap)
     await scene.town.settle()
     await look_through(scene)
+
+
+async def test_what_comes_after_every_gate_heard_leaves_nothing_once_they_heard_again(scene: Scene) -> None:
+    await tapped_once_gates_had_heard(scene)
     told = {bytes(row.subject) for row in await scene.city.rows(subject_states)}
     assert scene.needles["subject"] in told, "or gates that heard of the tap go on counting it"
     await late.let_go(scene.city.database, NOW_MS + 2_000)
@@ -470,13 +475,7 @@ async def test_what_comes_after_every_gate_heard_leaves_nothing_once_they_heard_
 
 @ONE_ENGINE
 async def test_what_came_late_is_in_no_file_once_the_night_is_over(scene: Scene, tmp_path: Path) -> None:
-    await erase(scene, apply=True)
-    await gates_heard(scene)
-    tap = scene.diary.came(scene.needles["subject"], NOW_MS - HOUR_MS)
-    scene.town.now_ms += 1_000
-    await scene.town.take(scene.diary, tap)
-    await scene.town.settle()
-    await look_through(scene)
+    await tapped_once_gates_had_heard(scene)
     await late.let_go(scene.city.database, NOW_MS + 2_000)
     await scrub_what_is_due(parse({"data_dir": str(tmp_path)}), scene.city.database)
     (tmp_path / "table.csv").unlink()
