@@ -65,13 +65,18 @@ async def policy(ask: Asking) -> Page:
     return await _policy(ask)
 
 
+def _zone(shown: Any) -> str:
+    """Of a policy as it is shown."""
+    return str(shown.body.get("time_zone", CITY_ZONE))
+
+
 async def _policy(ask: Asking, **more: Any) -> Page:
     id_, version = ask.path["policy"], ask.query.number("from", 0)
     held = await ask("policy.show", id=id_)
     start = await ask("policy.show", id=id_, version=version) if version else held
     history = await ask("policy.history", id=id_, after=ask.query.get("after"))
     text = ask.form.get("text", _text(start.body))
-    zone = str(held.body.get("time_zone", CITY_ZONE))
+    zone = _zone(held)
     checked = None
     if "text" in ask.form or version:
         checked = await _checked(ask, id_, text)
@@ -154,7 +159,7 @@ async def check(ask: Asking) -> Answer:
 async def replay(ask: Asking) -> Page:
     """Past taps through the text as it stands: who would have been treated differently."""
     id_ = ask.path["policy"]
-    zone = str((await ask("policy.show", id=id_)).body.get("time_zone", CITY_ZONE))
+    zone = _zone(await ask("policy.show", id=id_))
     since_ms = moment_ms("since", ask.form.get("since", ""), zone)
     until_ms = moment_ms("until", ask.form.get("until", ""), zone) or None
     found = await ask("policy.replay", id=id_, body=_body(ask), since_ms=since_ms, until_ms=until_ms, show=SHOWN)
@@ -169,7 +174,7 @@ async def replay(ask: Asking) -> Page:
 async def publish(ask: Asking) -> See:
     """By stages, at once or at a date."""
     id_ = ask.path["policy"]
-    zone = str((await ask("policy.show", id=id_)).body.get("time_zone", CITY_ZONE))
+    zone = _zone(await ask("policy.show", id=id_))
     at_ms = moment_ms("at", ask.form.get("at", ""), zone) if ask.form.get("begins") == "date" else 0
     if ask.form.get("begins") == "date" and not at_ms:
         raise ActionFailed(say(ask.lang, "Say at which date it begins."))
@@ -209,7 +214,7 @@ async def version(ask: Asking) -> Page:
         held=held,
         text=_text(shown.body),
         different=different,
-        zone=str(held.body.get("time_zone", CITY_ZONE)),
+        zone=_zone(held),
     )
 
 
