@@ -21,6 +21,6 @@ def moment_ms(name: str, text: str, zone: str = CITY_ZONE) -> int:
     return at_ms
 
 
-def field_of(at_ms: int, zone: str = CITY_ZONE) -> str:
-    """As a field `datetime-local` takes it; empty for 0."""
+def field_of(at_ms: int | None, zone: str = CITY_ZONE) -> str:
+    """As a field `datetime-local` takes it; empty for 0 and None."""
     return dt.datetime.fromtimestamp(at_ms / 1_000, ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") if at_ms else ""
